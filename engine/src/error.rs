@@ -1,0 +1,184 @@
+//! Errors, sorted by what the caller should do about them.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The result of every fallible operation of the engine.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What a caller can do about an [`Error`], without knowing which error it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The request is wrong and will stay wrong: mend the input.
+    Input,
+    /// What was asked for does not exist, or exists already.
+    Missing,
+    /// The same request may succeed later: another process holds the directory, or the disk is full.
+    Unavailable,
+    /// Bytes on disk are not what was written there. The loss is named.
+    Damaged,
+    /// The device or the operating system refused: nothing further is acknowledged until the database is opened again.
+    Fatal,
+}
+
+/// One row of a batch that was refused, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRow {
+    /// Zero-based position in the batch.
+    pub row: usize,
+    /// The column at fault.
+    pub column: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// Everything that can go wrong. Each message says what happened, where, and what to do next.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused an operation on a file.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb: `read`, `write`, `sync`, …
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// The disk is full. Reading goes on; writing resumes by itself once there is room.
+    #[error("disk full while writing {}: free some room, writing then resumes by itself", path.display())]
+    DiskFull {
+        /// The file that could not grow.
+        path: PathBuf,
+    },
+    /// A write or sync failed earlier, so nothing more is acknowledged.
+    #[error("the database stopped accepting writes after a failure ({reason}): open it again to recover")]
+    Stopped {
+        /// The first failure.
+        reason: String,
+    },
+    /// The database was closed.
+    #[error("the database is closed")]
+    Closed,
+    /// Another process has the directory open.
+    #[error("{} is in use by {holder}: close that process first", path.display())]
+    Locked {
+        /// The database directory.
+        path: PathBuf,
+        /// Who holds it, as far as known.
+        holder: String,
+    },
+    /// The directory holds something, but not a database of ours.
+    #[error("{} is not an Alluvium database ({reason}): choose an empty or new directory", path.display())]
+    NotADatabase {
+        /// The directory.
+        path: PathBuf,
+        /// How that was seen.
+        reason: String,
+    },
+    /// The directory was written by another version of the format.
+    #[error("{} has format version {found}, this program reads version {supported}: use the program version that wrote it", path.display())]
+    Version {
+        /// The directory.
+        path: PathBuf,
+        /// The version found there.
+        found: u32,
+        /// The version this build reads and writes.
+        supported: u32,
+    },
+    /// Bytes on disk fail their checksum or contradict themselves.
+    #[error("{} is damaged: {detail}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and where.
+        detail: String,
+    },
+    /// No table of that name.
+    #[error("there is no table {name:?}: `alluvium tables` lists them")]
+    NoSuchTable {
+        /// The name asked for.
+        name: String,
+    },
+    /// A table of that name exists already.
+    #[error("table {name:?} exists already")]
+    TableExists {
+        /// The name asked for.
+        name: String,
+    },
+    /// No such column in a table.
+    #[error("table {table:?} has no {what} {name:?}; it has {known}")]
+    NoSuchColumn {
+        /// The table.
+        table: String,
+        /// `column`, `field` or `tag`.
+        what: &'static str,
+        /// The name asked for.
+        name: String,
+        /// The names there are, comma separated.
+        known: String,
+    },
+    /// A name, schema, batch or query that cannot be accepted as it is.
+    #[error("{0}")]
+    Invalid(String),
+    /// A batch with bad rows: refused whole, nothing was written.
+    #[error("{} bad row(s) in a batch for table {table:?}, nothing was written; first: row {}, column {:?}: {}", rows.len(), rows[0].row, rows[0].column, rows[0].reason)]
+    BadRows {
+        /// The table.
+        table: String,
+        /// Every bad row. Never empty.
+        rows: Vec<BadRow>,
+    },
+    /// A limit of this build or of the settings was exceeded.
+    #[error("{what} is {found}, the limit is {limit}{}", if setting.is_empty() { String::new() } else { format!(" (setting `{setting}`)") })]
+    Limit {
+        /// What was counted.
+        what: &'static str,
+        /// How much there was.
+        found: u64,
+        /// How much is allowed.
+        limit: u64,
+        /// The setting that changes it, or empty.
+        setting: &'static str,
+    },
+    /// Arrow refused data that had been validated.
+    #[error("arrow: {0}")]
+    Arrow(#[from] arrow::error::ArrowError),
+    /// A state the engine cannot reach unless it has a defect.
+    #[error("internal error: {0}; please report it")]
+    Internal(String),
+}
+
+impl Error {
+    /// What the caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::Invalid(_) | Error::BadRows { .. } | Error::Limit { .. } | Error::Arrow(_) => ErrorKind::Input,
+            Error::NotADatabase { .. } | Error::Version { .. } => ErrorKind::Input,
+            Error::NoSuchTable { .. } | Error::TableExists { .. } | Error::NoSuchColumn { .. } => ErrorKind::Missing,
+            Error::DiskFull { .. } | Error::Locked { .. } => ErrorKind::Unavailable,
+            Error::Damaged { .. } => ErrorKind::Damaged,
+            Error::Io { .. } | Error::Stopped { .. } | Error::Closed | Error::Internal(_) => ErrorKind::Fatal,
+        }
+    }
+
+    /// Wraps the operating system's answer; a full disk becomes [`Error::DiskFull`].
+    pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::DiskFull { path: path.to_owned() },
+            _ => Error::Io { action, path: path.to_owned(), source },
+        }
+    }
+
+    /// A file whose bytes cannot be trusted.
+    pub fn damaged(path: &Path, detail: impl fmt::Display) -> Self {
+        Error::Damaged { path: path.to_owned(), detail: detail.to_string() }
+    }
+
+    /// An input that cannot be accepted.
+    pub fn invalid(message: impl fmt::Display) -> Self {
+        Error::Invalid(message.to_string())
+    }
+}

@@ -1,0 +1,16 @@
+//! What the engine stores: tables, series, fields, rows and time.
+
+mod block;
+mod schema;
+mod series;
+mod time;
+mod value;
+
+pub use block::{Block, Column};
+pub use schema::{Field, FieldType, Partitioning, TIME_COLUMN, TableId, TableSchema, TableSpec, Tag};
+pub use series::{SeriesId, SeriesKey};
+pub use time::{TimeRange, TimeUnit};
+pub use value::Value;
+
+/// The position of a record in the log: one rising number for every mutation of any kind. 0 is before the first.
+pub type Sequence = u64;

@@ -1,0 +1,83 @@
+//! Settings: plain data with safe defaults.
+
+use std::time::Duration;
+
+/// Which encodings segments may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Profile {
+    /// What every Parquet reader knows.
+    #[default]
+    Open,
+    /// Adds ALP for floating-point columns: smaller, for readers that know it (parquet ≥ 60.1).
+    Compact,
+}
+
+/// When an append is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// Once it is on disk.
+    #[default]
+    Durable,
+    /// Once it is visible; a power cut may still take it back.
+    Buffered,
+}
+
+/// What opening does about damage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnDamage {
+    /// Opens with every readable record, sets damaged bytes aside and keeps a receipt of what is gone.
+    #[default]
+    Receipt,
+    /// Refuses to open.
+    Refuse,
+}
+
+/// How a database behaves. Sizes are bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Encodings allowed in new segments. Default: [`Profile::Open`].
+    pub profile: Profile,
+    /// What opening does about damage. Default: open, with a receipt.
+    pub on_damage: OnDamage,
+    /// How long a group of writes may wait for company before it is synced. Longer intervals save flash and cost latency;
+    /// nothing is acknowledged earlier. Default: zero.
+    pub commit_interval: Duration,
+    /// Memory for rows not yet sealed, those being sealed included. Writers wait when it is used up. Default: 64 MiB.
+    pub memtable_bytes: usize,
+    /// Memory for decoded pages. Default: 16 MiB.
+    pub page_cache_bytes: usize,
+    /// Memory for the catalog's pages. Default: 8 MiB.
+    pub catalog_cache_bytes: usize,
+    /// Largest batch, as its columns lie in memory. Default: 16 MiB.
+    pub batch_bytes: usize,
+    /// Size at which a log file is closed and the next begun. Default: 16 MiB.
+    pub log_file_bytes: u64,
+    /// Log not yet covered by segments at which a seal is made. Default: 64 MiB.
+    pub seal_log_bytes: u64,
+    /// Age of the oldest unsealed row at which a seal is made. Default: one hour.
+    pub seal_after: Duration,
+    /// Room kept so that a full disk can be recovered from. Default: 1 MiB.
+    pub ballast_bytes: u64,
+    /// Whether background threads seal and compact. Without them the steps are the caller's to make. Default: yes.
+    pub background: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        const MIB: usize = 1 << 20;
+        Settings {
+            profile: Profile::default(),
+            on_damage: OnDamage::default(),
+            commit_interval: Duration::ZERO,
+            memtable_bytes: 64 * MIB,
+            page_cache_bytes: 16 * MIB,
+            catalog_cache_bytes: 8 * MIB,
+            batch_bytes: 16 * MIB,
+            log_file_bytes: 16 * MIB as u64,
+            seal_log_bytes: 64 * MIB as u64,
+            seal_after: Duration::from_secs(3600),
+            ballast_bytes: MIB as u64,
+            background: true,
+        }
+    }
+}
