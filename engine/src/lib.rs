@@ -8,6 +8,7 @@ pub mod format;
 pub mod io;
 pub mod model;
 mod query;
+pub mod record;
 mod settings;
 
 pub use error::{BadRow, Error, ErrorKind, Result};

@@ -3,12 +3,14 @@
 mod block;
 mod schema;
 mod series;
+mod statistics;
 mod time;
 mod value;
 
 pub use block::{Block, Column};
 pub use schema::{Field, FieldType, Partitioning, TIME_COLUMN, TableId, TableSchema, TableSpec, Tag};
 pub use series::{SeriesId, SeriesKey};
+pub use statistics::{FieldStatistics, Sum};
 pub use time::{TimeRange, TimeUnit};
 pub use value::Value;
 
