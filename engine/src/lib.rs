@@ -1,17 +1,41 @@
 //! Alluvium: an embedded historian for IoT gateways.
 //!
 //! Every mutation is one record in one log; columns (memtable, then Parquet segments) and tables (the catalog) are
-//! materialised from it. The directories of this crate stand in the order data flows.
+//! materialised from it. In the order data flows:
+//!
+//! - `model`, `record`, `format`, `settings`, `error`, `io`, `merge`: what everything else is made of;
+//! - `wal`, `memtable`, `segment`, `catalog`, `table`: the parts, which do not know each other;
+//! - `ingest`, `seal`, `query`, `maintain`, `store`: the paths through them;
+//! - `recover`, `database`: opening, and the front door.
 
+mod catalog;
+mod database;
 mod error;
 pub mod format;
+mod ingest;
 pub mod io;
+mod maintain;
+mod memtable;
+mod merge;
 pub mod model;
 mod query;
 pub mod record;
+mod recover;
+mod seal;
+mod segment;
 mod settings;
+mod store;
+mod table;
+mod wal;
 
+pub use database::{
+    Builder, ColumnInspection, CompactReport, Database, Inspection, Problem, ReceiptInspection, TableInspection, VerifyReport,
+};
 pub use error::{BadRow, Error, ErrorKind, Result};
-pub use model::{FieldType, Partitioning, Sequence, SeriesId, SeriesKey, TableSchema, TableSpec, TimeRange, TimeUnit, Value};
-pub use query::{Aggregate, Aggregation, Comparison, Filter, Order, Query, Window};
+pub use ingest::{Ack, RowBuilder, RowWriter};
+pub use model::{
+    FieldType, PartitionKind, Partitioning, Sequence, SeriesId, SeriesKey, TableSchema, TableSpec, TimeRange, TimeUnit, Value,
+};
+pub use query::{Aggregate, Aggregation, Comparison, Filter, Order, Query, QueryStream, Window};
+pub use segment::{ForeignColumn, ForeignType, ParquetReader, ParquetWriter};
 pub use settings::{Durability, OnDamage, Profile, Settings};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{DirEntry, Disk, File, OpenMode, SyncLabel};
+use super::{DirEntry, DirectoryLock, Disk, File, OpenMode, SyncLabel};
 
 /// A file system in memory for tests: with a quota, failures on demand, and power cuts that keep only what was synced.
 ///
@@ -245,7 +245,7 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
-    fn lock(&self, path: &Path, note: &str) -> io::Result<Box<dyn Send + Sync>> {
+    fn lock(&self, path: &Path, note: &str) -> io::Result<Box<dyn DirectoryLock>> {
         if !self.state.lock().locked.insert(path.to_owned()) {
             return Err(io::Error::new(io::ErrorKind::WouldBlock, note));
         }
@@ -253,10 +253,13 @@ impl Disk for MemoryDisk {
     }
 }
 
+#[derive(Debug)]
 struct MemoryLock {
     disk: MemoryDisk,
     path: PathBuf,
 }
+
+impl DirectoryLock for MemoryLock {}
 
 impl Drop for MemoryLock {
     fn drop(&mut self) {

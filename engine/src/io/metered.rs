@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{DirEntry, Disk, File, OpenMode, SyncLabel};
+use super::{DirEntry, DirectoryLock, Disk, File, OpenMode, SyncLabel};
 
 /// Bytes handed to the disk, and syncs asked of it, since it was made.
 #[derive(Debug, Default)]
@@ -96,7 +96,7 @@ impl Disk for MeteredDisk {
         self.inner.sync_dir(dir, label)
     }
 
-    fn lock(&self, path: &Path, note: &str) -> io::Result<Box<dyn Send + Sync>> {
+    fn lock(&self, path: &Path, note: &str) -> io::Result<Box<dyn DirectoryLock>> {
         self.inner.lock(path, note)
     }
 }

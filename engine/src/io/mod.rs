@@ -1,7 +1,7 @@
 //! The seam between the engine and the world: disk, clock and entropy.
 //!
 //! The engine does no I/O of its own. Everything goes through these traits, so that a simulated disk can lose, tear and
-//! reorder what a real one may. [`os`] is the only user of `std::fs` and of the wall clock.
+//! reorder what a real one may. `os` is the only user of `std::fs` and of the wall clock.
 
 mod fault;
 mod metered;
@@ -23,8 +23,6 @@ pub enum SyncLabel {
     Identity,
     /// A group of log frames: the commit point of every write.
     LogGroup,
-    /// The header of a log file before its first frame.
-    LogHeader,
     /// The log directory, after a file was created or recycled.
     LogDirectory,
     /// The bytes of a new segment, before its rename.
@@ -101,8 +99,11 @@ pub trait Disk: Debug + Send + Sync {
     fn sync_dir(&self, dir: &Path, label: SyncLabel) -> io::Result<()>;
     /// Takes the exclusive lock of a file, creating it if need be and leaving `note` in it for others to read. `Err(WouldBlock)`
     /// carries the holder's note as its message. The lock goes with the returned handle.
-    fn lock(&self, path: &Path, note: &str) -> io::Result<Box<dyn Send + Sync>>;
+    fn lock(&self, path: &Path, note: &str) -> io::Result<Box<dyn DirectoryLock>>;
 }
+
+/// Holds the lock of a file until it is dropped.
+pub trait DirectoryLock: Debug + Send + Sync {}
 
 /// Reads a whole file. `limit` bounds the allocation, since lengths on disk may be hostile.
 pub fn read_file(disk: &dyn Disk, path: &Path, limit: u64) -> io::Result<Vec<u8>> {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::{Clock, DirEntry, Disk, Entropy, File, OpenMode, SyncLabel};
+use super::{Clock, DirEntry, DirectoryLock, Disk, Entropy, File, OpenMode, SyncLabel};
 
 /// The file system of the operating system.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,6 +38,8 @@ impl File for OsFile {
         self.0.sync_data()
     }
 }
+
+impl DirectoryLock for OsFile {}
 
 impl Disk for OsDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
@@ -84,14 +86,14 @@ impl Disk for OsDisk {
         fs::File::open(dir)?.sync_all()
     }
 
-    fn lock(&self, path: &Path, note: &str) -> io::Result<Box<dyn Send + Sync>> {
+    fn lock(&self, path: &Path, note: &str) -> io::Result<Box<dyn DirectoryLock>> {
         let mut file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
                 file.set_len(0)?;
                 file.rewind()?;
                 file.write_all(note.as_bytes())?;
-                Ok(Box::new(file))
+                Ok(Box::new(OsFile(file)))
             }
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut holder = String::new();

@@ -12,7 +12,7 @@ pub type Column = Option<ArrayRef>;
 /// to the table later may be absent at the end.
 #[derive(Debug, Clone, Default)]
 pub struct Block {
-    /// The series of each row.
+    /// The series of each row; empty where all rows belong to one series that the context names.
     pub series: ScalarBuffer<u32>,
     /// The time of each row, in the table's unit.
     pub times: ScalarBuffer<i64>,
@@ -36,6 +36,14 @@ impl Block {
         self.columns.get(position).and_then(Option::as_ref)
     }
 
+    /// Puts a column at the field's position.
+    pub fn set_column(&mut self, position: usize, column: Column) {
+        if self.columns.len() <= position {
+            self.columns.resize(position + 1, None);
+        }
+        self.columns[position] = column;
+    }
+
     /// How many values are present, all fields together.
     pub fn points(&self) -> u64 {
         self.columns.iter().flatten().map(|column| (column.len() - column.null_count()) as u64).sum()
@@ -50,7 +58,7 @@ impl Block {
     /// Rows `[start, start + len)`, sharing memory.
     pub fn slice(&self, start: usize, len: usize) -> Block {
         Block {
-            series: self.series.slice(start, len),
+            series: if self.series.is_empty() { self.series.clone() } else { self.series.slice(start, len) },
             times: self.times.slice(start, len),
             columns: self.columns.iter().map(|column| column.as_ref().map(|array| array.slice(start, len))).collect(),
         }

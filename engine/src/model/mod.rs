@@ -1,13 +1,20 @@
 //! What the engine stores: tables, series, fields, rows and time.
 
 mod block;
+pub(crate) mod kernels;
+mod partition;
 mod schema;
 mod series;
 mod statistics;
+#[cfg(test)]
+pub(crate) mod summary;
+#[cfg(test)]
+pub(crate) mod testing;
 mod time;
 mod value;
 
 pub use block::{Block, Column};
+pub use partition::{Partition, PartitionKind};
 pub use schema::{Field, FieldType, Partitioning, TIME_COLUMN, TableId, TableSchema, TableSpec, Tag};
 pub use series::{SeriesId, SeriesKey};
 pub use statistics::{FieldStatistics, Sum};

@@ -25,13 +25,7 @@ impl Sum {
     /// Adds a float by Neumaier's method. A sum of integers is left as it is.
     pub fn add_float(&mut self, value: f64) {
         if let Sum::Float { high, low } = self {
-            let total = *high + value;
-            let error = if high.abs() >= value.abs() { (*high - total) + value } else { (value - total) + *high };
-            *high = total;
-            // An infinity's error term is NaN, which would hide it.
-            if error.is_finite() {
-                *low += error;
-            }
+            (*high, *low) = add_compensated(*high, *low, value);
         }
     }
 
@@ -60,6 +54,14 @@ impl Sum {
             Sum::Integer(total) => total as f64,
         }
     }
+}
+
+/// Neumaier's step: `value` added to the unevaluated sum `high + low`.
+pub(super) fn add_compensated(high: f64, low: f64, value: f64) -> (f64, f64) {
+    let total = high + value;
+    let error = if high.abs() >= value.abs() { (high - total) + value } else { (value - total) + high };
+    // An infinity's error term is NaN, which would hide it.
+    (total, if error.is_finite() { low + error } else { low })
 }
 
 /// Statistics of one field over some rows of one series. There is one only where at least one value is present.

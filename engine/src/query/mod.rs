@@ -1,5 +1,28 @@
 //! Reading: what to ask, and how it is answered.
 
+mod accumulate;
+mod aggregate;
+mod assemble;
+mod compare;
+mod filter;
+mod group;
+mod last;
+mod literal;
+mod plan;
+mod projection;
+mod rows;
+mod scan;
 mod spec;
+mod stream;
+mod time_order;
+mod totals;
+mod window;
+
+#[cfg(test)]
+mod tests;
 
 pub use spec::{Aggregate, Aggregation, Comparison, Filter, Order, Query, Window};
+pub use stream::QueryStream;
+
+pub(crate) use plan::select_for_deletion;
+pub(crate) use stream::run;

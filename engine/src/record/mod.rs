@@ -1,6 +1,21 @@
 //! The records of the log: every mutation, as effects, so that replay is deterministic and idempotent.
 
-use crate::model::{Block, Sequence, SeriesId, SeriesKey, TableId, TableSchema, TimeRange};
+mod column;
+mod error;
+mod float;
+mod kind;
+mod pack;
+pub(crate) mod persist;
+mod rows;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use error::DecodeError;
+pub use kind::RecordKind;
+pub use rows::encode_rows;
+
+use crate::model::{Block, Partition, Sequence, SeriesId, SeriesKey, TableId, TableSchema, TimeRange};
 
 /// One mutation.
 #[derive(Debug, Clone)]
@@ -69,28 +84,6 @@ impl SeriesSelection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SegmentId(pub u64);
 
-/// The length of a partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum PartitionKind {
-    /// A UTC hour.
-    Hour,
-    /// A UTC day.
-    Day,
-    /// A UTC month.
-    Month,
-    /// A UTC year.
-    Year,
-}
-
-/// The span of time that a segment belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Partition {
-    /// Its length.
-    pub kind: PartitionKind,
-    /// Its bounds, in the table's unit.
-    pub range: TimeRange,
-}
-
 /// One row of the segment list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SegmentEntry {
@@ -102,8 +95,10 @@ pub struct SegmentEntry {
     pub partition: Option<Partition>,
     /// First log record it may hold rows of.
     pub first_sequence: Sequence,
-    /// Last log record it may hold rows of; deletions up to here are applied.
+    /// Last log record it may hold rows of.
     pub last_sequence: Sequence,
+    /// Deletions up to this record are carried out in it; later ones mask its rows. At least `last_sequence`.
+    pub deletions_through: Sequence,
     /// Rows.
     pub rows: u64,
     /// Values present, all fields together.

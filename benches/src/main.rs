@@ -1,0 +1,72 @@
+//! Measures Alluvium beside SQLite and the limits of the machine it runs on.
+
+mod accounting;
+mod child;
+mod fleet;
+mod limits;
+mod sizes;
+mod stores;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+/// Measures Alluvium beside SQLite and the limits of this machine.
+#[derive(Parser)]
+#[command(name = "alluvium-benches")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The fleet workload: 200 devices, 10,000,000 points
+    Fleet(fleet::Options),
+    /// Bytes per value of every CSV in a folder, per column
+    Sizes(sizes::Options),
+    /// Runs one measurement; `fleet` starts these
+    #[command(name = child::SUBCOMMAND, hide = true)]
+    Child {
+        /// What to do, as JSON
+        job: String,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Fleet(options) => fleet::run(&options),
+        Command::Sizes(options) => sizes::run(&options),
+        // The parent reports what went wrong.
+        Command::Child { job } => return if fleet::run_job(&job).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE },
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Where data goes: the directory asked for, or `bench-data` in cargo's target directory. In memory nothing is measured, so
+/// a tmpfs is refused.
+fn data_directory(asked: Option<&Path>) -> Result<PathBuf> {
+    let directory = match asked {
+        Some(directory) => directory.to_owned(),
+        None => {
+            let program = std::env::current_exe().context("cannot find this program")?;
+            program.ancestors().nth(2).context("this program lies nowhere")?.join("bench-data")
+        }
+    };
+    std::fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
+    let file_system = accounting::file_system(&directory)?;
+    anyhow::ensure!(
+        !matches!(file_system.as_str(), "tmpfs" | "ramfs"),
+        "{} lies in memory ({file_system}), where syncing costs nothing: name a directory on disk with --dir",
+        directory.display()
+    );
+    Ok(directory)
+}

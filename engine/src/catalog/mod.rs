@@ -1,0 +1,190 @@
+//! The catalog: what tables, series and segments there are, kept in redb as one materialisation of the log.
+//!
+//! It is disposable: damage anywhere in it is detected, never answered from, and answered by rebuilding it from a snapshot
+//! and the log. See [`backend`] for why a power cut is not damage.
+
+mod apply;
+mod backend;
+mod guard;
+mod pagemap;
+mod read;
+mod slot;
+mod snapshot;
+mod sums;
+mod tables;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use redb::Database;
+
+pub(crate) use apply::Change;
+use apply::Writer;
+use backend::{Backend, Store};
+use guard::Failure;
+pub(crate) use slot::CatalogSlot;
+use tables::{Kind, State};
+
+use crate::error::{Error, Result};
+use crate::io::{Components, SyncLabel};
+use crate::model::Sequence;
+
+/// The open catalog. One thread changes it at a time, any number read it.
+///
+/// After [`Error::Damaged`] it has to be rebuilt, after [`Error::Stopped`] opened again. After [`Error::DiskFull`] the same
+/// call succeeds once there is room; should it not, opening again helps. Dropping it writes nothing: what was applied
+/// since the last checkpoint is left to the log.
+pub(crate) struct Catalog {
+    components: Components,
+    dir: PathBuf,
+    /// `None` only while dropping.
+    database: Option<Database>,
+    store: Arc<Store>,
+    /// Held by whoever changes something; whether anything was applied since the last checkpoint.
+    writer: Mutex<bool>,
+    applied: AtomicU64,
+}
+
+impl Catalog {
+    /// Makes an empty catalog in `dir`, its own directory, in the place of any there, and checkpoints it. Snapshots stay.
+    /// redb uses at most about `cache_bytes` for pages.
+    pub(crate) fn create(components: &Components, dir: &Path, cache_bytes: usize) -> Result<Catalog> {
+        let catalog = Self::begin(components, dir, cache_bytes)?;
+        catalog.checkpoint()?;
+        Ok(catalog)
+    }
+
+    /// An empty catalog of which nothing is durable yet.
+    fn begin(components: &Components, dir: &Path, cache_bytes: usize) -> Result<Catalog> {
+        components.disk.create_dir_all(dir).map_err(|source| Error::io("create", dir, source))?;
+        // Checksums first: pages without them are no catalog, checksums with other pages would be a damaged one.
+        for name in [sums::NAME, backend::NAME] {
+            let path = dir.join(name);
+            match components.disk.remove(&path) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(Error::io("remove", &path, source)),
+                _ => {}
+            }
+        }
+        let sync = |dir: &Path| components.disk.sync_dir(dir, SyncLabel::CatalogDirectory);
+        sync(dir).map_err(|source| Error::io("sync", dir, source))?;
+        if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            sync(parent).map_err(|source| Error::io("sync", parent, source))?;
+        }
+        let store = Arc::new(Store::create(components, dir, Arc::default())?);
+        let catalog = Self::over(components, dir, store, cache_bytes)?;
+        catalog.change(|writer| Kind::ALL.into_iter().try_for_each(|kind| writer.create(kind)))?;
+        Ok(catalog)
+    }
+
+    /// Opens the catalog in `dir` as its last checkpoint left it. [`Error::Damaged`] if that cannot be had.
+    pub(crate) fn open(components: &Components, dir: &Path, cache_bytes: usize) -> Result<Catalog> {
+        let store = Arc::new(Store::open(components, dir, Arc::default())?);
+        let catalog = Self::over(components, dir, store, cache_bytes)?;
+        let applied = catalog.state(State::Applied)?.ok_or_else(|| catalog.damaged("it does not say what was applied"))?;
+        catalog.applied.store(applied, Ordering::Release);
+        *catalog.writer.lock() = false;
+        Ok(catalog)
+    }
+
+    fn over(components: &Components, dir: &Path, store: Arc<Store>, cache_bytes: usize) -> Result<Catalog> {
+        let backend = Backend(store.clone());
+        let opened = store
+            .latch()
+            .guard(store.path(), || Ok(Database::builder().set_cache_size(cache_bytes).create_with_backend(backend)?));
+        let database = Some(opened.inspect_err(|_| store.release())?);
+        let (components, dir) = (components.clone(), dir.to_owned());
+        Ok(Catalog { components, dir, database, store, writer: Mutex::new(true), applied: AtomicU64::new(0) })
+    }
+
+    /// Whether there is one in `dir`, in whatever state.
+    pub(crate) fn exists(components: &Components, dir: &Path) -> Result<bool> {
+        let entries = components.disk.list(dir).map_err(|source| Error::io("list", dir, source))?;
+        Ok(entries.iter().any(|entry| [sums::NAME, backend::NAME].contains(&entry.name.as_str())))
+    }
+
+    /// The sequence through which everything was applied.
+    pub(crate) fn applied(&self) -> Sequence {
+        self.applied.load(Ordering::Acquire)
+    }
+
+    /// Makes changes, all or none, visible at once and durable with the next checkpoint. `through` is the last sequence they
+    /// account for and may not go back.
+    pub(crate) fn apply(&self, through: Sequence, changes: &[Change]) -> Result<()> {
+        let mut changed = self.writer.lock();
+        self.store.latch().check()?;
+        if through < self.applied() {
+            return Err(Error::Internal(format!("catalog changes through {through} after {}", self.applied())));
+        }
+        if !changes.is_empty() {
+            self.store.make_room()?;
+            self.change(|writer| changes.iter().try_for_each(|change| writer.apply(change)))?;
+        }
+        *changed |= !changes.is_empty() || through > self.applied();
+        self.applied.store(through, Ordering::Release);
+        Ok(())
+    }
+
+    /// Makes everything applied durable. The caller has synced the log through [`Catalog::applied`] first, lest the catalog
+    /// know of records that a power cut takes out of the log.
+    pub(crate) fn checkpoint(&self) -> Result<()> {
+        let mut changed = self.writer.lock();
+        self.store.latch().check()?;
+        if !*changed {
+            return Ok(());
+        }
+        self.store.make_room()?;
+        let applied = self.applied();
+        self.with_database(|database| apply::conclude(database, |writer| writer.put_state(State::Applied, applied)))?;
+        self.store.checkpoint(&self.components, &self.dir)?;
+        *changed = false;
+        Ok(())
+    }
+
+    /// Bytes in the catalog's directory.
+    pub(crate) fn bytes_on_disk(&self) -> Result<u64> {
+        let entries = self.components.disk.list(&self.dir).map_err(|source| Error::io("list", &self.dir, source))?;
+        Ok(entries.iter().map(|entry| entry.len).sum())
+    }
+
+    fn change(&self, body: impl FnOnce(&mut Writer<'_>) -> Result<(), Failure>) -> Result<()> {
+        self.with_database(|database| apply::transact(database, body))
+    }
+
+    /// Everything that calls redb goes through here.
+    fn with_database<T>(&self, call: impl FnOnce(&Database) -> Result<T, Failure>) -> Result<T> {
+        let database = self.database.as_ref().ok_or(Error::Closed)?;
+        self.store.latch().guard(self.store.path(), || call(database))
+    }
+
+    fn damaged(&self, detail: impl ToString) -> Error {
+        self.store.latch().damaged(self.store.path(), detail)
+    }
+}
+
+impl Drop for Catalog {
+    fn drop(&mut self) {
+        // redb commits what is pending when it closes. No checkpoint would follow, so that would be wear for nothing: with the
+        // store closed first, it fails without effect.
+        self.store.release();
+        let Some(database) = self.database.take() else { return };
+        if self.store.latch().panicked() {
+            // A lock poisoned by the panic could make dropping panic twice, which aborts. Only memory is given up.
+            std::mem::forget(database);
+        } else if catch_unwind(AssertUnwindSafe(|| drop(database))).is_err() {
+            tracing::warn!(path = %self.store.path().display(), "redb panicked while closing");
+        }
+    }
+}
+
+impl std::fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Catalog").field("dir", &self.dir).field("applied", &self.applied()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,89 @@
+//! How a database is opened.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Database;
+use super::background::Background;
+use super::inner::Inner;
+use crate::error::{Error, Result};
+use crate::format::names;
+use crate::io::{Components, DirectoryLock, MeteredDisk, WriteMeter};
+use crate::recover;
+use crate::settings::Settings;
+
+/// Settings, which are plain data, and components, which are objects.
+#[derive(Debug, Default)]
+pub struct Builder {
+    settings: Settings,
+    components: Option<Components>,
+    existing_only: bool,
+}
+
+impl Builder {
+    /// Replaces the default settings.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Replaces disk, clock and entropy, as tests do.
+    #[must_use]
+    pub fn components(mut self, components: Components) -> Self {
+        self.components = Some(components);
+        self
+    }
+
+    /// Refuses to make a database where there is none.
+    #[must_use]
+    pub fn existing_only(mut self) -> Self {
+        self.existing_only = true;
+        self
+    }
+
+    /// Opens the database in a directory.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Database> {
+        let root: PathBuf = path.as_ref().to_owned();
+        let mut components = self.components.unwrap_or_else(Components::os);
+        let meter = Arc::new(WriteMeter::default());
+        components.disk = Arc::new(MeteredDisk::new(components.disk, meter.clone()));
+        prepare_directory(&components, &root, self.existing_only)?;
+        let lock = lock(&components, &root)?;
+        let recovered = recover::open(&components, &root, &self.settings)?;
+        let inner = Arc::new(Inner::new(components, self.settings, root, meter, lock, recovered)?);
+        if inner.settings.background {
+            Background::start(&inner)?;
+        }
+        Ok(Database { inner })
+    }
+}
+
+fn prepare_directory(components: &Components, root: &Path, existing_only: bool) -> Result<()> {
+    match components.disk.list(root) {
+        Ok(entries) if existing_only && !entries.iter().any(|entry| entry.name == names::IDENTITY) => {
+            Err(Error::NotADatabase { path: root.to_owned(), reason: "it has no identity file".to_owned() })
+        }
+        Ok(_) => Ok(()),
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound && !existing_only => {
+            components.disk.create_dir_all(root).map_err(|source| Error::io("create", root, source))
+        }
+        Err(source) if source.kind() == std::io::ErrorKind::NotADirectory => {
+            Err(Error::NotADatabase { path: root.to_owned(), reason: "it is a file".to_owned() })
+        }
+        Err(source) => Err(Error::io("open", root, source)),
+    }
+}
+
+fn lock(components: &Components, root: &Path) -> Result<Box<dyn DirectoryLock>> {
+    let path = root.join(names::LOCK);
+    let note = format!("process {}", std::process::id());
+    components.disk.lock(&path, &note).map_err(|source| match source.kind() {
+        std::io::ErrorKind::WouldBlock => {
+            let holder = source.to_string();
+            let known = holder.starts_with("process ");
+            Error::Locked { path: root.to_owned(), holder: if known { holder } else { "another process".to_owned() } }
+        }
+        _ => Error::io("lock", &path, source),
+    })
+}

@@ -1,0 +1,206 @@
+//! The parts of an open database, and how they are wired.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::background::Background;
+use crate::error::{Error, Result};
+use crate::format::limits;
+use crate::ingest::{Committer, Publisher, Work};
+use crate::io::{Components, DirectoryLock, WriteMeter};
+use crate::model::{FieldType, Sequence, TableSchema, TableSpec};
+use crate::record::{Record, SegmentId};
+use crate::recover::{Identity, Layout, Recovered};
+use crate::settings::Settings;
+use crate::store::Store;
+
+/// Everything behind a [`Database`](super::Database).
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(super) components: Components,
+    pub(super) settings: Settings,
+    pub(super) layout: Layout,
+    pub(super) identity: Identity,
+    pub(super) meter: Arc<WriteMeter>,
+    /// Bytes written before this opening.
+    written_before: u64,
+    pub(super) publisher: Arc<Publisher>,
+    pub(super) store: Arc<Store>,
+    pub(super) committer: Committer,
+    /// Held while a schema change is decided and logged.
+    schema_changes: Mutex<()>,
+    /// Held by whoever seals.
+    pub(super) sealing: Mutex<Sealing>,
+    /// Held by whoever compacts.
+    pub(super) compacting: Mutex<()>,
+    next_segment: AtomicU64,
+    /// Why the last seal failed, while that still stands in the way of writers.
+    pub(super) seal_trouble: Mutex<Option<Error>>,
+    /// Whether a writer waits for memory.
+    pub(super) pressed: AtomicBool,
+    /// Monotonic time of the oldest unsealed row, in microseconds; 0 where there is none.
+    pub(super) unsealed_since: AtomicU64,
+    pub(super) background: Mutex<Option<Background>>,
+    closed: AtomicBool,
+    lock: Mutex<Option<Box<dyn DirectoryLock>>>,
+}
+
+/// How far sealing and its checkpoints have come.
+#[derive(Debug)]
+pub(super) struct Sealing {
+    pub(super) through: Sequence,
+}
+
+impl Inner {
+    pub(super) fn new(
+        components: Components,
+        settings: Settings,
+        root: PathBuf,
+        meter: Arc<WriteMeter>,
+        lock: Box<dyn DirectoryLock>,
+        recovered: Recovered,
+    ) -> Result<Self> {
+        let Recovered { identity, publisher, store, log, next, sealed_through, next_segment, receipts } = recovered;
+        let committer = Committer::new(log, next, publisher.clone(), components.clock.clone(), settings.commit_interval);
+        let written_before = publisher.catalog.get().map_or(Ok(0), |catalog| catalog.bytes_written())?;
+        let inner = Inner {
+            written_before,
+            components,
+            settings,
+            layout: Layout { root },
+            identity,
+            meter,
+            publisher,
+            store,
+            committer,
+            schema_changes: Mutex::default(),
+            sealing: Mutex::new(Sealing { through: sealed_through }),
+            compacting: Mutex::default(),
+            next_segment: AtomicU64::new(next_segment),
+            seal_trouble: Mutex::default(),
+            pressed: AtomicBool::new(false),
+            unsealed_since: AtomicU64::new(0),
+            background: Mutex::default(),
+            closed: AtomicBool::new(false),
+            lock: Mutex::new(Some(lock)),
+        };
+        for receipt in receipts {
+            inner.committer.submit(Work::record(Record::Receipt(receipt))?)?;
+        }
+        inner.after_write();
+        Ok(inner)
+    }
+
+    pub(super) fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// Bytes written to the directory since it was created. What was written after the last checkpoint before a crash is
+    /// not known and not counted.
+    pub(super) fn bytes_written(&self) -> u64 {
+        self.written_before + self.meter.bytes()
+    }
+
+    pub(super) fn next_segment(&self) -> SegmentId {
+        SegmentId(self.next_segment.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(super) fn create_table(&self, spec: TableSpec) -> Result<Arc<TableSchema>> {
+        self.check_open()?;
+        let _deciding = self.schema_changes.lock();
+        let registry = &self.publisher.registry;
+        if registry.find(&spec.name).is_some() {
+            return Err(Error::TableExists { name: spec.name });
+        }
+        let id = registry.next_id();
+        limits::check("tables", u64::from(id.0) + 1, limits::TABLES, "")?;
+        let schema = spec.into_schema(id)?;
+        self.committer.submit(Work::record(Record::CreateTable(schema.clone()))?)?;
+        Ok(Arc::new(schema))
+    }
+
+    pub(super) fn add_columns(&self, table: &str, tags: &[String], fields: &[(String, FieldType)]) -> Result<Arc<TableSchema>> {
+        self.check_open()?;
+        let _deciding = self.schema_changes.lock();
+        let table = self.publisher.registry.get(table)?;
+        if tags.is_empty() && fields.is_empty() {
+            return Ok(table.schema());
+        }
+        let schema = table.schema().extended(tags, fields)?;
+        self.committer.submit(Work::record(Record::AlterTable(schema))?)?;
+        Ok(table.schema())
+    }
+
+    /// Unsealed rows that are worth a seal: a quarter of their memory, so that writers need not wait for it and the log
+    /// stays short.
+    pub(super) fn seal_bytes(&self) -> usize {
+        self.settings.memtable_bytes / 4
+    }
+
+    /// Waits while unsealed rows leave no memory for `bytes` more. Without background threads the writer seals by itself.
+    pub(super) fn admit(&self, bytes: usize) -> Result<()> {
+        let memory = &self.publisher.memory;
+        let fits = || memory.used() == 0 || memory.used() + bytes <= self.settings.memtable_bytes;
+        if fits() {
+            return Ok(());
+        }
+        if self.background.lock().is_none() {
+            return self.seal();
+        }
+        self.pressed.store(true, Ordering::Release);
+        self.nudge();
+        memory.wait_until(|| {
+            if fits() {
+                return Some(Ok(()));
+            }
+            if let Err(closed) = self.check_open() {
+                return Some(Err(closed));
+            }
+            self.seal_trouble.lock().take().map(Err)
+        })
+    }
+
+    /// Notes when unsealed rows began, and wakes the sealer when there are many.
+    pub(super) fn after_write(&self) {
+        let now = self.components.clock.monotonic_micros().max(1);
+        // Only the first row after a cut sets it; losing the race means another row did.
+        let _ = self.unsealed_since.compare_exchange(0, now, Ordering::AcqRel, Ordering::Relaxed);
+        if self.publisher.memory.used() >= self.seal_bytes() {
+            self.nudge();
+        }
+    }
+
+    fn nudge(&self) {
+        if let Some(background) = &*self.background.lock() {
+            background.nudge();
+        }
+    }
+
+    pub(super) fn close(&self) -> Result<()> {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.publisher.memory.wake();
+        let background = self.background.lock().take();
+        if let Some(background) = background {
+            background.stop();
+        }
+        let outcome = self.close_files();
+        self.publisher.catalog.take();
+        self.lock.lock().take();
+        outcome
+    }
+
+    fn close_files(&self) -> Result<()> {
+        let last = self.committer.flush()?;
+        if let Some(catalog) = self.publisher.catalog.get() {
+            catalog.apply(last, &[self.bytes_written_now()])?;
+            catalog.checkpoint()?;
+        }
+        self.committer.close()?;
+        self.store.sweep().map(drop)
+    }
+}

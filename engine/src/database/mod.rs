@@ -1,0 +1,173 @@
+//! The front door: wiring only.
+
+mod background;
+mod builder;
+mod inner;
+mod inspect;
+mod steps;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+
+pub use builder::Builder;
+pub use inspect::{ColumnInspection, Inspection, ReceiptInspection, TableInspection};
+pub use steps::CompactReport;
+pub use verify::{Problem, VerifyReport};
+
+use crate::error::Result;
+use crate::ingest::{self, Ack, Work};
+use crate::model::{FieldType, TableSchema, TableSpec, TimeRange};
+use crate::query::{self, Filter, Query, QueryStream};
+use crate::record::{Deletion, Record};
+use crate::settings::Durability;
+use inner::Inner;
+
+/// An open database. It is closed when dropped; [`Database::close`] says whether that went well.
+///
+/// ```
+/// use alluvium::{Database, FieldType, Query, RowBuilder, TableSpec};
+///
+/// # fn main() -> alluvium::Result<()> {
+/// # let dir = tempfile::tempdir().unwrap();
+/// let db = Database::open(dir.path().join("data"))?;
+/// let air = db.create_table(TableSpec::new("air").tag("room").field("co2", FieldType::Float64))?;
+///
+/// let mut rows = RowBuilder::new(air);
+/// rows.row(1_700_000_000_000_000).tag("room", "A")?.value("co2", 612.5)?;
+/// db.append("air", &rows.finish()?)?; // on disk when it returns
+///
+/// for batch in db.query(&Query::table("air").field("co2"))? {
+///     assert_eq!(batch?.num_rows(), 1);
+/// }
+/// db.close()
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Database {
+    inner: Arc<Inner>,
+}
+
+impl Database {
+    /// Opens a database with default settings, and makes one where there is none.
+    pub fn open(path: impl AsRef<Path>) -> Result<Database> {
+        Self::builder().open(path)
+    }
+
+    /// Settings and components, for those who choose them.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Makes a table.
+    pub fn create_table(&self, spec: TableSpec) -> Result<Arc<TableSchema>> {
+        self.inner.create_table(spec)
+    }
+
+    /// Adds tags and fields to a table. Rows already there lack them.
+    pub fn add_columns(&self, table: &str, tags: &[String], fields: &[(String, FieldType)]) -> Result<Arc<TableSchema>> {
+        self.inner.add_columns(table, tags, fields)
+    }
+
+    /// The schema of a table.
+    pub fn table(&self, name: &str) -> Result<Arc<TableSchema>> {
+        Ok(self.inner.publisher.registry.get(name)?.schema())
+    }
+
+    /// The schemas of all tables, by name.
+    pub fn tables(&self) -> Vec<Arc<TableSchema>> {
+        self.inner.publisher.registry.all().iter().map(|table| table.schema()).collect()
+    }
+
+    /// Appends rows; when it returns they are on disk.
+    ///
+    /// The batch holds a column `time` (a timestamp of any unit, or int64 in the table's unit), tags as text, and any of
+    /// the fields in exactly the types of [`TableSchema::arrow`]. Rows with the series and time of an earlier row are merged
+    /// with it, field by field, the later value winning. A batch with bad rows is refused whole.
+    pub fn append(&self, table: &str, batch: &RecordBatch) -> Result<Ack> {
+        self.append_with(table, batch, Durability::Durable)
+    }
+
+    /// Appends rows with a chosen durability.
+    pub fn append_with(&self, table: &str, batch: &RecordBatch, durability: Durability) -> Result<Ack> {
+        let inner = &self.inner;
+        inner.check_open()?;
+        let table = inner.publisher.registry.get(table)?;
+        let Some(work) = ingest::prepare(&table, batch, inner.settings.batch_bytes)? else {
+            return Ok(Ack { sequence: 0, durability });
+        };
+        inner.admit(work.memory())?;
+        let sequence = inner.committer.submit(Work { durability, ..work })?;
+        inner.after_write();
+        Ok(Ack { sequence, durability })
+    }
+
+    /// Makes buffered rows durable.
+    pub fn flush(&self) -> Result<()> {
+        self.inner.check_open()?;
+        self.inner.committer.flush().map(drop)
+    }
+
+    /// Deletes the rows of a span of time whose tags satisfy the filters.
+    pub fn delete(&self, table: &str, filters: &[Filter], range: TimeRange) -> Result<Ack> {
+        let inner = &self.inner;
+        inner.check_open()?;
+        let table = inner.publisher.registry.get(table)?;
+        let series = query::select_for_deletion(&table, filters)?;
+        let deletion = Deletion { table: table.id, series, range };
+        let sequence = inner.committer.submit(Work::record(Record::DeleteRows(deletion))?)?;
+        Ok(Ack { sequence, durability: Durability::Durable })
+    }
+
+    /// Answers a query from a snapshot taken now.
+    pub fn query(&self, query: &Query) -> Result<QueryStream> {
+        self.inner.check_open()?;
+        let table = self.inner.publisher.registry.get(&query.table)?;
+        query::run(&table, &self.inner.store, query)
+    }
+
+    /// Turns everything unsealed into segments, now.
+    pub fn seal(&self) -> Result<()> {
+        self.inner.check_open()?;
+        self.inner.seal()
+    }
+
+    /// Folds segments together and carries out deletions, now.
+    pub fn compact(&self) -> Result<CompactReport> {
+        self.inner.check_open()?;
+        self.inner.compact()
+    }
+
+    /// What the database holds and what it costs.
+    pub fn inspect(&self) -> Result<Inspection> {
+        self.inner.inspect()
+    }
+
+    /// Reads everything and checks every checksum. `progress` is told (bytes done, bytes in all).
+    pub fn verify(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<VerifyReport> {
+        self.inner.verify(progress)
+    }
+
+    /// Forgets decoded pages, so that the next queries read them again.
+    pub fn clear_page_cache(&self) {
+        self.inner.store.pages.clear();
+    }
+
+    /// Makes everything durable and lets go of the directory.
+    pub fn close(self) -> Result<()> {
+        self.inner.close()
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if let Err(error) = self.inner.close() {
+            tracing::warn!(%error, "the database did not close cleanly; opening it recovers");
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Group commit: writers that wait at the same time share one write and one fdatasync.
+//!
+//! There is no commit thread. Whoever finds nobody leading takes everything that waits, writes it as one group, and leaves
+//! each outcome where its writer looks for it; so a lone writer never changes threads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use super::definitions::Definitions;
+use super::group::{Mutation, Pending, Slot, Work, share};
+use super::publish::Publisher;
+use crate::catalog::Change;
+use crate::error::{Error, Result};
+use crate::io::Clock;
+use crate::memtable::Run;
+use crate::model::{Sequence, SeriesId, SeriesKey, TableId};
+use crate::record::{Record, RecordKind};
+use crate::settings::Durability;
+use crate::table::Table;
+use crate::wal::{self, Log, Payload};
+
+/// A group takes no further member beyond this many bytes.
+const GROUP_BYTES: usize = 8 << 20;
+
+/// The queue of writers and the log they share.
+#[derive(Debug)]
+pub(crate) struct Committer {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    log: Mutex<LogState>,
+    publisher: Arc<Publisher>,
+    clock: Arc<dyn Clock>,
+    interval: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    pending: Vec<Pending>,
+    leading: bool,
+}
+
+/// The log and what goes with it; whoever holds its lock may write.
+#[derive(Debug)]
+struct LogState {
+    log: Log,
+    next: Sequence,
+    definitions: Definitions,
+    /// Why nothing is accepted any more.
+    stopped: Option<String>,
+    last_sync_micros: u64,
+}
+
+/// What became of a group that was written.
+#[derive(Default)]
+struct Written {
+    /// By member.
+    sequences: Vec<Sequence>,
+    series: Vec<NewSeries>,
+}
+
+/// Series `first` up to, without, `end`, which the log now knows.
+struct NewSeries {
+    table: Arc<Table>,
+    first: SeriesId,
+    end: u32,
+    keys: Vec<SeriesKey>,
+}
+
+impl Committer {
+    pub(crate) fn new(log: Log, next: Sequence, publisher: Arc<Publisher>, clock: Arc<dyn Clock>, interval: Duration) -> Self {
+        let log = LogState { log, next, definitions: Definitions::default(), stopped: None, last_sync_micros: 0 };
+        Committer { queue: Mutex::default(), wake: Condvar::new(), log: Mutex::new(log), publisher, clock, interval }
+    }
+
+    /// Commits one mutation and answers its sequence once it is published, and durable where asked.
+    pub(crate) fn submit(&self, work: Work) -> Result<Sequence> {
+        let slot = Slot::default();
+        let mut queue = self.queue.lock();
+        queue.pending.push(Pending { work, slot: slot.clone() });
+        loop {
+            if let Some(outcome) = slot.take() {
+                return outcome;
+            }
+            if queue.leading {
+                self.wake.wait(&mut queue);
+                continue;
+            }
+            queue.leading = true;
+            let group = self.gather(&mut queue);
+            MutexGuard::unlocked(&mut queue, || self.commit(&mut self.log.lock(), group));
+            queue.leading = false;
+            self.wake.notify_all();
+        }
+    }
+
+    /// Lets `cut` see the last sequence while nothing can be written or published.
+    pub(crate) fn between_groups<T>(&self, cut: impl FnOnce(Sequence) -> T) -> T {
+        let state = self.log.lock();
+        cut(state.next - 1)
+    }
+
+    /// Makes everything published durable.
+    pub(crate) fn flush(&self) -> Result<Sequence> {
+        let mut state = self.log.lock();
+        state.check()?;
+        let outcome = state.log.sync();
+        state.latch(outcome)?;
+        Ok(state.next - 1)
+    }
+
+    /// Frees log files all of whose records are below `keep_from`.
+    pub(crate) fn trim(&self, keep_from: Sequence) -> Result<()> {
+        let mut state = self.log.lock();
+        state.check()?;
+        state.log.trim(keep_from)
+    }
+
+    /// Bytes of log that hold records after `sequence`.
+    pub(crate) fn bytes_since(&self, sequence: Sequence) -> u64 {
+        self.log.lock().log.bytes_since(sequence)
+    }
+
+    /// Bytes of all log files.
+    pub(crate) fn bytes_on_disk(&self) -> u64 {
+        self.log.lock().log.bytes_on_disk()
+    }
+
+    /// Marks everything durable and accepts nothing more.
+    pub(crate) fn close(&self) -> Result<()> {
+        let mut state = self.log.lock();
+        state.check()?;
+        state.stopped = Some("it was closed".to_owned());
+        state.log.close()
+    }
+
+    /// Takes what waits, after giving others `commit_interval` to join.
+    fn gather(&self, queue: &mut MutexGuard<'_, Queue>) -> Vec<Pending> {
+        if !self.interval.is_zero() {
+            let since = self.clock.monotonic_micros().saturating_sub(self.log.lock().last_sync_micros);
+            let rest = self.interval.saturating_sub(Duration::from_micros(since));
+            let deadline = self.clock.monotonic_micros() + rest.as_micros() as u64;
+            while let Some(rest) = deadline.checked_sub(self.clock.monotonic_micros()).filter(|rest| *rest > 0) {
+                self.wake.wait_for(queue, Duration::from_micros(rest));
+            }
+        }
+        let mut bytes = 0;
+        let fits = |pending: &&Pending| {
+            let first = bytes == 0;
+            bytes += pending.work.payload.frame_bytes();
+            first || bytes <= GROUP_BYTES
+        };
+        let members = queue.pending.iter().take_while(fits).count();
+        queue.pending.drain(..members).collect()
+    }
+
+    fn commit(&self, state: &mut LogState, group: Vec<Pending>) {
+        match self.write(state, &group) {
+            Ok(written) => self.publish(state, written, group),
+            Err(error) => group.into_iter().for_each(|pending| pending.slot.put(Err(share(&error)))),
+        }
+    }
+
+    /// One write and one fdatasync for the whole group. A group that failed leaves no trace.
+    fn write(&self, state: &mut LogState, group: &[Pending]) -> Result<Written> {
+        state.check()?;
+        let before = state.next;
+        let durable = group.iter().any(|pending| pending.work.durability == Durability::Durable);
+        let outcome = self.lay_out(state, group).and_then(|written| state.log.commit_group(durable).map(|()| written));
+        match &outcome {
+            Ok(_) if durable => state.last_sync_micros = self.clock.monotonic_micros(),
+            Ok(_) => {}
+            Err(_) => {
+                state.next = before;
+                state.definitions.forget();
+            }
+        }
+        state.latch(outcome)
+    }
+
+    fn lay_out(&self, state: &mut LogState, group: &[Pending]) -> Result<Written> {
+        state.log.begin_group(group.iter().map(|pending| pending.work.payload.frame_bytes()).sum())?;
+        state.definitions.follow(state.log.file_number());
+        let mut written = Written::default();
+        for Pending { work, .. } in group {
+            match &work.mutation {
+                Mutation::CreateTable(schema) | Mutation::AlterTable(schema) => {
+                    state.definitions.schema(schema.id, schema.version);
+                }
+                Mutation::Rows { table, run } => self.define(state, *table, run, &mut written)?,
+                _ => {}
+            }
+            written.sequences.push(state.next);
+            state.push(work.kind, &work.payload);
+        }
+        Ok(written)
+    }
+
+    /// Puts the definitions that a run needs, and this file still lacks, before its rows.
+    fn define(&self, state: &mut LogState, table: TableId, run: &Run, written: &mut Written) -> Result<()> {
+        let table = self.publisher.registry.by_id(table).ok_or_else(|| Error::Internal(format!("no table {}", table.0)))?;
+        let schema = table.schema();
+        if state.definitions.schema(table.id, schema.version) {
+            state.push_context(Record::AlterTable((*schema).clone()))?;
+        }
+        let index = table.series.read();
+        let logged =
+            written.series.iter().filter(|new| new.table.id == table.id).map(|new| new.end).max().unwrap_or(index.logged);
+        if run.series().any(|id| id.0 >= logged) {
+            // Everything up to the newest series, so that their numbers stay dense on disk.
+            let (first, end) = (SeriesId(logged), index.len());
+            let keys: Vec<_> = (logged..end).map(|id| index.key(SeriesId(id))).collect();
+            for id in logged..end {
+                state.definitions.series(table.id, SeriesId(id));
+            }
+            state.push_record(Record::CreateSeries { table: table.id, first, keys: keys.clone() })?;
+            written.series.push(NewSeries { table: table.clone(), first, end, keys });
+        }
+        let missing: Vec<SeriesId> = run.series().filter(|&id| state.definitions.series(table.id, id)).collect();
+        for neighbours in missing.chunk_by(|a, b| a.0 + 1 == b.0) {
+            let keys = neighbours.iter().map(|&id| index.key(id)).collect();
+            state.push_context(Record::CreateSeries { table: table.id, first: neighbours[0], keys })?;
+        }
+        Ok(())
+    }
+
+    fn publish(&self, state: &mut LogState, written: Written, group: Vec<Pending>) {
+        let mut changes = Vec::new();
+        for new in written.series {
+            new.table.series.write().logged = new.end;
+            changes.push(Change::PutSeries { table: new.table.id, first: new.first, keys: new.keys });
+        }
+        for (Pending { work, slot }, sequence) in group.into_iter().zip(written.sequences) {
+            let outcome = self.publisher.publish(sequence, work.mutation, &mut changes);
+            slot.put(state.latch(outcome).map(|()| sequence));
+        }
+        if !changes.is_empty() {
+            let outcome = self.publisher.catalog.apply(state.next - 1, &changes);
+            // The records are durable and acknowledged all the same: the log rebuilds what the catalog missed.
+            let _ = state.latch(outcome);
+        }
+    }
+}
+
+impl LogState {
+    fn check(&self) -> Result<()> {
+        match &self.stopped {
+            None => Ok(()),
+            Some(reason) => Err(Error::Stopped { reason: reason.clone() }),
+        }
+    }
+
+    /// After a failure other than a full disk nothing can be promised any more.
+    fn latch<T>(&mut self, outcome: Result<T>) -> Result<T> {
+        if let Err(error) = &outcome
+            && !matches!(error, Error::DiskFull { .. } | Error::Stopped { .. })
+        {
+            self.stopped.get_or_insert_with(|| error.to_string());
+        }
+        outcome
+    }
+
+    fn push(&mut self, kind: RecordKind, payload: &Payload) -> Sequence {
+        let sequence = self.next;
+        self.log.push(kind.code(), 0, sequence, payload);
+        self.next += 1;
+        sequence
+    }
+
+    fn push_record(&mut self, record: Record) -> Result<Sequence> {
+        Ok(self.push(record.kind(), &Payload::new(record.encode()?)?))
+    }
+
+    /// A definition repeated so that the file stands alone: it takes no number of its own.
+    fn push_context(&mut self, record: Record) -> Result<()> {
+        self.log.push(record.kind().code(), wal::CONTEXT, self.next, &Payload::new(record.encode()?)?);
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! Which segments to compact next.
+//!
+//! Only segments that are neighbours by sequence may be merged, so that the result has one place in the order of age. Within
+//! a partition, segments whose sequences overlap (parts of one seal, left by a coarsened partition) form one *generation*,
+//! which is taken whole or not at all.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::source::SeriesTimes;
+use crate::model::{Partition, PartitionKind, Sequence, TimeUnit};
+use crate::record::SegmentEntry;
+use crate::seal::Target;
+use crate::table::{PendingDeletion, TableState};
+
+/// A merge makes at most so many rows.
+const MERGED_ROWS: u64 = 1 << 20;
+/// Generations of one size class that are merged without being asked: each row is rewritten about log8(rows) times.
+const FAN_IN: usize = 8;
+
+/// How eagerly to compact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// What keeps the number of segments bounded.
+    Background,
+    /// Everything that can be folded, and every deletion carried out.
+    Full,
+}
+
+/// Segments to be replaced.
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// Oldest first.
+    pub(crate) inputs: Vec<Arc<SegmentEntry>>,
+    /// The partition of the result; `None` splits a spill segment.
+    partition: Option<Partition>,
+    /// The length of partitions a spill is split into.
+    kind: PartitionKind,
+}
+
+impl Job {
+    /// The records that the result covers.
+    pub(crate) fn sequences(&self) -> (Sequence, Sequence) {
+        let first = self.inputs.iter().map(|entry| entry.first_sequence).min().unwrap_or(0);
+        let last = self.inputs.iter().map(|entry| entry.last_sequence).max().unwrap_or(0);
+        (first, last)
+    }
+
+    /// Where the rows go.
+    pub(super) fn targets(&self, times: &[SeriesTimes], unit: TimeUnit) -> Vec<Target> {
+        if let Some(partition) = self.partition {
+            return vec![Target::partition(partition)];
+        }
+        let mut partitions: BTreeMap<i64, Partition> = BTreeMap::new();
+        let mut current: Option<Partition> = None;
+        for &time in times.iter().flat_map(|times| &times.times) {
+            if current.is_none_or(|partition| !partition.range.contains(time)) {
+                let partition = self.kind.of(time, unit);
+                partitions.insert(partition.range.start, partition);
+                current = Some(partition);
+            }
+        }
+        partitions.into_values().map(Target::partition).collect()
+    }
+}
+
+/// The next job for a table whose partitions are of length `kind`, if there is one.
+pub(crate) fn next_job(state: &TableState, kind: PartitionKind, effort: Effort) -> Option<Job> {
+    if let Some(spill) = state.segments.iter().find(|entry| entry.partition.is_none()) {
+        // Oldest first: what is split no longer stands between neighbours.
+        return Some(Job { inputs: vec![spill.clone()], partition: None, kind });
+    }
+    groups(state).into_iter().find_map(|(partition, segments)| {
+        let generations = generations(segments);
+        let chosen = match effort {
+            Effort::Background => same_size(&generations),
+            Effort::Full => foldable(&generations).or_else(|| masked(state, &generations)),
+        }?;
+        let mut inputs: Vec<_> = chosen.iter().flatten().cloned().collect();
+        inputs.sort_by_key(|entry| (entry.last_sequence, entry.id));
+        Some(Job { inputs, partition: Some(partition), kind: partition.kind })
+    })
+}
+
+/// Deletions that no segment needs any more to be masked by.
+pub(crate) fn retirable_deletions(state: &TableState) -> Vec<Sequence> {
+    let needed = |pending: &&PendingDeletion| {
+        let range = pending.deletion.range;
+        let segment = state
+            .segments
+            .iter()
+            .any(|entry| entry.deletions_through < pending.sequence && range.touches(entry.times.0, entry.times.1));
+        segment || state.runs().any(|run| run.sequences.1 < pending.sequence)
+    };
+    state.deletions.iter().filter(|pending| !needed(pending)).map(|pending| pending.sequence).collect()
+}
+
+type Generation = Vec<Arc<SegmentEntry>>;
+
+/// Segments by the widest partition that holds them: partitions nest, and tables may have coarsened.
+fn groups(state: &TableState) -> Vec<(Partition, Vec<Arc<SegmentEntry>>)> {
+    let mut by_start: Vec<(Partition, Arc<SegmentEntry>)> =
+        state.segments.iter().filter_map(|entry| entry.partition.map(|partition| (partition, entry.clone()))).collect();
+    by_start.sort_by_key(|(partition, entry)| (partition.range.start, std::cmp::Reverse(partition.kind), entry.id));
+    let mut groups: Vec<(Partition, Vec<Arc<SegmentEntry>>)> = Vec::new();
+    for (partition, entry) in by_start {
+        match groups.last_mut() {
+            Some((widest, members)) if partition.range.start < widest.range.end => members.push(entry),
+            _ => groups.push((partition, vec![entry])),
+        }
+    }
+    groups
+}
+
+fn generations(mut segments: Vec<Arc<SegmentEntry>>) -> Vec<Generation> {
+    segments.sort_by_key(|entry| (entry.first_sequence, entry.id));
+    let mut generations: Vec<Generation> = Vec::new();
+    let mut reach = 0;
+    for entry in segments {
+        match generations.last_mut() {
+            Some(generation) if entry.first_sequence <= reach => generation.push(entry.clone()),
+            _ => generations.push(vec![entry.clone()]),
+        }
+        reach = reach.max(entry.last_sequence);
+    }
+    generations
+}
+
+fn rows(generation: &Generation) -> u64 {
+    generation.iter().map(|entry| entry.rows).sum()
+}
+
+/// Enough neighbours of one size class.
+fn same_size(generations: &[Generation]) -> Option<&[Generation]> {
+    let class = |generation: &Generation| rows(generation).max(1).ilog2() / 3;
+    let alike = generations.chunk_by(|a, b| class(a) == class(b));
+    alike.filter_map(|run| run.get(..FAN_IN)).find(|run| run.iter().map(rows).sum::<u64>() <= MERGED_ROWS)
+}
+
+/// The first neighbours that fit together, and any generation of several parts.
+fn foldable(generations: &[Generation]) -> Option<&[Generation]> {
+    for start in 0..generations.len() {
+        let mut total = 0;
+        let fitting = generations[start..]
+            .iter()
+            .take_while(|generation| {
+                total += rows(generation);
+                total <= MERGED_ROWS
+            })
+            .count();
+        if fitting >= 2 {
+            return Some(&generations[start..start + fitting]);
+        }
+        if generations[start].len() > 1 && rows(&generations[start]) <= MERGED_ROWS {
+            return Some(&generations[start..=start]);
+        }
+    }
+    None
+}
+
+/// A generation that deletions still mask.
+fn masked<'a>(state: &TableState, generations: &'a [Generation]) -> Option<&'a [Generation]> {
+    let touched = |entry: &Arc<SegmentEntry>| {
+        state.deletions.iter().any(|pending| {
+            pending.sequence > entry.deletions_through && pending.deletion.range.touches(entry.times.0, entry.times.1)
+        })
+    };
+    let at = generations.iter().position(|generation| generation.iter().any(touched))?;
+    Some(&generations[at..=at])
+}

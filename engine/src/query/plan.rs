@@ -1,0 +1,87 @@
+//! From a query and a table to what is to be read.
+
+use std::sync::Arc;
+
+use super::filter::Filters;
+use super::projection::Projection;
+use super::scan::Scan;
+use super::spec::{Filter, Query};
+use crate::error::{Error, Result};
+use crate::model::{SeriesId, TableSchema};
+use crate::record::SeriesSelection;
+use crate::store::Store;
+use crate::table::{Table, TagTest};
+
+/// A query made definite.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) table: Arc<Table>,
+    pub(super) scan: Scan,
+    pub(super) filters: Filters,
+    pub(super) projection: Projection,
+    pub(super) limit: Option<u64>,
+}
+
+impl Plan {
+    /// Checks a query against its table and takes the snapshot.
+    pub(super) fn new(table: &Arc<Table>, store: &Arc<Store>, query: &Query) -> Result<Self> {
+        let schema = table.schema();
+        let filters = Filters::new(&query.filters, &schema)?;
+        let projection = Projection::new(&schema, &query.fields)?;
+        // The snapshot before the series: a series made in between has no rows in it.
+        let state = Arc::new(table.snapshot());
+        let series = select(table, &filters);
+        let fields = fields_read(&filters, projection.fields().iter().copied());
+        let scan = Scan { schema, state, store: store.clone(), series, range: query.range, fields, times: true };
+        Ok(Plan { table: table.clone(), scan, filters, projection, limit: query.limit })
+    }
+
+    /// Reads these fields, and those the filters look at, instead of all that are projected.
+    pub(super) fn read_only(&mut self, fields: impl Iterator<Item = usize>) {
+        self.scan.fields = fields_read(&self.filters, fields);
+    }
+}
+
+fn fields_read(filters: &Filters, fields: impl Iterator<Item = usize>) -> Arc<[usize]> {
+    let mut read: Vec<usize> = fields.chain(filters.fields.fields()).collect();
+    read.sort_unstable();
+    read.dedup();
+    read.into()
+}
+
+/// The series that satisfy the tag filters, in tag order.
+fn select(table: &Table, filters: &Filters) -> Arc<[SeriesId]> {
+    if filters.tags.is_empty() {
+        return table.ordered_series();
+    }
+    let mut found = matching(table, filters);
+    let series = table.series.read();
+    found.sort_unstable_by(|&a, &b| series.compare(a, b));
+    found.into()
+}
+
+fn matching(table: &Table, filters: &Filters) -> Vec<SeriesId> {
+    let series = table.series.read();
+    let predicates: Vec<_> = filters.tags.predicates().iter().map(|predicate| (predicate.position(), predicate)).collect();
+    let tests: Vec<_> = predicates
+        .iter()
+        .map(|(position, predicate)| match predicate.wanted() {
+            Some(values) => (*position, TagTest::OneOf(values)),
+            None => (*position, TagTest::Matches(Box::new(move |value| predicate.matches(value)))),
+        })
+        .collect();
+    series.matching(&tests)
+}
+
+/// The series that a deletion names, resolved now: series made later are not touched.
+pub(crate) fn select_for_deletion(table: &Table, filters: &[Filter]) -> Result<SeriesSelection> {
+    let schema: Arc<TableSchema> = table.schema();
+    let filters = Filters::new(filters, &schema)?;
+    if !filters.fields.is_empty() {
+        return Err(Error::invalid("a deletion selects rows by tags and time only: leave out conditions on fields"));
+    }
+    if filters.tags.is_empty() {
+        return Ok(SeriesSelection::All);
+    }
+    Ok(SeriesSelection::Only(matching(table, &filters)))
+}

@@ -1,0 +1,44 @@
+//! A deletion.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::{DecodeError, Deletion, SeriesSelection};
+use super::RangeForm;
+use crate::model::{SeriesId, TableId};
+
+const WHAT: &str = "deletion";
+
+#[derive(Serialize, Deserialize)]
+struct DeletionForm {
+    table: u32,
+    series: SelectionForm,
+    range: RangeForm,
+}
+
+#[derive(Serialize, Deserialize)]
+enum SelectionForm {
+    All,
+    /// Strictly rising.
+    Only(Vec<u32>),
+}
+
+pub(crate) fn encode(deletion: &Deletion) -> Vec<u8> {
+    let series = match &deletion.series {
+        SeriesSelection::All => SelectionForm::All,
+        SeriesSelection::Only(ids) => SelectionForm::Only(ids.iter().map(|id| id.0).collect()),
+    };
+    super::write(&DeletionForm { table: deletion.table.0, series, range: deletion.range.into() })
+}
+
+pub(crate) fn decode(bytes: &[u8]) -> Result<Deletion, DecodeError> {
+    let form: DeletionForm = super::read(WHAT, bytes)?;
+    let series = match form.series {
+        SelectionForm::All => SeriesSelection::All,
+        // Membership is a binary search, so disorder would silently bring deleted rows back.
+        SelectionForm::Only(ids) if !ids.is_sorted_by(|a, b| a < b) => {
+            return Err(DecodeError::new(WHAT, "series out of order"));
+        }
+        SelectionForm::Only(ids) => SeriesSelection::Only(ids.into_iter().map(SeriesId).collect()),
+    };
+    Ok(Deletion { table: TableId(form.table), series, range: form.range.into() })
+}

@@ -1,0 +1,325 @@
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Decimal64Array, Float32Array, Float64Array, Int64Array, StringArray,
+    UInt64Array,
+};
+use arrow::datatypes::{DataType, Decimal64Type, Float32Type, Float64Type, Int64Type, UInt64Type};
+
+use super::{Deletion, Receipt, ReceiptKind, Record, RecordKind, SeriesSelection, encode_rows};
+use crate::error::{Error, ErrorKind};
+use crate::model::{Block, Column, SeriesId, SeriesKey, TableId, TimeRange};
+
+/// A small generator (xorshift64*), so that a seed in a message repeats a run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        (self.next() >> 11) % limit
+    }
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    text.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
+}
+
+fn block(series: Vec<u32>, times: Vec<i64>, columns: Vec<Column>) -> Block {
+    Block { series: series.into(), times: times.into(), columns }
+}
+
+fn decode_rows(payload: &[u8]) -> Result<(TableId, Block), super::DecodeError> {
+    match Record::decode(RecordKind::PutRows.code(), payload)? {
+        Record::PutRows { table, block } => Ok((table, block)),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Every row's value as bytes, so that all bits count.
+fn cells(column: Option<&ArrayRef>, rows: usize) -> Vec<Option<Vec<u8>>> {
+    let Some(array) = column else { return vec![None; rows] };
+    let cell = |row| match array.data_type() {
+        DataType::Float64 => array.as_primitive::<Float64Type>().value(row).to_bits().to_le_bytes().to_vec(),
+        DataType::Float32 => array.as_primitive::<Float32Type>().value(row).to_bits().to_le_bytes().to_vec(),
+        DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_le_bytes().to_vec(),
+        DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).to_le_bytes().to_vec(),
+        DataType::Decimal64(..) => array.as_primitive::<Decimal64Type>().value(row).to_le_bytes().to_vec(),
+        DataType::Boolean => vec![u8::from(array.as_boolean().value(row))],
+        DataType::Utf8 => array.as_string::<i32>().value(row).as_bytes().to_vec(),
+        DataType::Binary => array.as_binary::<i32>().value(row).to_vec(),
+        other => panic!("{other}"),
+    };
+    (0..rows).map(|row| array.is_valid(row).then(|| cell(row))).collect()
+}
+
+fn assert_same(left: &Block, right: &Block, note: &str) {
+    assert_eq!(left.series, right.series, "{note}");
+    assert_eq!(left.times, right.times, "{note}");
+    assert_eq!(left.columns.len(), right.columns.len(), "{note}");
+    for i in 0..left.columns.len() {
+        let (a, b) = (left.column(i), right.column(i));
+        assert_eq!(cells(a, left.rows()), cells(b, left.rows()), "{note}, column {i}");
+        if let (Some(a), Some(b)) = (a, b) {
+            assert_eq!(a.data_type(), b.data_type(), "{note}, column {i}");
+        }
+    }
+}
+
+fn assert_round_trip(block: &Block, note: &str) -> Vec<u8> {
+    let payload = encode_rows(TableId(3), block).unwrap();
+    let (table, back) = decode_rows(&payload).unwrap_or_else(|error| panic!("{note}: {error}"));
+    assert_eq!(table, TableId(3), "{note}");
+    assert_same(block, &back, note);
+    payload
+}
+
+#[test]
+fn golden_decimals() {
+    let columns = vec![Some(Arc::new(Float64Array::from(vec![21.5, 21.75])) as ArrayRef)];
+    let rows = block(vec![1, 2], vec![1000, 2000], columns);
+    // Table, rows, columns; series; times; type, then 2150 and 2175 as two places, five bits, base 2150.
+    let bytes = hex("07 02 01  00 01 02 02  00 0a d0 0f 00 a0 0f  01 03 05 cc 21 20 03");
+    assert_eq!(encode_rows(TableId(7), &rows).unwrap(), bytes);
+    assert_same(&decode_rows(&bytes).unwrap().1, &rows, "golden");
+}
+
+#[test]
+fn golden_of_every_type() {
+    let columns: Vec<Column> = vec![
+        None,
+        Some(Arc::new(Float32Array::from(vec![Some(1.5), None, Some(2.5)]))),
+        Some(Arc::new(Int64Array::from(vec![Some(-1), None, Some(1)]))),
+        Some(Arc::new(UInt64Array::from(vec![5, 5, 5]))),
+        Some(Arc::new(BooleanArray::from(vec![Some(true), None, Some(false)]))),
+        Some(Arc::new(StringArray::from(vec![Some("a"), None, Some("")]))),
+        Some(Arc::new(BinaryArray::from(vec![&[0xff_u8][..]; 3]))),
+        Some(Arc::new(Decimal64Array::from(vec![Some(100), None, Some(100)]).with_precision_and_scale(18, 2).unwrap())),
+    ];
+    let rows = block(vec![0; 3], vec![0; 3], columns);
+    let bytes = hex("07 03 08  00 00 00  00 00 00  00  82 05 02 04 1e a0  83 05 00 02 01 08  04 00 00 0a  85 05 00 01 00 01 \
+        86 05 00 00 01 00 01 61  07 01 01 00 00 02 ff 00 00 00  88 02 05 00 00 c8 01");
+    assert_eq!(encode_rows(TableId(7), &rows).unwrap(), bytes);
+    assert_same(&decode_rows(&bytes).unwrap().1, &rows, "golden");
+}
+
+#[test]
+fn golden_differences_and_exceptions() {
+    let nan = f64::from_bits(0x7ff8_0000_0000_0000);
+    let columns = vec![Some(Arc::new(Float64Array::from(vec![1.0, nan, 2.0, 3.0, 4.0])) as ArrayRef)];
+    let rows = block(vec![0; 5], (0..5).map(|i| i << 40).collect(), columns);
+    // Times as differences of 2^40 without a remainder; NaN as an exception at position 1.
+    let bytes = hex("07 05 01  00 00 00  10 00 80 80 80 80 80 40 00  01 21 02 02 90 03 01 01 00 00 00 00 00 00 00 f8 7f");
+    assert_eq!(encode_rows(TableId(7), &rows).unwrap(), bytes);
+    assert_same(&decode_rows(&bytes).unwrap().1, &rows, "golden");
+}
+
+fn random_float(random: &mut Random, style: u64) -> f64 {
+    const SPECIAL: [u64; 8] =
+        [0x7ff8_0000_0000_0000, 0x7ff0_0000_0000_0001, 0xfff8_dead_beef_0001, 1 << 63, 0, 1, 0x7ff0 << 48, 0xfff0 << 48];
+    let decimal = |random: &mut Random, scale: f64| (random.below(200_000) as f64 - 100_000.0) / scale;
+    match (style, random.below(16)) {
+        (0, _) => f64::from_bits(random.next()),
+        (1, 0) | (2, _) => f64::from_bits(SPECIAL[random.below(8) as usize]),
+        (3, _) => 21.75,
+        (4, _) => decimal(random, 1e9),
+        (5, _) => 2f64.powi(random.below(80) as i32) - 0.5,
+        _ => decimal(random, 100.0),
+    }
+}
+
+fn random_column(random: &mut Random, rows: usize) -> Column {
+    let nulls = random.below(4);
+    let style = random.below(8);
+    let mut optional = |value: &mut dyn FnMut(&mut Random)| {
+        let missing = nulls == 3 || (nulls > 0 && random.below(1 << (2 * nulls)) == 0);
+        if !missing {
+            value(random);
+        }
+        !missing
+    };
+    macro_rules! build {
+        ($array:ty, $value:expr) => {{
+            let mut value: Box<dyn FnMut(&mut Random) -> _> = Box::new($value);
+            let mut all = Vec::new();
+            for _ in 0..rows {
+                let mut one = None;
+                optional(&mut |random| one = Some(value(random)));
+                all.push(one);
+            }
+            <$array>::from_iter(all)
+        }};
+    }
+    let wide = |random: &mut Random| if style < 2 { random.next() } else { 1_000_000 + random.below(1 << (style * 4)) };
+    let text = move |random: &mut Random| match style {
+        0..3 => ["idle", "", "running", "ü"][random.below(4) as usize].to_string(),
+        _ => "x".repeat(random.below(20) as usize) + &random.next().to_string(),
+    };
+    let kind = style.wrapping_mul(7) + rows as u64;
+    Some(match kind % 9 {
+        0 | 8 => Arc::new(build!(Float64Array, move |random| random_float(random, style))) as ArrayRef,
+        1 => Arc::new(build!(Float32Array, move |random| match style {
+            0 => f32::from_bits(random.next() as u32),
+            _ => random_float(random, style) as f32,
+        })),
+        2 => Arc::new(build!(Int64Array, move |random| wide(random).cast_signed())),
+        3 => Arc::new(build!(UInt64Array, wide)),
+        4 => Arc::new(build!(BooleanArray, |random| random.below(2) == 0)),
+        5 => Arc::new(build!(StringArray, text)),
+        6 => Arc::new(build!(BinaryArray, move |random| text(random).into_bytes())),
+        _ => {
+            let array = build!(Decimal64Array, move |random| wide(random).cast_signed());
+            Arc::new(array.with_precision_and_scale(18, 5).unwrap())
+        }
+    })
+}
+
+fn random_block(random: &mut Random) -> Block {
+    let rows = [0, 1, 2, 63, 200, 1023, 1024, 1025, 3000][random.below(9) as usize];
+    let sorted = random.below(2) == 0;
+    let series = (0..rows).map(|i| if sorted { i as u32 / 7 } else { random.next() as u32 }).collect();
+    let times = (0..rows).map(|i| if sorted { 1_700_000_000_000_000 + i as i64 * 1000 } else { random.next() as i64 });
+    let times = times.collect();
+    let columns = (0..random.below(6)).map(|_| if random.below(8) == 0 { None } else { random_column(random, rows) }).collect();
+    block(series, times, columns)
+}
+
+#[test]
+fn random_blocks_come_back_bit_for_bit() {
+    for seed in 1..=600 {
+        let mut random = Random(seed * 0x9e37_79b9);
+        let whole = random_block(&mut random);
+        assert_round_trip(&whole, &format!("seed {seed}"));
+        let start = random.below(whole.rows() as u64 + 1) as usize;
+        let len = random.below((whole.rows() - start) as u64 + 1) as usize;
+        assert_round_trip(&whole.slice(start, len), &format!("seed {seed}, rows {start} + {len}"));
+    }
+}
+
+#[test]
+fn extremes_come_back_bit_for_bit() {
+    let longs = [i64::MIN, i64::MAX, 0, -1, 1, i64::MIN, i64::MAX];
+    let columns: Vec<Column> = vec![
+        Some(Arc::new(Int64Array::from(longs.to_vec()))),
+        Some(Arc::new(UInt64Array::from(vec![0, u64::MAX, 1 << 63, 1, u64::MAX - 1, 0, 7]))),
+        Some(Arc::new(Float64Array::from(vec![-0.0, 0.0, 0.1, -0.1, f64::MAX, f64::MIN_POSITIVE, 1e22]))),
+        Some(Arc::new(Float64Array::from(vec![0.0, -0.0, 1.5, 2.5, 3.5, 4.5, 5.5]))),
+        Some(Arc::new(Float32Array::from(vec![-0.0, 0.1, 0.2, 0.3, 16_777_216.0, f32::MAX, 1e-45]))),
+    ];
+    assert_round_trip(&block(vec![u32::MAX, 0, 1, 2, 3, 4, 5], longs.to_vec(), columns), "extremes");
+}
+
+#[test]
+fn decimals_counters_and_even_times_take_few_bits() {
+    let rows = 1000;
+    let walk = |i: usize| ((i * 7919) % 1009) as f64;
+    let columns: Vec<Column> = vec![
+        // 1009 levels need ten bits: 1.25 bytes.
+        Some(Arc::new(Float64Array::from_iter_values((0..rows).map(|i| (walk(i) + 2000.0) / 100.0)))),
+        // The same with one row in fifty not a decimal: ten bytes for each of those.
+        Some(Arc::new(Float64Array::from_iter_values(
+            (0..rows).map(|i| if i % 50 == 7 { f64::NAN } else { (walk(i) + 2000.0) / 100.0 }),
+        ))),
+        Some(Arc::new(Int64Array::from_iter_values((0..rows).map(|i| 5_000_000 + 3 * i as i64)))),
+        Some(Arc::new(StringArray::from_iter_values((0..rows).map(|i| if i % 3 == 0 { "running" } else { "standby" })))),
+    ];
+    let one = |column: &Column| {
+        let times = (0..rows as i64).map(|i| i * 1_000_000).collect();
+        assert_round_trip(&block(vec![9; rows], times, vec![column.clone()]), "sizes").len()
+    };
+    let none = one(&None);
+    assert!(none < 32, "series and even times: {none} bytes");
+    let sizes: Vec<_> = columns.iter().map(|column| one(column) - none).collect();
+    assert!(sizes[0] < 1270, "{sizes:?}");
+    assert!(sizes[1] < 1270 + 20 * 10 + 8, "{sizes:?}");
+    assert!(sizes[2] < 16, "{sizes:?}");
+    assert!(sizes[3] < 160, "{sizes:?}");
+}
+
+#[test]
+fn no_bytes_make_decoding_panic() {
+    for seed in 1..=40 {
+        let mut random = Random(seed * 0x9e37_79b9);
+        let rows = random_block(&mut random);
+        let rows = rows.slice(0, rows.rows().min(100));
+        let payload = encode_rows(TableId(1), &rows).unwrap();
+        for len in 0..payload.len() {
+            assert!(decode_rows(&payload[..len]).is_err(), "seed {seed}, cut to {len}");
+        }
+        for bit in 0..payload.len() * 8 {
+            let mut flipped = payload.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let _ = decode_rows(&flipped);
+        }
+        let mut noise = vec![0; 200];
+        for _ in 0..200 {
+            noise.iter_mut().for_each(|byte| *byte = random.next() as u8);
+            for kind in 0..=9 {
+                let _ = Record::decode(kind, &noise);
+            }
+        }
+    }
+}
+
+#[test]
+fn few_bytes_cannot_stand_for_more_memory_than_there_is() {
+    // 2^24 rows in a payload of three bytes, then of as many constant chunks as it takes.
+    assert!(decode_rows(&hex("00 80 80 80 08 00")).unwrap_err().detail.contains("16777216 values in 0 bytes"));
+    let rows: usize = 1 << 24;
+    let chunk = hex("00 00 00");
+    let mut bomb = hex("00 80 80 80 08 80 20");
+    for _ in 0..2 * rows / 1024 {
+        bomb.extend_from_slice(&chunk);
+    }
+    // Two thousand columns of 128 MiB each, were they believed.
+    let column: Vec<_> = [3].into_iter().chain(chunk.repeat(rows / 1024)).collect();
+    bomb.extend(column.repeat(16));
+    assert!(decode_rows(&bomb).unwrap_err().detail.contains("too many values"));
+}
+
+#[test]
+fn rows_that_cannot_be_logged_are_refused() {
+    let short = block(vec![0; 2], vec![0; 2], vec![Some(Arc::new(Int64Array::from(vec![1])))]);
+    assert!(matches!(encode_rows(TableId(0), &short), Err(Error::Internal(_))));
+    let odd = block(vec![0], vec![0], vec![Some(Arc::new(arrow::array::Int8Array::from(vec![1])))]);
+    assert!(matches!(encode_rows(TableId(0), &odd), Err(Error::Internal(_))));
+    let noise: String = (0..70 << 20).map(|i: u32| char::from(b'a' + (i % 23) as u8)).collect();
+    let huge = block(vec![0], vec![0], vec![Some(Arc::new(StringArray::from(vec![noise.as_str()])))]);
+    assert_eq!(encode_rows(TableId(0), &huge).unwrap_err().kind(), ErrorKind::Input);
+}
+
+#[test]
+fn kinds_have_their_numbers_and_records_come_back() {
+    let deletion = Deletion { table: TableId(1), series: SeriesSelection::All, range: TimeRange::ALL };
+    let receipt = Receipt {
+        at_micros: 5,
+        kind: ReceiptKind::TornTail,
+        file: "log/0000000001.log".into(),
+        sequences: None,
+        table: None,
+        series: vec![],
+        times: None,
+        bytes: 0,
+        detail: String::new(),
+    };
+    let keys = vec![SeriesKey(vec![None, Some(String::new())])];
+    let records = [
+        (3, Record::CreateSeries { table: TableId(2), first: SeriesId(0), keys }),
+        (4, Record::PutRows { table: TableId(2), block: Block::default() }),
+        (5, Record::DeleteRows(deletion)),
+        (8, Record::Receipt(receipt)),
+    ];
+    for (code, record) in records {
+        assert_eq!(record.kind().code(), code);
+        let back = Record::decode(code, &record.encode().unwrap()).unwrap();
+        assert_eq!(format!("{back:?}"), format!("{record:?}"));
+    }
+    for code in 0..=u8::MAX {
+        assert_eq!(RecordKind::from_code(code).map(RecordKind::code), (1..=8).contains(&code).then_some(code));
+    }
+}

@@ -1,0 +1,144 @@
+//! Opening: identity, catalog, segments and log become one consistent state. It always opens; what is lost has a receipt.
+
+mod catalog;
+mod identity;
+mod quarantine;
+mod replay;
+mod segments;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub(crate) use identity::Identity;
+pub(crate) use replay::{describe, relative_path};
+
+use crate::catalog::{Catalog, CatalogSlot};
+use crate::error::{Error, Result};
+use crate::format::names;
+use crate::ingest::Publisher;
+use crate::io::Components;
+use crate::memtable::MemoryGauge;
+use crate::model::Sequence;
+use crate::record::{Receipt, ReceiptKind};
+use crate::settings::{OnDamage, Settings};
+use crate::store::Store;
+use crate::table::Registry;
+use crate::wal::{self, Log};
+
+/// Everything a database consists of, ready to go on.
+pub(crate) struct Recovered {
+    pub(crate) identity: Identity,
+    pub(crate) publisher: Arc<Publisher>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) log: Log,
+    /// The number of the next record.
+    pub(crate) next: Sequence,
+    /// Every record up to here lies in segments.
+    pub(crate) sealed_through: Sequence,
+    /// The number of the next segment.
+    pub(crate) next_segment: u64,
+    /// What was found lost, to be recorded.
+    pub(crate) receipts: Vec<Receipt>,
+}
+
+/// Where things lie in a database directory.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    pub(crate) root: PathBuf,
+}
+
+impl Layout {
+    pub(crate) fn log(&self) -> PathBuf {
+        self.root.join(names::LOG)
+    }
+
+    pub(crate) fn segments(&self) -> PathBuf {
+        self.root.join(names::SEGMENTS)
+    }
+
+    pub(crate) fn catalog(&self) -> PathBuf {
+        self.root.join(names::CATALOG)
+    }
+
+    pub(crate) fn quarantine(&self) -> PathBuf {
+        self.root.join(names::QUARANTINE)
+    }
+
+    fn create(&self, components: &Components) -> Result<()> {
+        for dir in [self.log(), self.segments(), self.catalog()] {
+            components.disk.create_dir_all(&dir).map_err(|source| Error::io("create", &dir, source))?;
+        }
+        Ok(())
+    }
+}
+
+/// Opens what is there, or makes a new database in an empty directory.
+pub(crate) fn open(components: &Components, root: &Path, settings: &Settings) -> Result<Recovered> {
+    let layout = Layout { root: root.to_owned() };
+    let strict = settings.on_damage == OnDamage::Refuse;
+    let identity = identity::open_or_create(components, &layout, settings.on_damage)?;
+    layout.create(components)?;
+
+    // What can refuse does so before anything is changed.
+    let survey = replay::survey(components, &layout)?;
+    let opened = catalog::open(components, &layout, settings, &survey)?;
+    let sealed_through = if opened.rebuilt { opened.sealed_through } else { survey.sealed_through.max(opened.sealed_through) };
+    let covered = sealed_through.min(opened.catalog.applied());
+    let known: HashSet<String> =
+        opened.catalog.receipts()?.into_iter().map(|(_, receipt)| receipt.detail + &receipt.file).collect();
+    let mut receipts = opened.receipts;
+    let publisher = Arc::new(Publisher {
+        registry: Registry::default(),
+        catalog: Arc::new(CatalogSlot::new(opened.catalog)),
+        memory: MemoryGauge::default(),
+    });
+    catalog::load(&publisher)?;
+    let undefined = replay::replay(components, &layout, &publisher, sealed_through)?;
+    receipts.extend(replay::report_losses(components, &survey, covered, &undefined));
+    receipts.extend(segments::missing(components, &layout, &publisher)?);
+    // The same damage is found again at every open until its file is gone; one receipt says it.
+    receipts.retain(|receipt| !known.contains(&(receipt.detail.clone() + &receipt.file)));
+    let loss = receipts.iter().find(|receipt| receipt.kind != ReceiptKind::TornTail);
+    if let (true, Some(loss)) = (strict, loss) {
+        return Err(refusal(&layout, &loss.file, &loss.detail));
+    }
+    segments::settle(components, &layout, &publisher, loss.is_some())?;
+    set_aside(components, &layout, &survey)?;
+
+    let index_bytes = settings.page_cache_bytes.max(1 << 20) as u64 / 2;
+    let (catalog, pages) = (publisher.catalog.clone(), settings.page_cache_bytes);
+    let store = Store::new(components.disk.clone(), &layout.segments(), catalog, index_bytes, pages);
+    let next_segment = segments::highest_number(components, &layout, &publisher)? + 1;
+    let next = survey.report.next_sequence().max(applied(&publisher).max(sealed_through) + 1);
+    let log = Log::start(components, &layout.log(), settings.log_file_bytes, next, &survey.report)?;
+    Ok(Recovered { identity, publisher, store: Arc::new(store), log, next, sealed_through, next_segment, receipts })
+}
+
+/// Copies log bytes that cannot be read, before their file is recycled one day.
+fn set_aside(components: &Components, layout: &Layout, survey: &replay::Survey) -> Result<()> {
+    for damage in &survey.report.damage {
+        let path = wal::log_path(&layout.log(), damage.file);
+        quarantine::copy_bytes(components, layout, &path, damage.offset, damage.bytes)?;
+    }
+    Ok(())
+}
+
+/// Why a strict opening goes no further.
+fn refusal(layout: &Layout, file: &str, detail: &str) -> Error {
+    Error::damaged(
+        &layout.root.join(file),
+        format_args!("{detail}; nothing was changed: the default mode opens with what is readable"),
+    )
+}
+
+/// Brings a reopened catalog up to date from the log, as after a full disk.
+pub(crate) fn catch_up(components: &Components, layout: &Layout, settings: &Settings) -> Result<Catalog> {
+    let catalog = Catalog::open(components, &layout.catalog(), settings.catalog_cache_bytes)?;
+    replay::catalog_only(components, layout, &catalog)?;
+    Ok(catalog)
+}
+
+fn applied(publisher: &Publisher) -> Sequence {
+    publisher.catalog.get().map_or(0, |catalog| catalog.applied())
+}

@@ -1,0 +1,245 @@
+//! The log, read from the start: what is not yet in segments or in the catalog is materialised again.
+
+use std::path::Path;
+
+use super::Layout;
+use crate::catalog::{Catalog, Change};
+use crate::error::{Error, Result};
+use crate::format::names;
+use crate::ingest::{Mutation, Publisher, compacted_changes, sealed_changes};
+use crate::io::Components;
+use crate::memtable::Run;
+use crate::model::{Sequence, SeriesId, SeriesKey, TableId};
+use crate::record::{Receipt, ReceiptKind, Record, RecordKind};
+use crate::table::Table;
+use crate::wal::{self, FrameRef, LogDamage, ScanReport};
+
+/// Changes handed to the catalog at a time.
+const CHANGES_PER_APPLY: usize = 4_096;
+
+/// What a first pass over the log tells.
+pub(super) struct Survey {
+    pub(super) report: ScanReport,
+    /// The last cut that the log knows to be sealed.
+    pub(super) sealed_through: Sequence,
+}
+
+/// Reads the log once for its extent, its damage and the last seal in it.
+pub(super) fn survey(components: &Components, layout: &Layout) -> Result<Survey> {
+    let mut seals = Vec::new();
+    let report = wal::scan(&*components.disk, &layout.log(), &mut |frame| {
+        if frame.kind == RecordKind::Sealed.code()
+            && let Record::Sealed(sealed) = decode(layout, &frame)?
+        {
+            seals.push((frame.sequence, sealed.through));
+        }
+        Ok(())
+    })?;
+    let sealed_through =
+        seals.into_iter().filter(|(record, _)| *record <= report.last_sequence).map(|(_, through)| through).max();
+    Ok(Survey { report, sealed_through: sealed_through.unwrap_or(0) })
+}
+
+/// Materialises every record that the segments or the catalog lack. Answers the records that could not be, since what
+/// defines their table or series is lost.
+pub(super) fn replay(
+    components: &Components,
+    layout: &Layout,
+    publisher: &Publisher,
+    sealed_through: Sequence,
+) -> Result<Vec<Undefined>> {
+    let Some(catalog) = publisher.catalog.get() else { return Ok(Vec::new()) };
+    let mut known = Known { applied: catalog.applied(), changes: Vec::new(), through: 0, undefined: Vec::new() };
+    wal::scan(&*components.disk, &layout.log(), &mut |frame| {
+        if frame.kind == RecordKind::PutRows.code() && frame.sequence <= sealed_through {
+            return Ok(());
+        }
+        let record = decode(layout, &frame)?;
+        known.through = frame.sequence;
+        materialise(publisher, &mut known, &frame, record)?;
+        known.apply_when_many(&catalog)
+    })?;
+    known.apply(&catalog)?;
+    Ok(known.undefined)
+}
+
+/// A record whose table or series nothing defines any more.
+pub(super) struct Undefined {
+    pub(super) sequence: Sequence,
+    pub(super) file: u64,
+    pub(super) table: TableId,
+}
+
+/// Tells the catalog what it missed; everything else is in memory already.
+pub(super) fn catalog_only(components: &Components, layout: &Layout, catalog: &Catalog) -> Result<()> {
+    let mut known = Known { applied: catalog.applied(), changes: Vec::new(), through: 0, undefined: Vec::new() };
+    wal::scan(&*components.disk, &layout.log(), &mut |frame| {
+        let new = frame.sequence > known.applied && frame.flags & wal::CONTEXT == 0;
+        if !new || frame.kind == RecordKind::PutRows.code() {
+            return Ok(());
+        }
+        known.through = frame.sequence;
+        known.changes.extend(changes_of(frame.sequence, decode(layout, &frame)?));
+        known.apply_when_many(catalog)
+    })?;
+    known.apply(catalog)
+}
+
+/// States what the scan found lost. What lies in segments and in the catalog already is no loss.
+pub(super) fn report_losses(
+    components: &Components,
+    survey: &Survey,
+    covered: Sequence,
+    undefined: &[Undefined],
+) -> Vec<Receipt> {
+    let at_micros = components.clock.wall_micros();
+    let blank = |kind, file: u64, bytes, detail: String| Receipt {
+        at_micros,
+        kind,
+        file: relative_path(file),
+        sequences: None,
+        table: None,
+        series: Vec::new(),
+        times: None,
+        bytes,
+        detail,
+    };
+    let mut receipts = Vec::new();
+    if let Some(torn) = &survey.report.torn {
+        let detail = format!("the log ends in an unfinished write at byte {}, after record {}", torn.offset, torn.after);
+        receipts.push(blank(ReceiptKind::TornTail, torn.file, torn.bytes, detail));
+    }
+    for damage in &survey.report.damage {
+        if damage.sequences.is_some_and(|(_, last)| last > covered) {
+            let receipt = blank(ReceiptKind::LogDamage, damage.file, damage.bytes, describe(damage));
+            receipts.push(Receipt { sequences: damage.sequences, ..receipt });
+        }
+    }
+    for lost in undefined {
+        let detail = format!("record {} is of a table or series whose definition is lost", lost.sequence);
+        let receipt = blank(ReceiptKind::LogDamage, lost.file, 0, detail);
+        receipts.push(Receipt { sequences: Some((lost.sequence, lost.sequence)), table: Some(lost.table), ..receipt });
+    }
+    receipts
+}
+
+/// What cannot be read, in words.
+pub(crate) fn describe(damage: &LogDamage) -> String {
+    let records = match damage.sequences {
+        Some((first, last)) if first == last => format!("record {first} is lost"),
+        Some((first, last)) => format!("records {first} to {last} are lost"),
+        None => "no record is known to be lost".to_owned(),
+    };
+    format!("{} bytes at byte {} cannot be read: {records}", damage.bytes, damage.offset)
+}
+
+/// The path of a log file below the database directory.
+pub(crate) fn relative_path(file: u64) -> String {
+    wal::log_path(Path::new(names::LOG), file).display().to_string()
+}
+
+struct Known {
+    /// The catalog already has everything up to here.
+    applied: Sequence,
+    changes: Vec<Change>,
+    through: Sequence,
+    undefined: Vec<Undefined>,
+}
+
+impl Known {
+    fn lack(&mut self, record: Undefined) -> Result<()> {
+        self.undefined.push(record);
+        Ok(())
+    }
+
+    fn apply_when_many(&mut self, catalog: &Catalog) -> Result<()> {
+        if self.changes.len() >= CHANGES_PER_APPLY { self.apply(catalog) } else { Ok(()) }
+    }
+
+    fn apply(&mut self, catalog: &Catalog) -> Result<()> {
+        if !self.changes.is_empty() {
+            catalog.apply(self.through.max(self.applied), &self.changes)?;
+            self.changes.clear();
+        }
+        Ok(())
+    }
+}
+
+fn decode(layout: &Layout, frame: &FrameRef<'_>) -> Result<Record> {
+    Record::decode(frame.kind, frame.payload).map_err(|error| {
+        let path = wal::log_path(&layout.log(), frame.file);
+        Error::damaged(&path, format_args!("record {} at byte {}: {error}", frame.sequence, frame.offset))
+    })
+}
+
+fn materialise(publisher: &Publisher, known: &mut Known, frame: &FrameRef<'_>, record: Record) -> Result<()> {
+    let sequence = frame.sequence;
+    let new = sequence > known.applied;
+    let undefined = |table| Undefined { sequence, file: frame.file, table };
+    let mutation = match record {
+        // Definitions are repeated in every log file, so what counts is whether they say something new.
+        Record::CreateTable(schema) | Record::AlterTable(schema) => {
+            let current = publisher.registry.by_id(schema.id).map_or(0, |table| table.schema().version);
+            if schema.version <= current {
+                return Ok(());
+            }
+            Mutation::AlterTable(schema)
+        }
+        Record::CreateSeries { table, first, keys } => {
+            let Some(owner) = publisher.registry.by_id(table) else { return known.lack(undefined(table)) };
+            return restore_series(&owner, &mut known.changes, first, &keys);
+        }
+        Record::PutRows { table, block } => {
+            let Some(owner) = publisher.registry.by_id(table) else { return known.lack(undefined(table)) };
+            let highest = block.series.iter().copied().max().unwrap_or(0);
+            if owner.series.write().presume(SeriesId(highest)).map_err(Error::Internal)? {
+                known.undefined.push(undefined(table));
+            }
+            Mutation::Rows { table, run: Run::from_batch(&owner.schema(), block)? }
+        }
+        Record::DeleteRows(deletion) => match publisher.registry.by_id(deletion.table) {
+            None => return known.lack(undefined(deletion.table)),
+            Some(_) if new => Mutation::Delete(deletion),
+            // The catalog has it; rows on either side of it must still be kept apart.
+            Some(table) => {
+                table.state.write().active.set_barrier(sequence);
+                return Ok(());
+            }
+        },
+        Record::Sealed(sealed) if new => Mutation::Sealed(sealed),
+        Record::Compacted(compacted) if new => Mutation::Compacted(compacted),
+        Record::Receipt(receipt) if new => Mutation::Receipt(receipt),
+        Record::Sealed(_) | Record::Compacted(_) | Record::Receipt(_) => return Ok(()),
+    };
+    publisher.publish(sequence, mutation, &mut known.changes)
+}
+
+/// Adds or confirms series, and tells the catalog of those it does not have.
+fn restore_series(owner: &Table, changes: &mut Vec<Change>, first: SeriesId, keys: &[SeriesKey]) -> Result<()> {
+    let mut index = owner.series.write();
+    let before = index.len();
+    let mut redefined = false;
+    for (id, key) in (first.0..).map(SeriesId).zip(keys) {
+        redefined |= id.0 < before && index.key(id).normalized() != key.clone().normalized();
+        index.restore(id, key).map_err(Error::Internal)?;
+    }
+    let end = first.0 + keys.len() as u32;
+    if redefined || end > before {
+        let from = if redefined { first.0 } else { before };
+        let keys = (from.min(first.0)..end).map(|id| index.key(SeriesId(id))).collect();
+        changes.push(Change::PutSeries { table: owner.id, first: SeriesId(from.min(first.0)), keys });
+    }
+    Ok(())
+}
+
+fn changes_of(sequence: Sequence, record: Record) -> Vec<Change> {
+    match record {
+        Record::CreateTable(schema) | Record::AlterTable(schema) => vec![Change::PutTable(schema)],
+        Record::CreateSeries { table, first, keys } => vec![Change::PutSeries { table, first, keys }],
+        Record::PutRows { .. } => Vec::new(),
+        Record::DeleteRows(deletion) => vec![Change::PutDeletion { sequence, deletion }],
+        Record::Sealed(sealed) => sealed_changes(sealed),
+        Record::Compacted(compacted) => compacted_changes(compacted),
+        Record::Receipt(receipt) => vec![Change::PutReceipt { sequence, receipt }],
+    }
+}

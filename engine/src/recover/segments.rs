@@ -1,0 +1,90 @@
+//! The segment list against the segment directory.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Layout, quarantine};
+use crate::catalog::Change;
+use crate::error::{Error, Result};
+use crate::format::names;
+use crate::ingest::Publisher;
+use crate::io::Components;
+use crate::record::{Receipt, ReceiptKind, SegmentEntry};
+use crate::segment;
+
+/// A receipt for every entry whose file is gone or of another size. Changes nothing.
+pub(super) fn missing(components: &Components, layout: &Layout, publisher: &Publisher) -> Result<Vec<Receipt>> {
+    let lengths = lengths(components, layout)?;
+    let lost = entries(publisher).into_iter().filter_map(|entry| {
+        let name = segment::file_name(&entry);
+        let detail = match lengths.get(&name) {
+            Some(&len) if len == entry.bytes => return None,
+            Some(len) => format!("the segment file has {len} bytes instead of {}", entry.bytes),
+            None => "the segment file is missing".to_owned(),
+        };
+        Some(Receipt {
+            at_micros: components.clock.wall_micros(),
+            kind: ReceiptKind::SegmentDamage,
+            file: format!("{}/{name}", names::SEGMENTS),
+            sequences: Some((entry.first_sequence, entry.last_sequence)),
+            table: Some(entry.table),
+            series: Vec::new(),
+            times: Some(entry.times),
+            bytes: entry.bytes,
+            detail,
+        })
+    });
+    Ok(lost.collect())
+}
+
+/// Makes list and directory agree. Files that no entry names were left by a seal or compaction that was cut short, and go;
+/// unless there was `damage`, when they may be all there is, and are set aside.
+pub(super) fn settle(components: &Components, layout: &Layout, publisher: &Publisher, damage: bool) -> Result<()> {
+    let mut unlisted = lengths(components, layout)?;
+    for entry in entries(publisher) {
+        let name = segment::file_name(&entry);
+        match unlisted.get(&name) {
+            Some(&len) if len == entry.bytes => drop(unlisted.remove(&name)),
+            _ => drop_entry(publisher, &entry)?,
+        }
+    }
+    for name in unlisted.into_keys() {
+        let path = layout.segments().join(&name);
+        if segment::is_temporary(&name) || !damage {
+            components.disk.remove(&path).map_err(|source| Error::io("remove", &path, source))?;
+        } else {
+            quarantine::move_file(components, layout, &path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Lengths of segment files and of unfinished ones, by name.
+fn lengths(components: &Components, layout: &Layout) -> Result<HashMap<String, u64>> {
+    let dir = layout.segments();
+    let files = components.disk.list(&dir).map_err(|source| Error::io("list", &dir, source))?;
+    let ours = |name: &str| segment::is_temporary(name) || segment::parse_file_name(Path::new(name)).is_some();
+    Ok(files.into_iter().filter(|file| !file.is_dir && ours(&file.name)).map(|file| (file.name, file.len)).collect())
+}
+
+fn entries(publisher: &Publisher) -> Vec<Arc<SegmentEntry>> {
+    publisher.registry.all().iter().flat_map(|table| table.snapshot().segments.to_vec()).collect()
+}
+
+fn drop_entry(publisher: &Publisher, entry: &SegmentEntry) -> Result<()> {
+    if let Some(table) = publisher.registry.by_id(entry.table) {
+        table.state.write().replace_segments(&[entry.id], []);
+    }
+    match publisher.catalog.get() {
+        Some(catalog) => catalog.apply(catalog.applied(), &[Change::RemoveSegment(entry.id)]),
+        None => Ok(()),
+    }
+}
+
+/// The highest segment number in use.
+pub(super) fn highest_number(components: &Components, layout: &Layout, publisher: &Publisher) -> Result<u64> {
+    let on_disk = lengths(components, layout)?;
+    let on_disk = on_disk.keys().filter_map(|name| segment::parse_file_name(Path::new(name))).map(|name| name.id.0);
+    Ok(on_disk.chain(entries(publisher).iter().map(|entry| entry.id.0)).max().unwrap_or(0))
+}

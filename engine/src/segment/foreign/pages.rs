@@ -1,0 +1,211 @@
+//! What a foreign file says about its own sizes, checked before the decoder, which believes them, allocates by them.
+
+use std::io::{self, Read};
+
+use parquet::basic::Compression;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
+
+use super::thrift::{Broken, Walker, kind};
+use crate::error::{Error, Result};
+use crate::io::File;
+
+/// Bytes of a page, decompressed. Writers aim at 1 MiB.
+const PAGE_BYTES: u64 = 64 << 20;
+
+/// Bytes by which data that cannot be compressed may grow.
+const PAGE_SLACK: u64 = 1 << 20;
+
+/// Bytes of the pages and dictionaries that reading all columns at once takes.
+const WORKING_BYTES: u64 = 512 << 20;
+
+/// Bytes of the footer.
+const FOOTER_BYTES: u64 = 64 << 20;
+
+/// Bytes of a page header. Statistics make some long.
+const HEADER_BYTES: usize = 1 << 20;
+
+/// How many of them are read at first.
+const HEADER_GUESS: usize = 512;
+
+const MAGIC: &[u8; 4] = b"PAR1";
+
+/// Checks that the file ends in a footer whose lists are no longer than its bytes.
+pub(super) fn check_footer(file: &dyn File, len: u64) -> Result<()> {
+    let mut tail = [0; 8];
+    let tail_at = len.checked_sub(8).filter(|at| *at >= 4).ok_or_else(|| invalid("it is too short"))?;
+    read(file, tail_at, &mut tail)?;
+    let [length @ .., _, _, _, _] = tail;
+    if !tail.ends_with(MAGIC) {
+        return Err(invalid("it does not end in PAR1"));
+    }
+    let length = u64::from(u32::from_le_bytes(length));
+    if length > tail_at || length > FOOTER_BYTES {
+        return Err(invalid(format_args!("its footer claims {length} bytes")));
+    }
+    let mut footer = vec![0; length as usize];
+    read(file, tail_at - length, &mut footer)?;
+    Walker::new(&footer).skip_struct().map_err(|broken| invalid(format_args!("its footer is damaged: {broken}")))
+}
+
+/// Checks every page of a row group.
+pub(super) fn check_row_group(file: &dyn File, len: u64, group: &RowGroupMetaData) -> Result<()> {
+    let mut working = 0;
+    for column in group.columns() {
+        working += check_chunk(file, len, column).map_err(|error| match error {
+            Error::Invalid(message) => Error::invalid(format_args!("column {:?}: {message}", column.column_path().string())),
+            error => error,
+        })?;
+    }
+    if working > WORKING_BYTES {
+        return Err(invalid(format_args!(
+            "reading a row of it takes {} MiB of pages, at most {} are accepted: write it with smaller pages",
+            working >> 20,
+            WORKING_BYTES >> 20
+        )));
+    }
+    Ok(())
+}
+
+/// Checks every page of a column chunk; the bytes that its largest page and its dictionary take.
+fn check_chunk(file: &dyn File, len: u64, column: &ColumnChunkMetaData) -> Result<u64> {
+    let start = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
+    let (Ok(mut at), Ok(size)) = (u64::try_from(start), u64::try_from(column.compressed_size())) else {
+        return Err(invalid("a negative offset"));
+    };
+    let end =
+        at.checked_add(size).filter(|end| *end <= len).ok_or_else(|| invalid("its pages lie beyond the end of the file"))?;
+    let (mut largest, mut dictionary) = (0, 0);
+    while at < end {
+        let (page, header) = Page::read(file, at, end)?;
+        at += header;
+        page.check(end - at, column.num_values())?;
+        page.check_expansion(file, at, column.compression())?;
+        if page.is_dictionary {
+            dictionary = page.size
+        } else {
+            largest = page.size.max(largest)
+        }
+        at += page.compressed;
+    }
+    Ok(largest + dictionary)
+}
+
+/// What a page header declares.
+#[derive(Debug, Default)]
+struct Page {
+    is_dictionary: bool,
+    size: u64,
+    compressed: u64,
+    values: i64,
+    /// Levels of a version 2 page stand uncompressed in front.
+    levels: u64,
+    is_plain: bool,
+}
+
+impl Page {
+    /// Reads the header at `at`; also its length.
+    fn read(file: &dyn File, at: u64, end: u64) -> Result<(Page, u64)> {
+        let mut length = HEADER_GUESS;
+        loop {
+            let available = usize::try_from(end - at).unwrap_or(usize::MAX).min(length);
+            let mut bytes = vec![0; available];
+            read(file, at, &mut bytes)?;
+            match Page::parse(&bytes) {
+                Ok((page, header)) => return Ok((page, header as u64)),
+                // More may follow; a length that exceeds what was read may be right after all.
+                Err(_) if available == length && length < HEADER_BYTES => length *= 8,
+                Err(broken) => return Err(invalid(format_args!("a page header is damaged: {broken}"))),
+            }
+        }
+    }
+
+    fn parse(bytes: &[u8]) -> Result<(Page, usize), Broken> {
+        let mut page = Page::default();
+        let mut walker = Walker::new(bytes);
+        let mut sizes = [-1, -1];
+        walker.fields(&mut |walker, id, kind| match (id, kind) {
+            (1, kind::I32) => walker.integer().map(|number| page.is_dictionary = number == 2),
+            (2 | 3, kind::I32) => {
+                let number = walker.integer()?;
+                sizes = if id == 2 { [number, sizes[1]] } else { [sizes[0], number] };
+                Ok(())
+            }
+            (5 | 7 | 8, kind::STRUCT) => page.parse_details(walker, id == 8),
+            _ => walker.skip(kind),
+        })?;
+        let [size, compressed] = sizes.map(u64::try_from);
+        page.size = size.map_err(|_| Broken::Implausible)?;
+        page.compressed = compressed.map_err(|_| Broken::Implausible)?;
+        Ok((page, walker.position()))
+    }
+
+    fn parse_details(&mut self, walker: &mut Walker<'_>, version_2: bool) -> Result<(), Broken> {
+        walker.fields(&mut |walker, id, kind| match (id, kind) {
+            (1, kind::I32) => walker.integer().map(|number| self.values = number),
+            (5 | 6, kind::I32) if version_2 => {
+                let bytes = u64::try_from(walker.integer()?).map_err(|_| Broken::Implausible)?;
+                self.levels = self.levels.saturating_add(bytes);
+                Ok(())
+            }
+            (7, kind::FALSE) if version_2 => {
+                self.is_plain = true;
+                Ok(())
+            }
+            _ => walker.skip(kind),
+        })
+    }
+
+    /// Checks the declared sizes against each other, given how many bytes and values there are at most.
+    fn check(&self, available: u64, values: i64) -> Result<()> {
+        if self.size > PAGE_BYTES {
+            return Err(invalid(format_args!(
+                "a page claims {} bytes, at most {} MiB are accepted: write it with smaller pages",
+                self.size,
+                PAGE_BYTES >> 20
+            )));
+        }
+        // Each value of a dictionary takes a byte at least, while those of a data page may be runs.
+        let limit = if self.is_dictionary { self.size.cast_signed() } else { values };
+        if self.compressed > available.min(PAGE_BYTES + PAGE_SLACK)
+            || self.levels > self.size.min(self.compressed)
+            || !(0..=limit).contains(&self.values)
+        {
+            return Err(invalid("a page declares impossible sizes"));
+        }
+        Ok(())
+    }
+
+    /// Checks that a page of a codec that expands without regard to the declared size keeps to it.
+    fn check_expansion(&self, file: &dyn File, at: u64, codec: Compression) -> Result<()> {
+        if self.is_plain || !matches!(codec, Compression::GZIP(_) | Compression::LZ4) {
+            return Ok(());
+        }
+        let mut bytes = vec![0; (self.compressed - self.levels) as usize];
+        read(file, at + self.levels, &mut bytes)?;
+        if codec == Compression::LZ4 {
+            // The obsolete codec: blocks as Hadoop frames them respect the size, LZ4's own frames do not.
+            const FRAME: &[u8] = &0x184d_2204_u32.to_le_bytes();
+            return if bytes.starts_with(FRAME) {
+                Err(invalid("its pages are LZ4 frames: write it with LZ4_RAW or zstd"))
+            } else {
+                Ok(())
+            };
+        }
+        let declared = self.size - self.levels;
+        let mut expanded = flate2::read::MultiGzDecoder::new(&bytes[..]).take(declared + 1);
+        match io::copy(&mut expanded, &mut io::sink()) {
+            Ok(length) if length <= declared => Ok(()),
+            Ok(_) => Err(invalid("a page expands to more than it declares")),
+            Err(error) => Err(invalid(format_args!("a page cannot be decompressed: {error}"))),
+        }
+    }
+}
+
+fn read(file: &dyn File, at: u64, bytes: &mut [u8]) -> Result<()> {
+    file.read_exact_at(at, bytes).map_err(|error| invalid(format_args!("it cannot be read: {error}")))
+}
+
+/// The file is no Parquet, or not as it should be.
+pub(super) fn invalid(reason: impl std::fmt::Display) -> Error {
+    Error::invalid(format_args!("not a sound Parquet file: {reason}"))
+}

@@ -1,0 +1,256 @@
+use std::io::Write as _;
+use std::path::Path;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, FixedSizeBinaryArray,
+    Float64Array, Int32Array, Int64Array, LargeStringArray, ListArray, NullArray, StringArray, StringViewArray,
+    TimestampMicrosecondArray, TimestampNanosecondArray, UInt8Array, UInt64Array,
+};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Decimal64Type, Int32Type, Int64Type, TimeUnit, UInt64Type};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, GzipLevel};
+use parquet::file::properties::{WriterProperties, WriterVersion};
+
+use super::*;
+use crate::io::{Disk, MemoryDisk, OpenMode};
+use crate::model::FieldType;
+
+fn file_of(bytes: &[u8]) -> Arc<dyn File> {
+    let disk = MemoryDisk::default();
+    let file = disk.open(Path::new("x"), OpenMode::CreateNew).unwrap();
+    file.write_all_at(0, bytes).unwrap();
+    file
+}
+
+fn written(columns: Vec<(&str, ArrayRef)>, properties: WriterProperties) -> Vec<u8> {
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+fn read_all(bytes: &[u8], batch_rows: usize) -> Result<RecordBatch> {
+    let reader = ParquetReader::open(file_of(bytes), batch_rows)?;
+    let schema = Arc::clone(&reader.schema);
+    let batches = reader.collect::<Result<Vec<_>>>()?;
+    Ok(concat_batches(&schema, &batches)?)
+}
+
+fn kinds(bytes: &[u8]) -> Vec<ForeignType> {
+    ParquetReader::open(file_of(bytes), 10).unwrap().columns().iter().map(|column| column.kind).collect()
+}
+
+#[test]
+fn columns_become_ours() {
+    let dictionary: DictionaryArray<Int32Type> = vec![Some("x"), None, Some("x")].into_iter().collect();
+    let bytes = written(
+        vec![
+            ("i", Arc::new(Int32Array::from(vec![Some(-1), None, Some(3)]))),
+            ("u", Arc::new(UInt8Array::from(vec![1, 2, 255]))),
+            ("d", Arc::new(Decimal128Array::from(vec![Some(125), None, Some(-7)]).with_precision_and_scale(20, 2).unwrap())),
+            ("s", Arc::new(dictionary)),
+            ("l", Arc::new(LargeStringArray::from(vec!["a", "", "c"]))),
+            ("v", Arc::new(StringViewArray::from(vec!["a", "a text longer than twelve bytes", "c"]))),
+            ("f", Arc::new(FixedSizeBinaryArray::try_from_iter([[1_u8, 2], [3, 4], [5, 6]].into_iter()).unwrap())),
+            ("t", Arc::new(TimestampNanosecondArray::from(vec![1, 2, 3]).with_timezone("Europe/Berlin"))),
+            ("day", Arc::new(Date32Array::from(vec![0, 1, 2]))),
+            ("none", Arc::new(NullArray::new(3))),
+        ],
+        WriterProperties::default(),
+    );
+    let field = ForeignType::Field;
+    assert_eq!(
+        kinds(&bytes),
+        [
+            field(FieldType::Int64),
+            field(FieldType::UInt64),
+            field(FieldType::Decimal { scale: 2 }),
+            field(FieldType::Utf8),
+            field(FieldType::Utf8),
+            field(FieldType::Utf8),
+            field(FieldType::Binary),
+            ForeignType::Timestamp(TimeUnit::Nanosecond),
+            ForeignType::Date,
+            ForeignType::Nothing,
+        ]
+    );
+    let batch = read_all(&bytes, 2).unwrap();
+    assert_eq!(batch.column(0).as_primitive::<Int64Type>(), &Int64Array::from(vec![Some(-1), None, Some(3)]));
+    assert_eq!(batch.column(1).as_primitive::<UInt64Type>(), &UInt64Array::from(vec![1, 2, 255]));
+    assert_eq!(batch.column(2).as_primitive::<Decimal64Type>().iter().collect::<Vec<_>>(), [Some(125), None, Some(-7)]);
+    assert_eq!(batch.column(3).as_string::<i32>(), &StringArray::from(vec![Some("x"), None, Some("x")]));
+    assert_eq!(batch.column(4).as_string::<i32>(), &StringArray::from(vec!["a", "", "c"]));
+    assert_eq!(batch.column(5).as_string::<i32>().value(1), "a text longer than twelve bytes");
+    assert_eq!(batch.column(6).as_binary::<i32>(), &BinaryArray::from(vec![&[1, 2][..], &[3, 4], &[5, 6]]));
+    assert_eq!(batch.column(7).as_ref(), &TimestampNanosecondArray::from(vec![1, 2, 3]) as &dyn Array);
+}
+
+#[test]
+fn what_no_field_can_hold_is_refused_by_name() {
+    let list = ListArray::from_iter_primitive::<Int32Type, _, _>([Some([Some(1)])]);
+    let bytes =
+        written(vec![("ok", Arc::new(Int32Array::from(vec![1]))), ("bad one", Arc::new(list))], WriterProperties::default());
+    let error = ParquetReader::open(file_of(&bytes), 10).unwrap_err().to_string();
+    assert!(error.contains("column \"bad one\"") && error.contains("leave it out or convert it"), "{error}");
+    let large = Decimal128Array::from(vec![10_i128.pow(18)]).with_precision_and_scale(38, 0).unwrap();
+    let error = read_all(&written(vec![("big", Arc::new(large))], WriterProperties::default()), 10).unwrap_err().to_string();
+    assert!(error.contains("column \"big\""), "{error}");
+}
+
+#[test]
+fn what_we_write_we_read() {
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("time", Arc::new(TimestampMicrosecondArray::from(vec![1, 2]).with_timezone("UTC"))),
+        ("f", Arc::new(Float64Array::from(vec![Some(f64::from_bits(0x7ff8_0000_dead_beef)), None]))),
+        ("b", Arc::new(BooleanArray::from(vec![Some(true), None]))),
+        (
+            "d",
+            Arc::new(
+                arrow::array::Decimal64Array::from(vec![Some(-5), None])
+                    .with_precision_and_scale(FieldType::DECIMAL_PRECISION, 3)
+                    .unwrap(),
+            ),
+        ),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap();
+    let mut writer = ParquetWriter::new(Vec::new(), batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.write(&batch).unwrap();
+    let bytes = writer.finish().unwrap();
+    let read = read_all(&bytes, 3).unwrap();
+    assert_eq!(read.num_rows(), 4);
+    let floats = read.column(1).as_primitive::<arrow::datatypes::Float64Type>();
+    assert_eq!((floats.value(0).to_bits(), floats.is_null(1)), (0x7ff8_0000_dead_beef, true));
+    assert_eq!(read.slice(2, 2).column(3), batch.column(3));
+    assert_eq!(read.column(0).data_type(), &DataType::Timestamp(TimeUnit::Microsecond, None));
+}
+
+/// A page of a dictionary's long value, repeated, is far larger than the file.
+#[test]
+fn repeated_text_is_given_in_pieces() {
+    let long = "x".repeat(1 << 20);
+    let dictionary: DictionaryArray<Int32Type> = std::iter::repeat_n(Some(long.as_str()), 40).collect();
+    let bytes = written(vec![("s", Arc::new(dictionary))], WriterProperties::default());
+    assert!(bytes.len() < 4 << 20);
+    let sizes: Vec<_> = ParquetReader::open(file_of(&bytes), 1000).unwrap().map(|batch| batch.unwrap().num_rows()).collect();
+    assert_eq!(sizes, [8, 8, 8, 8, 8]);
+}
+
+#[test]
+fn codecs_and_page_versions() {
+    for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+        for codec in [
+            Compression::UNCOMPRESSED,
+            Compression::SNAPPY,
+            Compression::LZ4_RAW,
+            Compression::LZ4,
+            Compression::ZSTD(parquet::basic::ZstdLevel::default()),
+            Compression::GZIP(GzipLevel::default()),
+        ] {
+            let properties = WriterProperties::builder().set_writer_version(version).set_compression(codec).build();
+            let values: Vec<_> = (0..5000).map(|row| (row % 7 != 0).then_some(row % 100)).collect();
+            let bytes = written(vec![("i", Arc::new(Int64Array::from(values.clone())))], properties);
+            let batch = read_all(&bytes, 1000).unwrap_or_else(|error| panic!("{version:?} {codec:?}: {error}"));
+            assert_eq!(batch.column(0).as_primitive::<Int64Type>(), &Int64Array::from(values), "{version:?} {codec:?}");
+        }
+    }
+}
+
+fn refusal(bytes: &[u8]) -> String {
+    let error = read_all(bytes, 1000).expect_err("must be refused");
+    assert_eq!(error.kind(), crate::ErrorKind::Input);
+    error.to_string()
+}
+
+#[test]
+fn what_is_no_parquet() {
+    assert!(refusal(b"").contains("too short"));
+    assert!(refusal(b"PAR1PAR1").contains("too short"));
+    assert!(refusal(b"time,a\n2024-01-01,5\n").contains("does not end in PAR1"));
+    assert!(refusal(b"PAR1\x00\x00\x00\xffPAR1").contains("footer claims"));
+    // A footer whose first list claims 2^31 - 1 elements.
+    assert!(refusal(b"PAR1\x19\xfc\xff\xff\xff\xff\x07\x07\x00\x00\x00PAR1").contains("impossible lengths"));
+    let bytes = written(vec![("i", Arc::new(Int64Array::from(vec![1, 2, 3])))], WriterProperties::default());
+    for cut in [bytes.len() - 1, bytes.len() / 2] {
+        refusal(&bytes[..cut]);
+    }
+}
+
+/// A gzip page may expand a thousandfold whatever it declares.
+#[test]
+fn a_page_that_expands_to_more_than_it_declares() {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::GZIP(GzipLevel::default()))
+        .set_dictionary_enabled(false)
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .build();
+    let mut bytes = written(vec![("i", Arc::new(Int64Array::from(vec![5; 100])))], properties);
+    let start = bytes.windows(2).position(|pair| pair == [0x1f, 0x8b]).unwrap();
+    // A second member of 1 MiB of zeroes, overwriting what follows; the decoder reads members until they end.
+    let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    bomb.write_all(&vec![0; 1 << 20]).unwrap();
+    let bomb = bomb.finish().unwrap();
+    let declared = Page3::compressed_of(&bytes[4..start]);
+    assert!(bomb.len() > declared);
+    bytes[start..start + declared].copy_from_slice(&bomb[..declared]);
+    let reason = refusal(&bytes);
+    assert!(reason.contains("expands to more") || reason.contains("cannot be decompressed"), "{reason}");
+}
+
+/// The compressed size in a page header, by the rules of the compact protocol.
+struct Page3;
+
+impl Page3 {
+    fn compressed_of(header: &[u8]) -> usize {
+        // Field 1 (type, one byte), field 2 and field 3 (varints).
+        let mut at = 2;
+        let mut number = 0;
+        for _ in 0..2 {
+            at += 1;
+            (number, at) = varint(header, at);
+        }
+        number >> 1
+    }
+}
+
+fn varint(bytes: &[u8], mut at: usize) -> (usize, usize) {
+    let (mut value, mut shift) = (0, 0);
+    loop {
+        value |= usize::from(bytes[at] & 0x7f) << shift;
+        shift += 7;
+        at += 1;
+        if bytes[at - 1] & 0x80 == 0 {
+            return (value, at);
+        }
+    }
+}
+
+/// Any byte may be anything: an error or wrong values, never a panic or an allocation beyond bounds.
+#[test]
+fn flipped_bits_do_not_take_the_process_down() {
+    let seed = 0x5eed_u64 ^ u64::from(std::process::id());
+    println!("seed {seed}");
+    let mut state = seed;
+    let mut random = || {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        (z ^ (z >> 27)) as usize
+    };
+    let texts: Vec<_> = (0..200).map(|row| format!("text {}", row % 9)).collect();
+    let sound = written(
+        vec![
+            ("i", Arc::new(Int64Array::from((0..200).collect::<Vec<_>>())) as ArrayRef),
+            ("s", Arc::new(StringArray::from(texts))),
+        ],
+        WriterProperties::default(),
+    );
+    for _ in 0..1500 {
+        let mut bytes = sound.clone();
+        for _ in 0..1 + random() % 3 {
+            let at = random() % bytes.len();
+            bytes[at] ^= 1 << (random() % 8);
+        }
+        let _ = read_all(&bytes, 64);
+    }
+}

@@ -1,0 +1,314 @@
+//! Reading the log back: which records there are, where it was torn, what is damaged.
+//!
+//! The first bad frame above the highest durable mark found anywhere ends the log: unsynced writes reach the disk in any
+//! order, and what follows was never acknowledged. A bad frame at or below the mark is damage: reading resumes at the next
+//! frame or group that checks out, and what lies between is reported. That a later file was begun is such a mark too.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use super::file::{DATA_START, FileHeader, FileStart, Named, log_path};
+use super::frame::{CONTEXT, FRAME_HEADER, FrameHeader, GROUP_HEADER, GroupHeader, PAGE, Seed, padded};
+use super::report::{LogDamage, LogFile, ScanReport, Spare, Torn};
+use super::window::Window;
+use crate::error::{Error, Result};
+use crate::format::limits;
+use crate::io::Disk;
+use crate::model::Sequence;
+
+/// A record as it lies in the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FrameRef<'a> {
+    /// Its sequence; of a repeated definition, that of the record which follows.
+    pub(crate) sequence: Sequence,
+    /// Its kind.
+    pub(crate) kind: u8,
+    /// [`CONTEXT`] or nothing.
+    pub(crate) flags: u8,
+    /// Its bytes.
+    pub(crate) payload: &'a [u8],
+    /// Number of the file it is in.
+    pub(crate) file: u64,
+    /// Where in it.
+    pub(crate) offset: u64,
+}
+
+/// Who is shown every record.
+pub(crate) type Visit<'v> = &'v mut dyn FnMut(FrameRef<'_>) -> Result<()>;
+
+/// Shows every readable record to `visit`, in order, holding at most one frame or 256 KiB in memory. Changes nothing.
+///
+/// Fails if the directory or a file cannot be opened, if a file is of another format version, or if `visit` fails. Damage
+/// is no failure: the report tells.
+pub(crate) fn scan(disk: &dyn Disk, dir: &Path, visit: Visit<'_>) -> Result<ScanReport> {
+    let mut report = ScanReport::default();
+    let mut found = Vec::new();
+    for entry in disk.list(dir).map_err(|error| Error::io("list", dir, error))? {
+        match Named::of(&entry.name) {
+            Named::Log(number) if !entry.is_dir => {
+                let path = log_path(dir, number);
+                let mut window = Window::open(disk, &path)?;
+                found.push((number, window.len(), FileHeader::read(&mut window, &path, number)?));
+            }
+            Named::Spare(number) if !entry.is_dir => report.spares.push(Spare { number, len: entry.len }),
+            _ => {}
+        }
+    }
+    found.sort_by_key(|(number, ..)| *number);
+    let begun_at = |start: &FileStart| match start {
+        FileStart::Begun { header, .. } => Some(header.first),
+        _ => None,
+    };
+    report.first_sequence = found.iter().find_map(|(.., start)| begun_at(start)).unwrap_or(0);
+    let mut scanner = Scanner { disk, dir, visit, expected: report.first_sequence.max(1), begun: false, report };
+    for (i, (number, len, start)) in found.iter().enumerate() {
+        let later = found.get(i + 1..).unwrap_or_default();
+        let limit = later.iter().find_map(|(.., start)| begun_at(start));
+        match start {
+            FileStart::Begun { header, whole } => {
+                scanner.begun = true;
+                let blame_later = later.iter().take_while(|(.., s)| begun_at(s).is_none()).any(|f| f.2 == FileStart::Damaged);
+                scanner.file(header, *whole, limit, blame_later)?;
+            }
+            FileStart::Unbegun => scanner.empty_file(*number, *len, true),
+            FileStart::Damaged => scanner.damaged_file(*number, *len, limit),
+        }
+    }
+    Ok(scanner.report)
+}
+
+struct Scanner<'a> {
+    disk: &'a dyn Disk,
+    dir: &'a Path,
+    visit: Visit<'a>,
+    /// The sequence the next record should have.
+    expected: Sequence,
+    /// Whether a file with a header has been met.
+    begun: bool,
+    report: ScanReport,
+}
+
+/// The group being read.
+#[derive(Clone, Copy)]
+struct Group {
+    start: u64,
+    /// Where its frames end.
+    end: u64,
+    header: GroupHeader,
+}
+
+/// A file being read.
+struct Cursor {
+    number: u64,
+    window: Window,
+    seed: Seed,
+    /// The sequence at which the next file begins.
+    limit: Option<Sequence>,
+    offset: u64,
+    group: Option<Group>,
+    /// Where whole groups end.
+    end: u64,
+    /// Group headers further on, looked for at the first bad frame.
+    later: Option<VecDeque<(u64, GroupHeader)>>,
+    /// Start and last sequence of groups above the durable mark.
+    unproven: VecDeque<(u64, Sequence)>,
+}
+
+impl Scanner<'_> {
+    fn empty_file(&mut self, number: u64, len: u64, header_whole: bool) {
+        let (first, last) = (self.expected, self.expected - 1);
+        self.report.files.push(LogFile { number, first, last, len, end: 0, unproven: 0, header_whole });
+    }
+
+    /// Without a header nothing in a file can be checked, so all of it is lost.
+    fn damaged_file(&mut self, number: u64, len: u64, limit: Option<Sequence>) {
+        let lost = limit.filter(|limit| self.begun && *limit > self.expected).map(|limit| (self.expected, limit - 1));
+        // Where the file before reaches up to the one after, this one held nothing.
+        if lost.is_some() || limit.is_none() || !self.begun {
+            self.report.damage.push(LogDamage { file: number, offset: 0, bytes: len, sequences: lost });
+        }
+        self.empty_file(number, len, false);
+        if let (Some((_, last)), Some(file)) = (lost, self.report.files.last_mut()) {
+            file.last = last;
+            self.expected = last + 1;
+        }
+    }
+
+    fn file(&mut self, header: &FileHeader, whole: bool, limit: Option<Sequence>, blame_later: bool) -> Result<()> {
+        let window = Window::open(self.disk, &log_path(self.dir, header.number))?;
+        let mut cursor = Cursor {
+            number: header.number,
+            window,
+            seed: Seed::new(header.salt),
+            limit,
+            offset: DATA_START,
+            group: None,
+            end: DATA_START,
+            later: None,
+            unproven: VecDeque::new(),
+        };
+        self.report.durable = self.report.durable.max(header.first.saturating_sub(1));
+        self.report.clean_close = false;
+        while limit.is_none_or(|limit| self.expected < limit) {
+            if !self.step(&mut cursor)? && !self.resume(&mut cursor, blame_later) {
+                break;
+            }
+        }
+        if let Some(group) = cursor.group.filter(|group| cursor.offset > group.start + GROUP_HEADER as u64) {
+            cursor.end = cursor.offset;
+            cursor.unproven.push_back((group.start, self.expected - 1));
+        }
+        // The padding of the last group may be missing.
+        cursor.end = cursor.end.min(cursor.window.len());
+        let unproven = match cursor.unproven.front() {
+            Some((start, _)) if limit.is_none() => *start,
+            _ => cursor.end,
+        };
+        self.report.files.push(LogFile {
+            number: header.number,
+            first: header.first,
+            last: self.expected - 1,
+            len: cursor.window.len(),
+            end: cursor.end,
+            unproven,
+            header_whole: whole,
+        });
+        Ok(())
+    }
+
+    /// Reads what stands at the cursor and moves on; `false` if that is nothing good.
+    fn step(&mut self, cursor: &mut Cursor) -> Result<bool> {
+        let Some(group) = cursor.group else {
+            let Some(header) = cursor.group_at(cursor.offset).filter(|header| header.first == self.expected) else {
+                return Ok(false);
+            };
+            cursor.group = Some(Group { start: cursor.offset, end: cursor.offset.saturating_add(header.length), header });
+            cursor.offset += GROUP_HEADER as u64;
+            self.mark(header.durable, cursor);
+            self.report.clean_close = header.close;
+            return Ok(true);
+        };
+        if cursor.offset == group.end {
+            cursor.group = None;
+            cursor.offset = padded(group.end);
+            cursor.end = cursor.offset;
+            if self.expected - 1 > self.report.durable {
+                cursor.unproven.push_back((group.start, self.expected - 1));
+            }
+            return Ok(true);
+        }
+        let seed = cursor.seed.group(group.header.number);
+        let Some((frame, payload)) = frame_at(&mut cursor.window, &seed, cursor.offset, group.end) else { return Ok(false) };
+        if frame.sequence != self.expected {
+            return Ok(false);
+        }
+        let (file, offset) = (cursor.number, cursor.offset);
+        let FrameHeader { length, sequence, kind, flags, .. } = frame;
+        (self.visit)(FrameRef { sequence, kind, flags, payload, file, offset })?;
+        cursor.offset += (FRAME_HEADER + length) as u64;
+        if flags & CONTEXT == 0 {
+            self.report.last_sequence = sequence;
+            self.expected += 1;
+        }
+        Ok(true)
+    }
+
+    fn mark(&mut self, durable: Sequence, cursor: &mut Cursor) {
+        self.report.durable = self.report.durable.max(durable);
+        while cursor.unproven.front().is_some_and(|(_, last)| *last <= self.report.durable) {
+            cursor.unproven.pop_front();
+        }
+    }
+
+    /// Decides what a bad place means. Moves the cursor to where reading goes on; `false` if it does not in this file.
+    fn resume(&mut self, cursor: &mut Cursor, blame_later: bool) -> bool {
+        let later = cursor.later_groups(self.expected);
+        let mark = later.iter().map(|(_, header)| header.durable).fold(self.report.durable, Sequence::max);
+        let next = later.front().copied();
+        let written_to = later.iter().map(|(offset, header)| offset.saturating_add(header.length)).max();
+        let was_durable = cursor.limit.is_some() || self.expected <= mark;
+        let written_to = written_to.max(cursor.group.map(|group| group.end)).map(padded);
+        if !was_durable {
+            if let Some(end) = written_to {
+                self.report.clean_close = false;
+                self.report.torn = Some(Torn {
+                    file: cursor.number,
+                    offset: cursor.offset,
+                    bytes: end.min(cursor.window.len()).saturating_sub(cursor.offset),
+                    after: self.expected - 1,
+                });
+            }
+            return false;
+        }
+        if let Some((offset, sequence)) = cursor.next_frame(self.expected) {
+            self.damage(cursor, offset, sequence);
+            return true;
+        }
+        if let Some((offset, header)) = next {
+            self.damage(cursor, offset, header.first);
+            cursor.group = None;
+            return true;
+        }
+        // All the rest of the file, up to what the next one begins with or the mark says there was. A later file without a
+        // header is the likelier place.
+        if !blame_later || cursor.group.is_some() {
+            self.damage(cursor, cursor.window.len().max(cursor.offset), cursor.limit.unwrap_or(mark + 1));
+        }
+        cursor.group = None;
+        false
+    }
+
+    fn damage(&mut self, cursor: &mut Cursor, resume: u64, sequence: Sequence) {
+        let sequences = (sequence > self.expected).then(|| (self.expected, sequence - 1));
+        let bytes = resume - cursor.offset;
+        self.report.damage.push(LogDamage { file: cursor.number, offset: cursor.offset, bytes, sequences });
+        self.expected = sequence;
+        cursor.offset = resume;
+    }
+}
+
+impl Cursor {
+    fn group_at(&mut self, offset: u64) -> Option<GroupHeader> {
+        GroupHeader::decode(self.window.get(offset, GROUP_HEADER)?, &self.seed)
+    }
+
+    /// Headers of groups after the place of the cursor that begin at or after `expected`.
+    fn later_groups(&mut self, expected: Sequence) -> &VecDeque<(u64, GroupHeader)> {
+        let from = match self.group {
+            Some(group) => group.start + PAGE,
+            None => padded(self.offset),
+        };
+        let mut later = match self.later.take() {
+            Some(known) => known,
+            None => {
+                let pages = (from..self.window.len()).step_by(PAGE as usize);
+                pages.filter_map(|offset| Some((offset, self.group_at(offset)?))).collect()
+            }
+        };
+        let limit = self.limit.unwrap_or(Sequence::MAX);
+        later.retain(|(offset, header)| *offset >= from && (expected..limit).contains(&header.first));
+        self.later.insert(later)
+    }
+
+    /// The frame after the bad one at the cursor, if that one's length is true, and its sequence.
+    fn next_frame(&mut self, expected: Sequence) -> Option<(u64, Sequence)> {
+        let group = self.group?;
+        let bad = FrameHeader::decode(self.window.get(self.offset, FRAME_HEADER)?)?;
+        let next = self.offset.checked_add((FRAME_HEADER + bad.length) as u64)?;
+        let seed = self.seed.group(group.header.number);
+        let (frame, _) = frame_at(&mut self.window, &seed, next, group.end)?;
+        let limit = self.limit.unwrap_or(Sequence::MAX);
+        (expected..limit).contains(&frame.sequence).then_some((next, frame.sequence))
+    }
+}
+
+/// The frame at `offset`, if there is one that checks out and ends by `end`.
+fn frame_at<'w>(window: &'w mut Window, seed: &Seed, offset: u64, end: u64) -> Option<(FrameHeader, &'w [u8])> {
+    let frame = FrameHeader::decode(window.get(offset, FRAME_HEADER)?)?;
+    let len = FRAME_HEADER + frame.length;
+    if frame.length as u64 > limits::FRAME_BYTES || offset.checked_add(len as u64)? > end {
+        return None;
+    }
+    let payload = window.get(offset, len)?.get(FRAME_HEADER..)?;
+    frame.matches(payload, seed).then_some((frame, payload))
+}

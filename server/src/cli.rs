@@ -1,0 +1,107 @@
+//! The command line: what can be asked for.
+
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::commands::{delete, demo, import, query};
+use crate::failure::{Failure, Outcome};
+
+/// An embedded historian for IoT gateways.
+#[derive(Debug, Parser)]
+#[command(name = "alluvium", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// The database directory [default: ./alluvium-data]
+    #[arg(long, global = true, env = "ALLUVIUM_DATA", value_name = "DIR", hide_env_values = true, display_order = 1_000)]
+    pub(crate) data: Option<PathBuf>,
+    /// Writes for programs: one JSON object, or one per line, on stdout
+    #[arg(long, global = true, display_order = 1_001)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Imports CSV, JSON lines, line protocol or Parquet into a table
+    Import(import::Arguments),
+    /// Returns rows, aggregates or last values of a table
+    Query(query::Arguments),
+    /// Shows what the database holds and what it costs
+    Inspect,
+    /// Reads everything and checks every checksum and invariant
+    Verify,
+    /// Seals what is in memory and merges small segments
+    Compact,
+    /// Deletes rows by tags and time
+    Delete(delete::Arguments),
+    /// Lists tables with their columns
+    Tables,
+    /// Records this machine's own vitals, queries them and shows what that cost
+    Demo(demo::Arguments),
+}
+
+/// Reads the command line. Help and version are printed here and end the process.
+pub(crate) fn parse() -> Outcome<Cli> {
+    Cli::try_parse().map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Failure::usage("no command given: `alluvium --help` lists them"),
+        _ => Failure::Usage(condense(&error.to_string())),
+    })
+}
+
+/// Makes one line of clap's page: what is wrong and its tips, without the usage.
+fn condense(page: &str) -> String {
+    let help = page.lines().find_map(|line| line.strip_prefix("Usage: ")).map(command_of);
+    let said: Vec<_> = page
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .filter(|line| !line.is_empty())
+        .collect();
+    let said = said.join(" ").replace(" tip: ", "; tip: ");
+    let said = said.strip_prefix("error: ").unwrap_or(&said);
+    format!("{said} (see `{} --help`)", help.unwrap_or_else(|| "alluvium".to_owned()))
+}
+
+/// `alluvium query` of `alluvium query --table <NAME> …`.
+fn command_of(usage: &str) -> String {
+    usage.split(' ').take_while(|word| !word.starts_with(['-', '[', '<'])).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn complaint(words: &[&str]) -> String {
+        condense(&Cli::try_parse_from(words).unwrap_err().to_string())
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn complaints_are_one_line_and_say_where_help_is() {
+        assert_eq!(
+            complaint(&["alluvium", "query"]),
+            "the following required arguments were not provided: --table <NAME> (see `alluvium query --help`)"
+        );
+        assert_eq!(
+            complaint(&["alluvium", "inspect", "--jsn"]),
+            "unexpected argument '--jsn' found; tip: a similar argument exists: '--json' (see `alluvium inspect --help`)"
+        );
+        assert_eq!(complaint(&["alluvium", "fly"]), "unrecognized subcommand 'fly' (see `alluvium --help`)");
+    }
+
+    #[test]
+    fn global_options_may_follow_the_command() {
+        let cli = Cli::try_parse_from(["alluvium", "inspect", "--json", "--data", "there"]).unwrap();
+        assert!(cli.json);
+        assert_eq!(cli.data, Some(PathBuf::from("there")));
+    }
+}

@@ -1,0 +1,280 @@
+//! `alluvium inspect`: what the database holds and what it costs.
+
+use std::io::{self, Write};
+
+use alluvium::record::ReceiptKind;
+use alluvium::{ColumnInspection, Inspection, ReceiptInspection, TableInspection, TimeUnit};
+use serde_json::{Value as Json, json};
+
+use super::Context;
+use super::tables::{partitioning_name, unit_name};
+use crate::failure::Outcome;
+use crate::output::table::{Align, Table};
+use crate::output::{terminal, timestamp};
+
+pub(crate) fn run(context: &Context) -> Outcome {
+    let database = context.open_quiet()?;
+    let inspection = database.inspect()?;
+    if context.json {
+        context.print_json(&describe(&inspection))?;
+    } else {
+        let mut out = io::stdout().lock();
+        print(&inspection, &mut out)?;
+        out.flush()?;
+    }
+    Ok(database.close()?)
+}
+
+fn print(inspection: &Inspection, out: &mut dyn Write) -> Outcome {
+    writeln!(out, "incarnation    {}", inspection.incarnation)?;
+    writeln!(out, "format         {}", inspection.format_version)?;
+    writeln!(out, "log            {}", terminal::bytes(inspection.log_bytes))?;
+    writeln!(out, "catalog        {}", terminal::bytes(inspection.catalog_bytes))?;
+    writeln!(out, "written so far {}", terminal::bytes(inspection.bytes_written))?;
+    if !inspection.tables.is_empty() {
+        writeln!(out)?;
+        overview(&inspection.tables).write(out)?;
+    }
+    for table in &inspection.tables {
+        writeln!(out)?;
+        columns(table).write(out)?;
+    }
+    if !inspection.receipts.is_empty() {
+        writeln!(out)?;
+        print_receipts(inspection, out)?;
+    }
+    Ok(())
+}
+
+fn overview(tables: &[TableInspection]) -> Table {
+    let number = |name| (name, Align::Right);
+    let mut table = Table::new([
+        ("table", Align::Left),
+        number("rows"),
+        number("unsealed"),
+        number("points"),
+        number("series"),
+        number("segments"),
+        number("on disk"),
+        number("bytes/point"),
+        ("from", Align::Left),
+        ("to", Align::Left),
+    ]);
+    for found in tables {
+        let time = |pick: fn((i64, i64)) -> i64| {
+            found.times.map_or_else(|| "-".to_owned(), |t| timestamp::utc(pick(t), found.schema.time_unit))
+        };
+        table.push([
+            found.schema.name.clone(),
+            terminal::count(found.rows),
+            terminal::count(found.unsealed_rows),
+            terminal::count(found.points),
+            terminal::count(found.series),
+            terminal::count(found.segments),
+            terminal::bytes(found.bytes_on_disk),
+            found.bytes_per_point.map_or_else(|| "-".to_owned(), |bytes| format!("{bytes:.2}")),
+            time(|times| times.0),
+            time(|times| times.1),
+        ]);
+    }
+    table
+}
+
+fn columns(found: &TableInspection) -> Table {
+    let mut table = Table::new([
+        (found.schema.name.as_str(), Align::Left),
+        ("type", Align::Left),
+        ("encoding", Align::Left),
+        ("bytes", Align::Right),
+    ]);
+    for column in &found.columns {
+        table.push([column.name.clone(), kind_of(column, found), column.encoding.clone(), terminal::count(column.bytes)]);
+    }
+    table
+}
+
+/// One line each: what they say in words must not be cut short.
+fn print_receipts(inspection: &Inspection, out: &mut dyn Write) -> Outcome {
+    for found in &inspection.receipts {
+        let receipt = &found.receipt;
+        let noticed = timestamp::utc(receipt.at_micros, TimeUnit::Micro);
+        let table = found.table.as_deref().map_or_else(String::new, |name| format!(", table {name:?}"));
+        writeln!(out, "receipt: {} in {}{table}, noticed {noticed}: {}", kind_name(receipt.kind), receipt.file, receipt.detail)?;
+    }
+    Ok(())
+}
+
+/// The type of a field; time and tags say what they are.
+fn kind_of(column: &ColumnInspection, table: &TableInspection) -> String {
+    match column.kind {
+        Some(kind) => kind.to_string(),
+        None if table.schema.tag_position(&column.name).is_some() => "tag".to_owned(),
+        None => "time".to_owned(),
+    }
+}
+
+fn describe(inspection: &Inspection) -> Json {
+    json!({
+        "tables": inspection.tables.iter().map(describe_table).collect::<Vec<_>>(),
+        "log_bytes": inspection.log_bytes,
+        "catalog_bytes": inspection.catalog_bytes,
+        "bytes_written": inspection.bytes_written,
+        "receipts": inspection.receipts.iter().map(|receipt| describe_receipt(receipt, inspection)).collect::<Vec<_>>(),
+        "incarnation": inspection.incarnation,
+        "format_version": inspection.format_version,
+    })
+}
+
+fn describe_table(found: &TableInspection) -> Json {
+    let columns: Vec<_> = found
+        .columns
+        .iter()
+        .map(|column| {
+            json!({
+                "name": column.name,
+                "type": kind_of(column, found),
+                "encoding": column.encoding,
+                "bytes": column.bytes,
+                "values": column.values,
+            })
+        })
+        .collect();
+    json!({
+        "name": found.schema.name,
+        "rows": found.rows,
+        "points": found.points,
+        "series": found.series,
+        "segments": found.segments,
+        "bytes_on_disk": found.bytes_on_disk,
+        "unsealed_rows": found.unsealed_rows,
+        "from": found.times.map(|times| timestamp::utc(times.0, found.schema.time_unit)),
+        "to": found.times.map(|times| timestamp::utc(times.1, found.schema.time_unit)),
+        "time_unit": unit_name(found.schema.time_unit),
+        "partitioning": partitioning_name(found.schema.partitioning),
+        "bytes_per_point": found.bytes_per_point,
+        "columns": columns,
+    })
+}
+
+fn describe_receipt(found: &ReceiptInspection, inspection: &Inspection) -> Json {
+    let receipt = &found.receipt;
+    let schema = inspection.tables.iter().map(|table| &table.schema).find(|schema| Some(&schema.name) == found.table.as_ref());
+    json!({
+        "sequence": found.sequence,
+        "kind": kind_name(receipt.kind),
+        "at": timestamp::utc(receipt.at_micros, TimeUnit::Micro),
+        "file": receipt.file,
+        "sequences": receipt.sequences.map(|(first, last)| [first, last]),
+        "table": found.table,
+        "series": receipt.series.iter().map(|series| series.0).collect::<Vec<_>>(),
+        "times": schema.zip(receipt.times).map(|(schema, times)| {
+            [timestamp::utc(times.0, schema.time_unit), timestamp::utc(times.1, schema.time_unit)]
+        }),
+        "bytes": receipt.bytes,
+        "detail": receipt.detail,
+    })
+}
+
+fn kind_name(kind: ReceiptKind) -> &'static str {
+    match kind {
+        ReceiptKind::TornTail => "torn_tail",
+        ReceiptKind::LogDamage => "log_damage",
+        ReceiptKind::SegmentDamage => "segment_damage",
+        ReceiptKind::CatalogRebuilt => "catalog_rebuilt",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use alluvium::model::{Field, Partitioning, TableId, TableSchema};
+    use alluvium::record::Receipt;
+    use alluvium::{FieldType, TimeUnit};
+
+    use super::*;
+
+    fn inspection() -> Inspection {
+        let schema = TableSchema {
+            id: TableId(0),
+            name: "air".to_owned(),
+            version: 1,
+            time_unit: TimeUnit::Milli,
+            partitioning: Partitioning::Auto,
+            tags: Vec::new(),
+            fields: vec![Field { name: "co2".to_owned(), id: 2, kind: FieldType::Float64 }],
+        };
+        let column = |name: &str, kind, bytes| ColumnInspection {
+            name: name.to_owned(),
+            kind,
+            encoding: "plain".to_owned(),
+            bytes,
+            values: 4,
+        };
+        let table = TableInspection {
+            schema: Arc::new(schema),
+            rows: 5,
+            points: 4,
+            series: 1,
+            segments: 1,
+            bytes_on_disk: 10,
+            unsealed_rows: 1,
+            times: Some((0, 1_500)),
+            partitions: None,
+            bytes_per_point: Some(2.5),
+            columns: vec![column("time", None, 3), column("co2", Some(FieldType::Float64), 7)],
+        };
+        let receipt = Receipt {
+            at_micros: 1_000_000,
+            kind: ReceiptKind::TornTail,
+            file: "log/1.log".to_owned(),
+            sequences: Some((7, 9)),
+            table: Some(TableId(0)),
+            series: Vec::new(),
+            times: Some((0, 1_000)),
+            bytes: 12,
+            detail: "unfinished".to_owned(),
+        };
+        Inspection {
+            tables: vec![table],
+            log_bytes: 1_024,
+            catalog_bytes: 0,
+            bytes_written: 2_048,
+            receipts: vec![ReceiptInspection { sequence: 10, table: Some("air".to_owned()), receipt }],
+            incarnation: "00ff".to_owned(),
+            format_version: 1,
+        }
+    }
+
+    #[test]
+    fn for_programs() {
+        let expected = concat!(
+            r#"{"tables":[{"name":"air","rows":5,"points":4,"series":1,"segments":1,"bytes_on_disk":10,"unsealed_rows":1,"#,
+            r#""from":"1970-01-01T00:00:00Z","to":"1970-01-01T00:00:01.5Z","time_unit":"ms","partitioning":"auto","bytes_per_point":2.5,"#,
+            r#""columns":[{"name":"time","type":"time","encoding":"plain","bytes":3,"values":4},"#,
+            r#"{"name":"co2","type":"float64","encoding":"plain","bytes":7,"values":4}]}],"#,
+            r#""log_bytes":1024,"catalog_bytes":0,"bytes_written":2048,"#,
+            r#""receipts":[{"sequence":10,"kind":"torn_tail","at":"1970-01-01T00:00:01Z","file":"log/1.log","sequences":[7,9],"#,
+            r#""table":"air","series":[],"times":["1970-01-01T00:00:00Z","1970-01-01T00:00:01Z"],"bytes":12,"detail":"unfinished"}],"#,
+            r#""incarnation":"00ff","format_version":1}"#
+        );
+        assert_eq!(describe(&inspection()).to_string(), expected);
+    }
+
+    #[test]
+    fn for_people() {
+        let mut out = Vec::new();
+        print(&inspection(), &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("log            1.0 KiB\n"), "{text}");
+        assert!(
+            text.contains("air       5         1       4       1         1     10 B         2.50  1970-01-01T00:00:00Z"),
+            "{text}"
+        );
+        assert!(text.contains("co2   float64  plain         7\n"), "{text}");
+        assert!(
+            text.ends_with("receipt: torn_tail in log/1.log, table \"air\", noticed 1970-01-01T00:00:01Z: unfinished\n"),
+            "{text}"
+        );
+    }
+}

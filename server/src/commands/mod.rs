@@ -1,0 +1,97 @@
+//! One file per command, and what they share.
+
+pub(crate) mod bounds;
+pub(crate) mod compact;
+pub(crate) mod delete;
+pub(crate) mod demo;
+pub(crate) mod import;
+pub(crate) mod inspect;
+pub(crate) mod query;
+pub(crate) mod tables;
+pub(crate) mod verify;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use alluvium::{Database, Settings};
+use serde_json::Value as Json;
+
+use crate::cli::{Cli, Command};
+use crate::failure::{Failure, Outcome};
+
+/// Where the database is when neither `--data` nor `ALLUVIUM_DATA` says so.
+const DEFAULT_DATA: &str = "./alluvium-data";
+
+/// What every command knows.
+#[derive(Debug)]
+pub(crate) struct Context {
+    data: Option<PathBuf>,
+    /// Whether to write for programs.
+    pub(crate) json: bool,
+}
+
+impl Context {
+    /// The database directory.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.as_deref().unwrap_or(Path::new(DEFAULT_DATA))
+    }
+
+    /// The database directory, if somebody chose one.
+    pub(crate) fn chosen_data(&self) -> Option<&Path> {
+        self.data.as_deref()
+    }
+
+    /// Opens the database that is there; never makes one.
+    pub(crate) fn open_existing(&self, settings: Settings) -> Outcome<Database> {
+        let path = self.data();
+        match std::fs::read_dir(path).map(|mut entries| entries.next().is_none()) {
+            Ok(false) => {}
+            Ok(true) => return Err(absent(path)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(absent(path)),
+            Err(error) => return Err(Failure::io("open", path.display(), &error)),
+        }
+        Ok(Database::builder().settings(settings).existing_only().open(path)?)
+    }
+
+    /// Opens the database that is there, to read and step through by hand: nothing happens in the background.
+    pub(crate) fn open_quiet(&self) -> Outcome<Database> {
+        self.open_existing(Settings { background: false, ..Settings::default() })
+    }
+
+    /// Writes one JSON object on stdout.
+    pub(crate) fn print_json(&self, object: &Json) -> Outcome {
+        let mut out = io::stdout().lock();
+        writeln!(out, "{object}")?;
+        Ok(out.flush()?)
+    }
+}
+
+fn absent(path: &Path) -> Failure {
+    Failure::failed(format_args!(
+        "there is no database in {}: make one with `alluvium import FILE --table NAME`, or name another directory with --data",
+        path.display()
+    ))
+}
+
+/// Runs the command.
+pub(crate) fn run(cli: Cli) -> Outcome {
+    start_log();
+    let context = Context { data: cli.data, json: cli.json };
+    match cli.command {
+        Command::Import(arguments) => import::run(&context, arguments),
+        Command::Query(arguments) => query::run(&context, &arguments),
+        Command::Inspect => inspect::run(&context),
+        Command::Verify => verify::run(&context),
+        Command::Compact => compact::run(&context),
+        Command::Delete(arguments) => delete::run(&context, &arguments),
+        Command::Tables => tables::run(&context),
+        Command::Demo(arguments) => demo::run(&context, &arguments),
+    }
+}
+
+/// The engine's own messages go to stderr where `ALLUVIUM_LOG` asks for them (`info`, `alluvium=debug`, …).
+fn start_log() {
+    if let Ok(filter) = tracing_subscriber::EnvFilter::try_from_env("ALLUVIUM_LOG") {
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    }
+}

@@ -1,0 +1,109 @@
+//! `alluvium tables`: which tables there are, with their columns.
+
+use std::io::{self, Write};
+
+use alluvium::{Partitioning, TableSchema, TimeUnit};
+use serde_json::{Value as Json, json};
+
+use super::Context;
+use crate::failure::Outcome;
+use crate::output::table::{Align, Table};
+use crate::output::terminal;
+
+pub(crate) fn run(context: &Context) -> Outcome {
+    let database = context.open_quiet()?;
+    let tables = database.tables();
+    if context.json {
+        let tables: Vec<_> = tables.iter().map(|table| describe(table)).collect();
+        context.print_json(&json!({ "tables": tables }))?;
+    } else if tables.is_empty() {
+        terminal::remark("there are no tables yet: `alluvium import FILE --table NAME` makes one");
+    } else {
+        let mut out = io::stdout().lock();
+        for (position, table) in tables.iter().enumerate() {
+            if position > 0 {
+                writeln!(out)?;
+            }
+            print(table, &mut out)?;
+        }
+        out.flush()?;
+    }
+    Ok(database.close()?)
+}
+
+fn print(table: &TableSchema, out: &mut dyn Write) -> Outcome {
+    let mut columns = Table::new([(table.name.as_str(), Align::Left), ("type", Align::Left)]);
+    columns.push(["time".to_owned(), format!("time ({})", unit_name(table.time_unit))]);
+    for tag in &table.tags {
+        columns.push([tag.name.clone(), "tag".to_owned()]);
+    }
+    for field in &table.fields {
+        columns.push([field.name.clone(), field.kind.to_string()]);
+    }
+    columns.write(out)
+}
+
+fn describe(table: &TableSchema) -> Json {
+    let fields: Vec<_> = table.fields.iter().map(|field| json!({ "name": field.name, "type": field.kind.to_string() })).collect();
+    json!({
+        "name": table.name,
+        "time_unit": unit_name(table.time_unit),
+        "partitioning": partitioning_name(table.partitioning),
+        "tags": table.tags.iter().map(|tag| tag.name.as_str()).collect::<Vec<_>>(),
+        "fields": fields,
+    })
+}
+
+/// `ms`, `us` or `ns`.
+pub(crate) fn unit_name(unit: TimeUnit) -> &'static str {
+    match unit {
+        TimeUnit::Milli => "ms",
+        TimeUnit::Micro => "us",
+        TimeUnit::Nano => "ns",
+    }
+}
+
+/// `auto`, `hour`, …
+pub(crate) fn partitioning_name(partitioning: Partitioning) -> &'static str {
+    match partitioning {
+        Partitioning::Auto => "auto",
+        Partitioning::Hour => "hour",
+        Partitioning::Day => "day",
+        Partitioning::Month => "month",
+        Partitioning::Year => "year",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alluvium::FieldType;
+    use alluvium::model::{Field, TableId, Tag};
+
+    use super::*;
+
+    fn schema() -> TableSchema {
+        TableSchema {
+            id: TableId(0),
+            name: "air".to_owned(),
+            version: 1,
+            time_unit: TimeUnit::Micro,
+            partitioning: Partitioning::Auto,
+            tags: vec![Tag { name: "room".to_owned(), id: 2 }],
+            fields: vec![Field { name: "co2".to_owned(), id: 3, kind: FieldType::Decimal { scale: 1 } }],
+        }
+    }
+
+    #[test]
+    fn a_table_for_people_and_for_programs() {
+        let mut out = Vec::new();
+        print(&schema(), &mut out).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "air   type\n────  ──────────\ntime  time (us)\nroom  tag\nco2   decimal(1)\n"
+        );
+        assert_eq!(
+            describe(&schema()).to_string(),
+            r#"{"name":"air","time_unit":"us","partitioning":"auto","tags":["room"],"fields":[{"name":"co2","type":"decimal(1)"}]}"#
+        );
+    }
+}

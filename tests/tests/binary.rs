@@ -1,0 +1,202 @@
+//! The binary end to end: import, query, kill -9, bad input.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+
+use alluvium_tests::binary::{command, fail, run, succeed};
+use alluvium_tests::seed;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const AIR: &str = "time,room,co2,note,ok,count\n\
+    2024-01-01T00:00:00Z,A,612.5,\"fine, thanks\",true,1\n\
+    2024-01-01T00:00:00.25Z,A,-0.0,\"\",false,2\n\
+    2024-01-01T00:01:00Z,B,NaN,,true,\n\
+    2024-01-01T00:02:00Z,B,1e300,\"a \"\"quote\"\"\",,-9223372036854775808\n\
+    2024-01-01T00:03:00Z,,0.1,x,true,4\n";
+
+fn directory() -> TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+fn file(dir: &Path, name: &str, text: impl AsRef<[u8]>) -> String {
+    let path = dir.join(name);
+    fs::write(&path, text).expect("writes");
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+#[test]
+fn csv_out_is_csv_in() {
+    let dir = directory();
+    let air = file(dir.path(), "air.csv", AIR);
+    let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+    succeed(&one, ["import", &air, "--table", "air", "--tag", "room"]);
+    let first = succeed(&one, ["query", "--table", "air", "--format", "csv"]);
+    let expected = "time,room,co2,note,ok,count\n\
+        2024-01-01T00:03:00Z,,0.1,x,true,4\n\
+        2024-01-01T00:00:00Z,A,612.5,\"fine, thanks\",true,1\n\
+        2024-01-01T00:00:00.25Z,A,-0.0,\"\",false,2\n\
+        2024-01-01T00:01:00Z,B,NaN,,true,\n\
+        2024-01-01T00:02:00Z,B,1e300,\"a \"\"quote\"\"\",,-9223372036854775808\n";
+    assert_eq!(first, expected);
+    let again = file(dir.path(), "again.csv", &first);
+    succeed(&two, ["import", &again, "--table", "air", "--tag", "room"]);
+    assert_eq!(succeed(&two, ["query", "--table", "air", "--format", "csv"]), first);
+}
+
+#[test]
+fn aggregates_last_values_and_order() {
+    let dir = directory();
+    let data = dir.path().join("data");
+    let air = file(dir.path(), "air.csv", AIR);
+    succeed(&data, ["import", &air, "--table", "air", "--tag", "room"]);
+    let query = |more: &[&str]| succeed(&data, [&["query", "--table", "air", "--format", "csv"], more].concat());
+    assert_eq!(
+        query(&["--every", "1m", "--agg", "count,max", "--field", "count"]),
+        "time,count(count),max(count)\n2024-01-01T00:00:00Z,2,2\n2024-01-01T00:01:00Z,0,\n2024-01-01T00:02:00Z,1,-9223372036854775808\n2024-01-01T00:03:00Z,1,4\n"
+    );
+    assert_eq!(
+        query(&["--last", "--field", "count"]),
+        "time,room,count\n2024-01-01T00:03:00Z,,4\n2024-01-01T00:00:00.25Z,A,2\n2024-01-01T00:02:00Z,B,-9223372036854775808\n"
+    );
+    assert_eq!(query(&["--order", "desc", "--limit", "1", "--field", "ok"]), "time,room,ok\n2024-01-01T00:03:00Z,,true\n");
+    assert_eq!(
+        query(&["--where", "room in (A,B)", "--where", "count>=2", "--field", "count", "--from", "2024-01-01"]),
+        "time,room,count\n2024-01-01T00:00:00.25Z,A,2\n"
+    );
+}
+
+/// Rows acknowledged before a kill are there afterwards, whole, and nothing else is.
+#[test]
+fn what_was_acknowledged_survives_kill_9() {
+    let mut rng = fastrand::Rng::with_seed(seed(9));
+    let dir = directory();
+    let mut text = String::from("time,device,v\n");
+    for n in 0..60_000_u64 {
+        text.push_str(&format!("{},d{},{}\n", 1_700_000_000_000_u64 + n, n % 7, n));
+    }
+    let big = file(dir.path(), "big.csv", &text);
+    for round in 0..4 {
+        let data = dir.path().join(format!("data{round}"));
+        let arguments = ["import", &big, "--table", "t", "--tag", "device", "--batch-rows", "100", "--acks"];
+        let mut child = command(&data, arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let kill_after = rng.u64(1..300);
+        let mut acknowledged = 0;
+        for line in lines.by_ref().take(kill_after as usize) {
+            let line = line.expect("reads");
+            acknowledged = line.strip_prefix("durable ").and_then(|rows| rows.parse().ok()).expect("durable ROWS");
+        }
+        child.kill().expect("kill -9");
+        child.wait().expect("ends");
+        for line in lines.map_while(Result::ok) {
+            acknowledged = line.strip_prefix("durable ").and_then(|rows| rows.parse().ok()).unwrap_or(acknowledged);
+        }
+        let values = succeed(&data, ["query", "--table", "t", "--format", "csv", "--field", "v"]);
+        let mut kept: Vec<u64> =
+            values.lines().skip(1).map(|line| line.rsplit(',').next().expect("v").parse().expect("a number")).collect();
+        kept.sort_unstable();
+        assert!(kept.len() as u64 >= acknowledged, "{} rows of {acknowledged} acknowledged", kept.len());
+        assert_eq!(kept.len() % 100, 0, "batches are whole");
+        assert!(kept.iter().copied().eq(0..kept.len() as u64), "exactly the first rows of the file");
+        succeed(&data, ["verify"]);
+    }
+}
+
+#[test]
+fn inspect_and_verify_speak_json() {
+    let dir = directory();
+    let data = dir.path().join("data");
+    let air = file(dir.path(), "air.csv", AIR);
+    let report: Value =
+        serde_json::from_str(&succeed(&data, ["import", &air, "--table", "air", "--tag", "room", "--json"])).expect("JSON");
+    assert_eq!((&report["rows"], &report["points"], &report["rejected"]), (&5.into(), &17.into(), &0.into()));
+    let inspection: Value = serde_json::from_str(&succeed(&data, ["inspect", "--json"])).expect("JSON");
+    let table = &inspection["tables"][0];
+    assert_eq!((&table["name"], &table["rows"], &table["points"]), (&"air".into(), &5.into(), &17.into()));
+    assert_eq!((&table["series"], &table["segments"], &table["unsealed_rows"]), (&3.into(), &1.into(), &0.into()));
+    assert!(inspection["bytes_written"].as_u64().expect("a number") > table["bytes_on_disk"].as_u64().expect("a number"));
+    succeed(&data, ["verify", "--json"]);
+}
+
+#[test]
+fn damage_is_found_and_named() {
+    let dir = directory();
+    let data = dir.path().join("data");
+    let air = file(dir.path(), "air.csv", AIR);
+    succeed(&data, ["import", &air, "--table", "air", "--tag", "room"]);
+    let segment = fs::read_dir(data.join("segments")).expect("segments").next().expect("one").expect("reads").path();
+    let mut bytes = fs::read(&segment).expect("reads");
+    bytes[100] ^= 4;
+    fs::write(&segment, bytes).expect("writes");
+    let name = segment.file_name().expect("a name").to_str().expect("UTF-8").to_owned();
+    let output = run(&data, ["verify"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains(&name), "{told}");
+}
+
+#[test]
+fn bad_input_is_refused_by_name() {
+    let dir = directory();
+    let data = dir.path().join("data");
+    let missing = dir.path().join("none");
+    assert!(fail(1, &missing, ["query", "--table", "t"]).contains("none"));
+    assert!(!missing.exists(), "reading makes no database");
+    let bad = file(dir.path(), "bad.csv", "time,v\n2024-01-01T00:00:00Z,1\nyesterday,2\n");
+    assert!(fail(1, &data, ["import", &bad, "--table", "t"]).contains("line 3"));
+    let skipped: Value =
+        serde_json::from_str(&succeed(&data, ["import", &bad, "--table", "u", "--on-error", "skip", "--json"])).expect("JSON");
+    assert_eq!((&skipped["rows"], &skipped["rejected"]), (&1.into(), &1.into()));
+    let twice = file(dir.path(), "twice.csv", "time,v,v\n2024-01-01,1,2\n");
+    assert!(fail(1, &data, ["import", &twice, "--table", "w"]).contains('v'));
+    let empty = file(dir.path(), "empty.csv", "");
+    fail(1, &data, ["import", &empty, "--table", "w"]);
+    let latin = file(dir.path(), "latin.csv", b"time,v\n2024-01-01T00:00:00Z,\xff\n");
+    assert!(fail(1, &data, ["import", &latin, "--table", "w"]).contains("line 2"));
+    assert!(fail(1, &data, ["query", "--table", "nosuch"]).contains("nosuch"));
+    assert!(fail(1, &data, ["query", "--table", "u", "--field", "zzz"]).contains("zzz"));
+    fail(2, &data, ["query", "--table", "u", "--where", "???"]);
+    let strange = dir.path().join("strange");
+    fs::create_dir(&strange).expect("makes");
+    fs::write(strange.join("photo.jpg"), b"x").expect("writes");
+    assert!(fail(1, &strange, ["import", &bad, "--table", "t"]).contains("photo.jpg"));
+}
+
+#[test]
+fn one_process_at_a_time() {
+    let dir = directory();
+    let data = dir.path().join("data");
+    let db = alluvium::Database::open(&data).expect("opens");
+    let told = fail(1, &data, ["inspect"]);
+    assert!(told.contains(&format!("process {}", std::process::id())), "{told}");
+    db.close().expect("closes");
+    succeed(&data, ["inspect"]);
+}
+
+#[test]
+fn another_version_is_refused() {
+    let dir = directory();
+    let data = dir.path().join("data");
+    alluvium::Database::open(&data).expect("opens").close().expect("closes");
+    let path = data.join("alluvium.id");
+    let mut bytes = fs::read(&path).expect("reads");
+    // Byte 8 begins the version; the CRC over the first 36 bytes follows them, in both copies.
+    for at in [0, 4_096] {
+        bytes[at + 8] = 99;
+        let crc = crc32(&bytes[at..at + 36]);
+        bytes[at + 36..at + 40].copy_from_slice(&crc.to_le_bytes());
+    }
+    fs::write(&path, bytes).expect("writes");
+    let told = fail(1, &data, ["inspect"]);
+    assert!(told.contains("version 99"), "{told}");
+}
+
+/// CRC-32 (IEEE), bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
+    })
+}
