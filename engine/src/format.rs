@@ -17,7 +17,7 @@ pub mod names {
     pub const CATALOG: &str = "catalog";
     /// Damaged bytes set aside.
     pub const QUARANTINE: &str = "quarantine";
-    /// Room kept for recovery on a full disk.
+    /// Reserved for room kept for recovery on a full disk; nothing makes it yet.
     pub const BALLAST: &str = "ballast";
 }
 

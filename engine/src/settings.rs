@@ -56,8 +56,6 @@ pub struct Settings {
     pub seal_log_bytes: u64,
     /// Age of the oldest unsealed row at which a seal is made. Default: one hour.
     pub seal_after: Duration,
-    /// Room kept so that a full disk can be recovered from. Default: 1 MiB.
-    pub ballast_bytes: u64,
     /// Whether background threads seal and compact. Without them the steps are the caller's to make. Default: yes.
     pub background: bool,
 }
@@ -76,7 +74,6 @@ impl Default for Settings {
             log_file_bytes: 4 * MIB as u64,
             seal_log_bytes: 64 * MIB as u64,
             seal_after: Duration::from_secs(3600),
-            ballast_bytes: MIB as u64,
             background: true,
         }
     }
