@@ -50,7 +50,7 @@ pub struct Settings {
     pub catalog_cache_bytes: usize,
     /// Largest batch, as its columns lie in memory. Default: 16 MiB.
     pub batch_bytes: usize,
-    /// Size at which a log file is closed and the next begun. Default: 4 MiB.
+    /// Size at which a log file is closed and the next begun. Default: 2 MiB.
     pub log_file_bytes: u64,
     /// Log not yet covered by segments at which a seal is made. Default: 64 MiB.
     pub seal_log_bytes: u64,
@@ -71,7 +71,7 @@ impl Default for Settings {
             page_cache_bytes: 16 * MIB,
             catalog_cache_bytes: 8 * MIB,
             batch_bytes: 16 * MIB,
-            log_file_bytes: 4 * MIB as u64,
+            log_file_bytes: 2 * MIB as u64,
             seal_log_bytes: 64 * MIB as u64,
             seal_after: Duration::from_secs(3600),
             background: true,

@@ -39,8 +39,6 @@ const HELD_PAGES: usize = 64;
 const HELD_PAGES_FULL: usize = 4096;
 /// Unused slots at the end of the file worth cutting off.
 const TRIM_SLOTS: u32 = 64;
-/// Pages in one write.
-const RUN_PAGES: usize = 64;
 
 type Page = [u8; PAGE];
 
@@ -304,7 +302,7 @@ impl Image {
         Ok((if in_page < PAGE { in_page } else { slots.len() * PAGE }, Source::File(file.clone(), slots)))
     }
 
-    /// Writes held pages to unused slots, neighbours at once. If that fails they stay held.
+    /// Writes held pages to unused slots. If that fails they stay held.
     fn flush(&mut self, latch: &Latch, path: &Path) -> Result<()> {
         let Some(file) = self.file.clone() else { return Err(Error::Closed) };
         let mut placed = Vec::with_capacity(self.held.len());
@@ -316,13 +314,12 @@ impl Image {
             placed.push((Slot { at, crc: crc32fast::hash(&bytes[..]) }, new, *page));
         }
         placed.sort_unstable_by_key(|(slot, ..)| slot.at);
-        let written =
-            placed.chunk_by(|(a, ..), (b, ..)| b.at == a.at + 1).flat_map(|run| run.chunks(RUN_PAGES)).try_for_each(|run| {
-                let pages: Vec<u8> =
-                    run.iter().filter_map(|(.., page)| self.held.get(page)).flat_map(|page| page.iter().copied()).collect();
-                let offset = run.first().map_or(0, |(slot, ..)| slot.offset());
-                file.write_all_at(offset, &pages).map_err(|source| latch.write_failed(path, source))
-            });
+        // Each by itself: of one larger write the page cache makes one large folio, which then counts as written whole each
+        // time that one of its pages is overwritten.
+        let written = placed.iter().try_for_each(|(slot, _, page)| match self.held.get(page) {
+            Some(bytes) => file.write_all_at(slot.offset(), &bytes[..]).map_err(|source| latch.write_failed(path, source)),
+            None => Ok(()),
+        });
         if let Err(error) = written {
             placed.iter().filter(|(_, new, _)| *new).for_each(|(slot, ..)| self.map.unplace(slot.at));
             self.flush_at = 2 * self.held.len();

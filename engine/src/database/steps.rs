@@ -26,7 +26,12 @@ pub struct CompactReport {
 }
 
 /// A snapshot of the catalog is written when the log to be trimmed is this many times larger.
-const LOG_PER_SNAPSHOT: u64 = 8;
+const LOG_PER_SNAPSHOT: u64 = 4;
+
+/// Whether a snapshot is worth the log that it frees.
+fn pays(catalog: &Catalog, freed: u64) -> Result<bool> {
+    Ok(freed >= LOG_PER_SNAPSHOT * catalog.bytes_on_disk()?)
+}
 
 impl Inner {
     /// Whether it is time to seal: by memory, by size of the log, or by age of the oldest row.
@@ -82,6 +87,7 @@ impl Inner {
             segments.extend(seal::write_table(store.disk(), store.dir(), self.settings.profile, table, through, next)?);
         }
         segment::publish(&**store.disk(), store.dir(), &segments)?;
+        self.snapshot_before_growing(through)?;
         self.committer.submit(Work::record(Record::Sealed(Sealed { through, segments }))?)?;
         sealing.through = through;
         self.checkpoint(through)
@@ -90,19 +96,40 @@ impl Inner {
     /// Makes the catalog durable, and frees the log that neither rows nor the older snapshot need.
     pub(super) fn checkpoint(&self, sealed_through: Sequence) -> Result<()> {
         let Some(catalog) = self.publisher.catalog.get() else { return Ok(()) };
-        let last = self.committer.flush()?;
-        catalog.apply(last, &[self.bytes_written_now()])?;
+        self.apply_all(&catalog)?;
         catalog.checkpoint()?;
-        let snapshots = Catalog::snapshots(&self.components, &self.layout.catalog())?;
-        let reclaimable = self.committer.bytes_on_disk().saturating_sub(self.committer.bytes_since(sealed_through));
-        if snapshots.is_empty() || reclaimable >= LOG_PER_SNAPSHOT * catalog.bytes_on_disk()? {
+        let sealed = self.committer.bytes_on_disk().saturating_sub(self.committer.bytes_since(sealed_through + 1));
+        if self.older_snapshot()?.is_none() || pays(&catalog, sealed)? {
             catalog.write_snapshot()?;
         }
-        let snapshots = Catalog::snapshots(&self.components, &self.layout.catalog())?;
-        // Newest first: with fewer than two, the log has to reach back to the start.
-        let older = snapshots.get(1).copied().unwrap_or(0);
-        self.committer.trim(sealed_through.min(older) + 1)?;
+        self.committer.trim(sealed_through.min(self.older_snapshot()?.unwrap_or(0)) + 1)?;
         self.store.sweep().map(drop)
+    }
+
+    /// The log goes back to the older of two snapshots, usually that of the seal before. Where it would have to grow for
+    /// that, a snapshot just before a seal of what is up to `through` takes that one's place.
+    fn snapshot_before_growing(&self, through: Sequence) -> Result<()> {
+        let Some(catalog) = self.publisher.catalog.get().filter(|_| !self.committer.has_spare_file()) else { return Ok(()) };
+        let newest = Catalog::snapshots(&self.components, &self.layout.catalog())?.first().copied().unwrap_or(0);
+        let held_back = self.committer.bytes_since(newest + 1).saturating_sub(self.committer.bytes_since(through + 1));
+        if pays(&catalog, held_back)? {
+            self.apply_all(&catalog)?;
+            catalog.write_snapshot()?;
+        }
+        Ok(())
+    }
+
+    /// Brings the catalog to the end of the log, which is made durable first.
+    fn apply_all(&self, catalog: &Catalog) -> Result<()> {
+        let last = self.committer.flush()?;
+        catalog.apply(last, &[self.bytes_written_now()])
+    }
+
+    /// The sequence of the older of two snapshots: with fewer, the log has to reach back to its start.
+    fn older_snapshot(&self) -> Result<Option<Sequence>> {
+        let snapshots = Catalog::snapshots(&self.components, &self.layout.catalog())?;
+        // Newest first.
+        Ok(snapshots.get(1).copied())
     }
 
     pub(super) fn bytes_written_now(&self) -> Change {

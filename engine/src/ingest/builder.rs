@@ -2,14 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::Array;
-use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, Decimal64Builder, Float32Builder, Float64Builder, Int64Array, Int64Builder,
-    RecordBatch, StringBuilder, UInt64Builder, make_array,
-};
+use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringBuilder, make_array};
 
 use crate::error::{Error, Result};
-use crate::model::{FieldType, TableSchema, Value};
+use crate::model::{ColumnBuilder, TableSchema, Value};
 
 /// Collects rows of one table and turns them into a batch.
 ///
@@ -31,86 +27,14 @@ pub struct RowBuilder {
     schema: Arc<TableSchema>,
     times: Vec<i64>,
     tags: Vec<StringBuilder>,
-    fields: Vec<FieldBuilder>,
-}
-
-#[derive(Debug)]
-enum FieldBuilder {
-    Float64(Float64Builder),
-    Float32(Float32Builder),
-    Int64(Int64Builder),
-    UInt64(UInt64Builder),
-    Bool(BooleanBuilder),
-    Utf8(StringBuilder),
-    Binary(BinaryBuilder),
-    Decimal(Decimal64Builder),
-}
-
-/// Calls the same method on whichever builder there is.
-macro_rules! each {
-    ($self:expr, $builder:ident => $body:expr) => {
-        match $self {
-            FieldBuilder::Float64($builder) => $body,
-            FieldBuilder::Float32($builder) => $body,
-            FieldBuilder::Int64($builder) => $body,
-            FieldBuilder::UInt64($builder) => $body,
-            FieldBuilder::Bool($builder) => $body,
-            FieldBuilder::Utf8($builder) => $body,
-            FieldBuilder::Binary($builder) => $body,
-            FieldBuilder::Decimal($builder) => $body,
-        }
-    };
-}
-
-impl FieldBuilder {
-    fn new(kind: FieldType) -> Self {
-        match kind {
-            FieldType::Float64 => FieldBuilder::Float64(Float64Builder::new()),
-            FieldType::Float32 => FieldBuilder::Float32(Float32Builder::new()),
-            FieldType::Int64 => FieldBuilder::Int64(Int64Builder::new()),
-            FieldType::UInt64 => FieldBuilder::UInt64(UInt64Builder::new()),
-            FieldType::Bool => FieldBuilder::Bool(BooleanBuilder::new()),
-            FieldType::Utf8 => FieldBuilder::Utf8(StringBuilder::new()),
-            FieldType::Binary => FieldBuilder::Binary(BinaryBuilder::new()),
-            FieldType::Decimal { .. } => FieldBuilder::Decimal(Decimal64Builder::new().with_data_type(kind.arrow())),
-        }
-    }
-
-    /// Gives back a value that is not of the builder's type.
-    fn append(&mut self, value: Value) -> Result<(), Value> {
-        match (self, value) {
-            (FieldBuilder::Float64(builder), Value::Float64(value)) => builder.append_value(value),
-            (FieldBuilder::Float32(builder), Value::Float32(value)) => builder.append_value(value),
-            (FieldBuilder::Int64(builder), Value::Int64(value)) => builder.append_value(value),
-            (FieldBuilder::UInt64(builder), Value::UInt64(value)) => builder.append_value(value),
-            (FieldBuilder::Bool(builder), Value::Bool(value)) => builder.append_value(value),
-            (FieldBuilder::Utf8(builder), Value::Utf8(value)) => builder.append_value(value),
-            (FieldBuilder::Binary(builder), Value::Binary(value)) => builder.append_value(value),
-            (FieldBuilder::Decimal(builder), Value::Decimal(value)) => builder.append_value(value),
-            (_, value) => return Err(value),
-        }
-        Ok(())
-    }
-
-    fn len(&self) -> usize {
-        use arrow::array::ArrayBuilder;
-        each!(self, builder => builder.len())
-    }
-
-    fn append_null(&mut self) {
-        each!(self, builder => builder.append_null());
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        each!(self, builder => Arc::new(builder.finish()))
-    }
+    fields: Vec<ColumnBuilder>,
 }
 
 impl RowBuilder {
     /// An empty batch for a table.
     pub fn new(schema: Arc<TableSchema>) -> Self {
         let tags = schema.tags.iter().map(|_| StringBuilder::new()).collect();
-        let fields = schema.fields.iter().map(|field| FieldBuilder::new(field.kind)).collect();
+        let fields = schema.fields.iter().map(|field| ColumnBuilder::new(field.kind)).collect();
         RowBuilder { schema, times: Vec::new(), tags, fields }
     }
 
@@ -134,7 +58,7 @@ impl RowBuilder {
         let times = Int64Array::from(std::mem::take(&mut self.times));
         let mut columns: Vec<ArrayRef> = vec![make_array(times.into_data().into_builder().data_type(unit).build()?)];
         columns.extend(self.tags.iter_mut().map(|tag| ArrayBuilder::finish(tag)));
-        columns.extend(self.fields.iter_mut().map(FieldBuilder::finish));
+        columns.extend(self.fields.iter_mut().map(ColumnBuilder::finish));
         Ok(RecordBatch::try_new(self.schema.arrow(), columns)?)
     }
 

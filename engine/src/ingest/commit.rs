@@ -127,6 +127,11 @@ impl Committer {
         self.log.lock().log.bytes_on_disk()
     }
 
+    /// Whether the next log file can be one that was written before.
+    pub(crate) fn has_spare_file(&self) -> bool {
+        self.log.lock().log.has_spare()
+    }
+
     /// Marks everything durable and accepts nothing more.
     pub(crate) fn close(&self) -> Result<()> {
         let mut state = self.log.lock();

@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::record::{SegmentEntry, SegmentId};
-use crate::seal::{plan, series_runs};
+use crate::seal::{MergedRows, plan, series_runs};
 use crate::segment::{self, SegmentSpec};
 use crate::settings::Profile;
 use crate::store::Store;
 use crate::table::{Table, TableState};
-use source::{SegmentRows, SeriesTimes};
+use source::{SegmentColumns, SeriesTimes};
 
 /// Writes the segments that take the place of a job's inputs. Nothing refers to them yet.
 pub(crate) fn run(
@@ -47,8 +47,8 @@ pub(crate) fn run(
         if plan.rows() == 0 {
             continue;
         }
-        let runs = series_runs(table, &counts);
-        let mut rows = SegmentRows::new(schema.clone(), segments.clone(), plan, runs);
+        let columns = SegmentColumns::new(schema.clone(), segments.clone());
+        let mut rows = MergedRows::new(schema.clone(), columns, plan, series_runs(table, &counts));
         let spec =
             SegmentSpec { schema: &schema, id: next_id(), partition: target.partition, sequences: job.sequences(), profile };
         let entry = segment::write(&**store.disk(), store.dir(), &spec, &mut rows)?;

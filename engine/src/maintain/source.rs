@@ -1,4 +1,4 @@
-//! Rows of several segments, merged and read a page at a time.
+//! Columns of several segments, read a page at a time for a merge.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,9 +7,9 @@ use arrow::array::{Array, new_null_array};
 use arrow::compute::concat;
 
 use crate::error::Result;
-use crate::merge::{ColumnSource, MergePlan, Stretch, gather};
+use crate::merge::{ColumnSource, Stretch};
 use crate::model::{Column, SeriesId, TableSchema};
-use crate::segment::{ColumnRef, PageCache, RowSource, Segment, SeriesRun};
+use crate::segment::{ColumnRef, PageCache, Segment};
 
 /// Decoded pages kept while a column is gathered: a few per input.
 const PAGES_BYTES: usize = 4 << 20;
@@ -39,46 +39,18 @@ impl SeriesTimes {
     }
 }
 
-/// The merged rows of some segments.
+/// The columns of some segments.
 #[derive(Debug)]
-pub(super) struct SegmentRows {
-    schema: Arc<TableSchema>,
-    columns: SegmentColumns,
-    plan: MergePlan,
-    runs: Vec<SeriesRun>,
-}
-
-impl SegmentRows {
-    pub(super) fn new(schema: Arc<TableSchema>, segments: Vec<Arc<Segment>>, plan: MergePlan, runs: Vec<SeriesRun>) -> Self {
-        let columns = SegmentColumns { schema: schema.clone(), segments, pages: PageCache::new(PAGES_BYTES) };
-        SegmentRows { schema, columns, plan, runs }
-    }
-}
-
-impl RowSource for SegmentRows {
-    fn rows(&self) -> usize {
-        self.plan.rows()
-    }
-
-    fn runs(&self) -> &[SeriesRun] {
-        &self.runs
-    }
-
-    fn times(&self) -> &[i64] {
-        &self.plan.times
-    }
-
-    fn column(&mut self, position: usize, rows: Range<usize>) -> Result<Column> {
-        let kind = self.schema.fields[position].kind.arrow();
-        gather(&self.plan, &mut self.columns, position, &kind, rows)
-    }
-}
-
-#[derive(Debug)]
-struct SegmentColumns {
+pub(super) struct SegmentColumns {
     schema: Arc<TableSchema>,
     segments: Vec<Arc<Segment>>,
     pages: PageCache,
+}
+
+impl SegmentColumns {
+    pub(super) fn new(schema: Arc<TableSchema>, segments: Vec<Arc<Segment>>) -> Self {
+        SegmentColumns { schema, segments, pages: PageCache::new(PAGES_BYTES) }
+    }
 }
 
 impl ColumnSource for SegmentColumns {

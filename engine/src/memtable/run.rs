@@ -45,15 +45,22 @@ impl Run {
     pub(crate) fn consolidate(schema: &TableSchema, runs: &[std::sync::Arc<Run>]) -> Result<Run> {
         let sequences = (runs.first().map_or(0, |run| run.sequences.0), runs.last().map_or(0, |run| run.sequences.1));
         let mut present: Vec<SeriesId> = runs.iter().flat_map(|run| run.series()).collect();
-        present.sort_unstable();
+        // The stable sort makes use of each run being sorted already.
+        present.sort();
         present.dedup();
         let mut plan = PlanBuilder::default();
         let mut series = Vec::new();
         let mut stretches = Vec::new();
+        // Of each run, the position of the next of its series: all are passed once, in order.
+        let mut next = vec![0; runs.len()];
         for &id in &present {
             stretches.clear();
-            for (source, run) in runs.iter().enumerate() {
-                stretches.extend(run.stretch(source as u32, id));
+            for ((source, run), at) in (0..).zip(runs).zip(&mut next) {
+                if run.series.get(*at).is_some_and(|&(series, _)| series == id) {
+                    let rows = run.rows_at(*at);
+                    stretches.push(Stretch { source, first_row: rows.start as u32, times: &run.block.times[rows] });
+                    *at += 1;
+                }
             }
             let rows = plan.push_series(&stretches, |_, _| false);
             series.resize(series.len() + rows, id.0);
@@ -103,12 +110,15 @@ impl Run {
     /// The rows of one series, which may be none.
     pub(crate) fn rows_of(&self, series: SeriesId) -> Range<usize> {
         match self.series.binary_search_by_key(&series, |&(id, _)| id) {
-            Ok(at) => {
-                let end = self.series.get(at + 1).map_or(self.block.rows(), |&(_, row)| row as usize);
-                self.series[at].1 as usize..end
-            }
+            Ok(at) => self.rows_at(at),
             Err(_) => 0..0,
         }
+    }
+
+    /// The rows of the series that is number `at` among those present.
+    fn rows_at(&self, at: usize) -> Range<usize> {
+        let end = self.series.get(at + 1).map_or(self.block.rows(), |&(_, row)| row as usize);
+        self.series[at].1 as usize..end
     }
 
     /// The times of one series, for a merge in which this run is `source`.

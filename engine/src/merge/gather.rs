@@ -6,6 +6,7 @@ use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::compute::interleave;
 use arrow::datatypes::DataType;
 
+use super::dense;
 use super::plan::{MergePlan, RowRef};
 use crate::error::Result;
 use crate::model::{Block, Column};
@@ -16,17 +17,17 @@ pub(crate) trait ColumnSource {
     fn column(&mut self, source: u32, field: usize, rows: Range<usize>) -> Result<Column>;
 }
 
-impl ColumnSource for &[Block] {
+impl<B: AsRef<[Block]>> ColumnSource for B {
     fn column(&mut self, source: u32, field: usize, rows: Range<usize>) -> Result<Column> {
-        Ok(self[source as usize].column(field).map(|column| column.slice(rows.start, rows.len())))
+        Ok(self.as_ref()[source as usize].column(field).map(|column| column.slice(rows.start, rows.len())))
     }
 }
 
 /// The rows of one source that a stretch of the result needs, and their values.
-struct Needed {
-    source: u32,
-    rows: Range<usize>,
-    values: Column,
+pub(super) struct Needed {
+    pub(super) source: u32,
+    pub(super) rows: Range<usize>,
+    pub(super) values: Column,
 }
 
 /// The values of `field`, of type `kind`, for rows `rows` of the result; `None` where no source has any.
@@ -47,6 +48,9 @@ pub(crate) fn gather(
     }
     if let Some(whole) = as_one_slice(parts, &needed, single) {
         return Ok(Some(whole));
+    }
+    if let Some(column) = single.then(|| dense::gather(parts, &needed, kind)).flatten() {
+        return Ok(Some(column));
     }
     let null = new_null_array(kind, 1);
     let mut arrays: Vec<&dyn Array> = needed.iter().map(|need| need.values.as_deref().unwrap_or(null.as_ref())).collect();

@@ -4,6 +4,7 @@
 //! that is present. A [`MergePlan`] fixes which rows of which source make each row of the result; columns are gathered
 //! from it one at a time, so that a merge never holds more than one column of the result.
 
+mod dense;
 mod gather;
 mod plan;
 

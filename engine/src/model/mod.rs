@@ -1,6 +1,7 @@
 //! What the engine stores: tables, series, fields, rows and time.
 
 mod block;
+mod column_builder;
 pub(crate) mod kernels;
 mod partition;
 mod schema;
@@ -14,6 +15,7 @@ mod time;
 mod value;
 
 pub use block::{Block, Column};
+pub(crate) use column_builder::ColumnBuilder;
 pub use partition::{Partition, PartitionKind};
 pub use schema::{Field, FieldType, Partitioning, TIME_COLUMN, TableId, TableSchema, TableSpec, Tag};
 pub use series::{SeriesId, SeriesKey};

@@ -1,10 +1,7 @@
 //! One value of a field, for row builders, filters and statistics.
 
-use std::sync::Arc;
-
-use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Decimal64Array, Float32Array, Float64Array, Int64Array, StringArray, UInt64Array,
-};
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{Decimal64Type, Float32Type, Float64Type, Int64Type, UInt64Type};
 use serde::{Deserialize, Serialize};
 
 use super::FieldType;
@@ -46,20 +43,20 @@ value_from! {
 }
 
 impl Value {
-    /// An array of one row. `None` if the value is not of the field's type.
-    pub(crate) fn to_array(&self, kind: FieldType) -> Option<ArrayRef> {
-        Some(match (self, kind) {
-            (Value::Float64(value), FieldType::Float64) => Arc::new(Float64Array::from(vec![*value])),
-            (Value::Float32(value), FieldType::Float32) => Arc::new(Float32Array::from(vec![*value])),
-            (Value::Int64(value), FieldType::Int64) => Arc::new(Int64Array::from(vec![*value])),
-            (Value::UInt64(value), FieldType::UInt64) => Arc::new(UInt64Array::from(vec![*value])),
-            (Value::Bool(value), FieldType::Bool) => Arc::new(BooleanArray::from(vec![*value])),
-            (Value::Utf8(value), FieldType::Utf8) => Arc::new(StringArray::from(vec![value.as_str()])),
-            (Value::Binary(value), FieldType::Binary) => Arc::new(BinaryArray::from(vec![value.as_slice()])),
-            (Value::Decimal(value), FieldType::Decimal { .. }) => {
-                Arc::new(Decimal64Array::from(vec![*value]).with_data_type(kind.arrow()))
-            }
-            _ => return None,
+    /// The value in a row of a column; `None` where it is missing or the column is not of this type.
+    pub(crate) fn in_row(column: &dyn Array, kind: FieldType, row: usize) -> Option<Value> {
+        if !column.is_valid(row) {
+            return None;
+        }
+        Some(match kind {
+            FieldType::Float64 => Value::Float64(column.as_primitive_opt::<Float64Type>()?.value(row)),
+            FieldType::Float32 => Value::Float32(column.as_primitive_opt::<Float32Type>()?.value(row)),
+            FieldType::Int64 => Value::Int64(column.as_primitive_opt::<Int64Type>()?.value(row)),
+            FieldType::UInt64 => Value::UInt64(column.as_primitive_opt::<UInt64Type>()?.value(row)),
+            FieldType::Bool => Value::Bool(column.as_boolean_opt()?.value(row)),
+            FieldType::Utf8 => Value::Utf8(column.as_string_opt::<i32>()?.value(row).to_owned()),
+            FieldType::Binary => Value::Binary(column.as_binary_opt::<i32>()?.value(row).to_owned()),
+            FieldType::Decimal { .. } => Value::Decimal(column.as_primitive_opt::<Decimal64Type>()?.value(row)),
         })
     }
 }

@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
+use arrow::datatypes::SchemaRef;
 
-use super::assemble::{Assembler, BATCH_ROWS, filtered};
+use super::assemble::{BATCH_ROWS, as_times, filtered};
 use super::plan::Plan;
 use super::scan::{Known, Part, Piece, Verdict};
 use crate::error::Result;
-use crate::model::{Block, SeriesId, SeriesKey};
+use crate::model::{Block, ColumnBuilder, FieldType, SeriesId, Value};
 
 /// Streams one row per series: the latest present value of each field, at the time of the latest row.
 pub(super) struct LastValues {
     plan: Plan,
-    assembler: Assembler,
+    schema: SchemaRef,
+    /// Position and type of each field asked for.
+    fields: Vec<(usize, FieldType)>,
     next: usize,
     left: u64,
 }
@@ -21,72 +24,121 @@ pub(super) struct LastValues {
 /// What is known of a series while its pieces are looked at, newest first.
 struct Latest {
     time: Option<i64>,
-    /// By projected field: the value as an array of one row.
-    values: Vec<Option<ArrayRef>>,
+    /// By field asked for.
+    values: Vec<Option<Value>>,
 }
 
 impl LastValues {
     pub(super) fn new(plan: Plan) -> Self {
-        let assembler = Assembler::new(plan.scan.schema.clone(), plan.projection.clone());
+        let schema = plan.projection.row_schema(&plan.scan.schema);
+        let fields = plan.projection.fields().iter().map(|&field| (field, plan.scan.schema.fields[field].kind)).collect();
         let left = plan.limit.unwrap_or(u64::MAX);
-        LastValues { plan, assembler, next: 0, left }
+        LastValues { plan, schema, fields, next: 0, left }
     }
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-        while self.assembler.rows() < BATCH_ROWS && (self.assembler.rows() as u64) < self.left {
+        let wanted = self.left.min(BATCH_ROWS as u64) as usize;
+        let mut rows = Rows::new(&self.plan, &self.fields);
+        while rows.times.len() < wanted {
             let Some(&series) = self.plan.scan.series.get(self.next) else { break };
             self.next += 1;
-            if let Some(block) = self.latest(series)? {
-                let key: SeriesKey = self.plan.table.key(series);
-                self.assembler.push(&Arc::new(key), block);
+            if let Latest { time: Some(time), values } = self.latest(series)? {
+                rows.push(&self.plan, series, time, values);
             }
         }
-        self.left -= self.assembler.rows() as u64;
-        if self.assembler.rows() == 0 { Ok(None) } else { self.assembler.take().map(Some) }
+        self.left -= rows.times.len() as u64;
+        if rows.times.is_empty() { Ok(None) } else { rows.finish(&self.schema).map(Some) }
     }
 
-    fn latest(&self, series: SeriesId) -> Result<Option<Block>> {
+    fn latest(&self, series: SeriesId) -> Result<Latest> {
         let mut pieces = self.plan.scan.pieces(series)?;
         // The newest last, so that they are taken from the end.
         pieces.sort_by_key(|piece| piece.times.1);
-        let mut latest = Latest { time: None, values: vec![None; self.plan.projection.fields().len()] };
+        let mut latest = Latest { time: None, values: vec![None; self.fields.len()] };
         while !latest.is_complete()
             && let Some(cluster) = newest_cluster(&mut pieces)
         {
             self.look_at(series, cluster, &mut latest)?;
         }
-        let Some(time) = latest.time else { return Ok(None) };
-        let mut block = Block { times: vec![time].into(), ..Block::default() };
-        for (&field, value) in self.plan.projection.fields().iter().zip(latest.values) {
-            block.set_column(field, value);
-        }
-        Ok(Some(block))
+        Ok(latest)
     }
 
     fn look_at(&self, series: SeriesId, cluster: Vec<Piece>, latest: &mut Latest) -> Result<()> {
-        let (plan, fields) = (&self.plan, self.plan.projection.fields());
+        let plan = &self.plan;
         let mut rows = plan.scan.rows_of(series, cluster);
         let unfiltered = plan.filters.fields.is_empty();
-        let missing = fields.iter().zip(&latest.values).filter(|(_, value)| value.is_none());
-        let wanted: Vec<usize> = missing.map(|(&field, _)| field).collect();
-        let mut known = Vec::new();
+        let missing = self.fields.iter().zip(&latest.values).filter(|(_, value)| value.is_none());
+        let wanted: Vec<usize> = missing.map(|(&(field, _), _)| field).collect();
+        let mut known: Vec<Option<Value>> = Vec::new();
         // Within a cluster rows come oldest first, so later ones take the place of earlier ones.
-        let mut within = Latest { time: None, values: vec![None; fields.len()] };
+        let mut within = Latest { time: None, values: vec![None; self.fields.len()] };
         while let Some(part) = rows.next(&plan.scan, &mut |piece| {
-            known = if unfiltered { piece.known_fields().unwrap_or_default() } else { Vec::new() };
-            let told = !known.is_empty() && wanted.iter().all(|&field| known.get(field) != Some(&Known::Nothing));
-            if told { Verdict::Known } else { Verdict::Read }
+            let told = if unfiltered { self.told(piece, &wanted) } else { None };
+            told.map_or(Verdict::Read, |values| {
+                known = values;
+                Verdict::Known
+            })
         })? {
             match part {
-                Part::Known(piece) => within.know(piece.times.1, &known, plan),
+                Part::Known(piece) => within.know(piece.times.1, std::mem::take(&mut known)),
                 Part::Rows(block) => {
                     let mask = plan.filters.fields.mask(&block)?;
-                    within.see(&filtered(block, mask)?, fields);
+                    within.see(&filtered(block, mask)?, &self.fields);
                 }
             }
         }
         latest.fill(within);
         Ok(())
+    }
+
+    /// The last values of the fields `wanted`, if statistics tell them all; `None` for those that have none, and for others.
+    fn told(&self, piece: &Piece, wanted: &[usize]) -> Option<Vec<Option<Value>>> {
+        let value = |&(field, _): &(usize, FieldType)| {
+            if !wanted.contains(&field) {
+                return Some(None);
+            }
+            match piece.known(field) {
+                Known::Nothing => None,
+                Known::NoValues => Some(None),
+                Known::Values(statistics) => Some(Some(statistics.last.1)),
+            }
+        };
+        self.fields.iter().map(value).collect()
+    }
+}
+
+/// The rows of a batch, column by column.
+struct Rows {
+    times: Vec<i64>,
+    tags: Vec<StringBuilder>,
+    fields: Vec<ColumnBuilder>,
+}
+
+impl Rows {
+    fn new(plan: &Plan, fields: &[(usize, FieldType)]) -> Self {
+        let tags = plan.scan.schema.tags.iter().map(|_| StringBuilder::new()).collect();
+        Rows { times: Vec::new(), tags, fields: fields.iter().map(|&(_, kind)| ColumnBuilder::new(kind)).collect() }
+    }
+
+    fn push(&mut self, plan: &Plan, series: SeriesId, time: i64, values: Vec<Option<Value>>) {
+        self.times.push(time);
+        let key = plan.table.key(series);
+        for (tag, column) in self.tags.iter_mut().enumerate() {
+            column.append_option(key.tag(tag));
+        }
+        for (column, value) in self.fields.iter_mut().zip(values) {
+            // Values come from columns of their field's type.
+            if value.is_none_or(|value| column.append(value).is_err()) {
+                column.append_null();
+            }
+        }
+    }
+
+    fn finish(mut self, schema: &SchemaRef) -> Result<RecordBatch> {
+        let mut columns: Vec<ArrayRef> = vec![as_times(self.times.into(), schema.field(0).data_type())?];
+        columns.extend(self.tags.iter_mut().map(|tag| Arc::new(tag.finish()) as ArrayRef));
+        columns.extend(self.fields.iter_mut().map(ColumnBuilder::finish));
+        Ok(RecordBatch::try_new(schema.clone(), columns)?)
     }
 }
 
@@ -115,23 +167,20 @@ impl Latest {
     }
 
     /// Takes in rows that are newer than what was seen.
-    fn see(&mut self, block: &Block, fields: &[usize]) {
+    fn see(&mut self, block: &Block, fields: &[(usize, FieldType)]) {
         self.time = block.times.last().copied().or(self.time);
-        for (&field, value) in fields.iter().zip(&mut self.values) {
+        for (&(field, kind), value) in fields.iter().zip(&mut self.values) {
             let Some(column) = block.column(field) else { continue };
-            if let Some(row) = (0..column.len()).rev().find(|&row| column.is_valid(row)) {
-                *value = Some(column.slice(row, 1));
-            }
+            let newest = (0..column.len()).rev().find_map(|row| Value::in_row(column.as_ref(), kind, row));
+            *value = newest.or_else(|| value.take());
         }
     }
 
-    /// Takes in rows, up to `time`, of which these statistics are known.
-    fn know(&mut self, time: i64, known: &[Known], plan: &Plan) {
+    /// Takes in rows, up to `time`, whose last values are known.
+    fn know(&mut self, time: i64, known: Vec<Option<Value>>) {
         self.time = Some(time);
-        for (&field, value) in plan.projection.fields().iter().zip(&mut self.values) {
-            if let Some(Known::Values(statistics)) = known.get(field) {
-                *value = statistics.last.1.to_array(plan.scan.schema.fields[field].kind).or(value.take());
-            }
+        for (value, known) in self.values.iter_mut().zip(known) {
+            *value = known.or_else(|| value.take());
         }
     }
 }

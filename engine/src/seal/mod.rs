@@ -8,8 +8,7 @@ mod tests;
 
 pub(crate) use partition::Target;
 use partition::{choose_kind, targets};
-use rows::BlockRows;
-pub(crate) use rows::{plan, series_runs};
+pub(crate) use rows::{MergedRows, plan, series_runs};
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +16,8 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::io::Disk;
 use crate::memtable::Run;
-use crate::model::{PartitionKind, Sequence, SeriesId, TableSchema};
+use crate::merge::MergePlan;
+use crate::model::{Block, PartitionKind, Sequence, SeriesId, TableSchema};
 use crate::record::{SegmentEntry, SegmentId};
 use crate::segment::{self, SegmentSpec};
 use crate::settings::Profile;
@@ -38,11 +38,13 @@ pub(crate) fn write_table(
     let series = present(table, &state.frozen);
     let kind = partition_kind(&schema, &state);
     let mut entries = Vec::new();
+    let blocks: Vec<Block> = state.frozen.iter().map(|run| run.block.clone()).collect();
     for target in targets(&state.frozen, kind, schema.time_unit) {
-        let mut rows = frozen_rows(table, &schema, &state, &series, &target)?;
-        if rows.is_empty() {
+        let (plan, counts) = plan_frozen(&state, &series, &target);
+        if plan.rows() == 0 {
             continue;
         }
+        let mut rows = MergedRows::new(schema.clone(), blocks.clone(), plan, series_runs(table, &counts));
         let spec =
             SegmentSpec { schema: &schema, id: next_id(), partition: target.partition, sequences: (first, through), profile };
         entries.push(segment::write(&**disk, dir, &spec, &mut rows)?);
@@ -68,22 +70,14 @@ fn present(table: &Table, runs: &[Arc<Run>]) -> Vec<SeriesId> {
     ordered.iter().copied().filter(|id| here.get(id.0 as usize) == Some(&true)).collect()
 }
 
-fn frozen_rows(
-    table: &Table,
-    schema: &Arc<TableSchema>,
-    state: &TableState,
-    series: &[SeriesId],
-    target: &Target,
-) -> Result<BlockRows> {
+fn plan_frozen(state: &TableState, series: &[SeriesId], target: &Target) -> (MergePlan, Vec<(SeriesId, usize)>) {
     let runs = &state.frozen;
-    let (plan, counts) = plan(
+    plan(
         series,
         |id, stretches| {
             stretches.extend(runs.iter().enumerate().filter_map(|(source, run)| target.narrow(run.stretch(source as u32, id)?)))
         },
         |id, source| state.masks(id, runs[source as usize].sequences.1),
         target,
-    );
-    let blocks = runs.iter().map(|run| run.block.clone()).collect();
-    Ok(BlockRows::new(table, schema.clone(), blocks, plan, counts))
+    )
 }

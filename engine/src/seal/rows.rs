@@ -1,12 +1,12 @@
-//! Rows to be written as a segment: a merge plan over blocks in memory, series in tag order.
+//! Rows to be written as a segment: a merge plan over runs or older segments, series in tag order.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::Target;
 use crate::error::Result;
-use crate::merge::{MergePlan, PlanBuilder, Stretch, gather};
-use crate::model::{Block, Column, SeriesId, TableSchema, TimeRange};
+use crate::merge::{ColumnSource, MergePlan, PlanBuilder, Stretch, gather};
+use crate::model::{Column, SeriesId, TableSchema, TimeRange};
 use crate::segment::{RowSource, SeriesRun};
 use crate::table::Table;
 
@@ -43,33 +43,22 @@ pub(crate) fn series_runs(table: &Table, counts: &[(SeriesId, usize)]) -> Vec<Se
     counts.iter().zip(keys).map(|(&(series, rows), key)| SeriesRun { series, key, rows }).collect()
 }
 
-/// Merged rows of blocks in memory.
+/// Merged rows of some sources, column by column.
 #[derive(Debug)]
-pub(crate) struct BlockRows {
+pub(crate) struct MergedRows<C> {
     schema: Arc<TableSchema>,
-    blocks: Vec<Block>,
+    columns: C,
     plan: MergePlan,
     runs: Vec<SeriesRun>,
 }
 
-impl BlockRows {
-    pub(super) fn new(
-        table: &Table,
-        schema: Arc<TableSchema>,
-        blocks: Vec<Block>,
-        plan: MergePlan,
-        counts: Vec<(SeriesId, usize)>,
-    ) -> Self {
-        BlockRows { schema, blocks, plan, runs: series_runs(table, &counts) }
-    }
-
-    /// Whether nothing is left to write.
-    pub(super) fn is_empty(&self) -> bool {
-        self.plan.rows() == 0
+impl<C> MergedRows<C> {
+    pub(crate) fn new(schema: Arc<TableSchema>, columns: C, plan: MergePlan, runs: Vec<SeriesRun>) -> Self {
+        MergedRows { schema, columns, plan, runs }
     }
 }
 
-impl RowSource for BlockRows {
+impl<C: ColumnSource> RowSource for MergedRows<C> {
     fn rows(&self) -> usize {
         self.plan.rows()
     }
@@ -84,6 +73,6 @@ impl RowSource for BlockRows {
 
     fn column(&mut self, position: usize, rows: Range<usize>) -> Result<Column> {
         let kind = self.schema.fields[position].kind.arrow();
-        gather(&self.plan, &mut self.blocks.as_slice(), position, &kind, rows)
+        gather(&self.plan, &mut self.columns, position, &kind, rows)
     }
 }

@@ -114,7 +114,9 @@ pub(crate) struct SegmentIndex {
     pub(super) tags: usize,
     /// The statistics of all slices, encoded.
     pub(super) statistics: Vec<u8>,
-    /// Where in them those of each slice begin; `u32::MAX` for slices without. Empty where none has any.
+    /// Which of the slices that have statistics each slice is; `u32::MAX` for those without. Empty where none has any.
+    statistics_of: Vec<u32>,
+    /// Where in them those of each field of each such slice begin.
     statistics_at: Vec<u32>,
     /// Each series with its first slice, sorted by series.
     by_series: Vec<(SeriesId, u32)>,
@@ -144,32 +146,49 @@ impl SegmentIndex {
         if by_series.windows(2).any(|pair| pair[0].0 == pair[1].0) {
             return Err(Malformed("the slices of a series are apart"));
         }
-        let mut index =
-            SegmentIndex { pages, slices, columns, tags, statistics, statistics_at: Vec::new(), by_series, file_bytes, blocks };
+        let (statistics_of, statistics_at) = (Vec::new(), Vec::new());
+        let mut index = SegmentIndex {
+            pages,
+            slices,
+            columns,
+            tags,
+            statistics,
+            statistics_of,
+            statistics_at,
+            by_series,
+            file_bytes,
+            blocks,
+        };
         index.locate_statistics()?;
         Ok(index)
     }
 
     /// Reads every statistic once, so that later ones cannot fail.
     fn locate_statistics(&mut self) -> Result<(), Malformed> {
+        // A segment of short series alone has none, and many slices.
+        if self.statistics.is_empty() && self.slices.iter().all(|slice| slice.rows < statistics::SLICE_ROWS) {
+            return Ok(());
+        }
+        let length = u32::try_from(self.statistics.len()).map_err(|_| Malformed("too many statistics"))?;
         let mut reader = Reader::new(&self.statistics);
-        let mut places = Vec::with_capacity(self.slices.len());
+        let (mut of, mut at) = (Vec::with_capacity(self.slices.len()), Vec::new());
+        let mut kept = 0;
         for slice in &self.slices {
             if slice.rows < statistics::SLICE_ROWS {
-                places.push(u32::MAX);
+                of.push(u32::MAX);
                 continue;
             }
-            let at = self.statistics.len() - reader.rest().len();
-            places.push(u32::try_from(at).ok().filter(|at| *at != u32::MAX).ok_or(Malformed("too many statistics"))?);
+            of.push(kept);
+            kept += 1;
             for field in 0..self.fields() {
+                at.push(length - reader.rest().len() as u32);
                 statistics::decode(self.field_kind(field)?, slice, &mut reader)?;
             }
         }
         if !reader.rest().is_empty() {
             return Err(Malformed("more statistics than slices"));
         }
-        // A segment of short series alone has none, and many slices.
-        self.statistics_at = if self.statistics.is_empty() { Vec::new() } else { places };
+        (self.statistics_of, self.statistics_at) = (of, at);
         Ok(())
     }
 
@@ -228,7 +247,7 @@ impl SegmentIndex {
     /// Whether statistics of a slice are kept.
     #[cfg(test)]
     pub(crate) fn has_statistics(&self, slice: usize) -> bool {
-        self.statistics_at.get(slice).is_some_and(|at| *at != u32::MAX)
+        self.statistics_of.get(slice).is_some_and(|kept| *kept != u32::MAX)
     }
 
     /// What is known of a field over a slice. Fields that the segment has no column for have no values.
@@ -236,22 +255,15 @@ impl SegmentIndex {
         if field >= self.fields() {
             return Known::NoValues;
         }
-        self.first_statistics(slice, field + 1).pop().unwrap_or(Known::Nothing)
+        self.decode_statistics(slice, field).unwrap_or(Known::Nothing)
     }
 
-    /// What is known of every field over a slice, by position; empty if nothing is. Cheaper than asking field by field, since
-    /// they lie one after another.
-    pub(crate) fn all_statistics(&self, slice: usize) -> Vec<Known> {
-        self.first_statistics(slice, self.fields())
-    }
-
-    fn first_statistics(&self, slice: usize, fields: usize) -> Vec<Known> {
-        let place = self.statistics_at.get(slice).copied().filter(|at| *at != u32::MAX);
-        let (Some(at), Some(slice)) = (place, self.slices.get(slice)) else { return Vec::new() };
-        let mut reader = Reader::new(self.statistics.get(at as usize..).unwrap_or_default());
-        let decoded = (0..fields).map(|field| statistics::decode(self.field_kind(field)?, slice, &mut reader));
+    fn decode_statistics(&self, slice: usize, field: usize) -> Option<Known> {
+        let kept = *self.statistics_of.get(slice).filter(|kept| **kept != u32::MAX)?;
+        let at = *self.statistics_at.get(kept as usize * self.fields() + field)?;
+        let mut reader = Reader::new(self.statistics.get(at as usize..)?);
         // They were all read once when the index was made, so this cannot fail.
-        decoded.collect::<Result<_, Malformed>>().unwrap_or_default()
+        statistics::decode(self.field_kind(field).ok()?, &self.slices[slice], &mut reader).ok()
     }
 
     pub(super) fn place(&self, column: ColumnRef) -> Option<usize> {
@@ -278,6 +290,7 @@ impl SegmentIndex {
             + size_of_val(self.pages.as_slice())
             + size_of_val(self.slices.as_slice())
             + self.statistics.len()
+            + size_of_val(self.statistics_of.as_slice())
             + size_of_val(self.statistics_at.as_slice())
             + size_of_val(self.by_series.as_slice())
             + size_of_val(self.blocks.as_slice())

@@ -12,14 +12,14 @@ use crate::io::{Components, Disk, File, OpenMode, SyncLabel};
 use crate::model::Sequence;
 
 /// Files kept to be overwritten: into space written before, a write and its sync take half the time.
-const SPARES: usize = 4;
+const SPARES: usize = 8;
 /// Memory of the group buffer that is kept from one group to the next.
 const BUFFER_KEPT: usize = 4 << 20;
 /// A file that grows is zeroed so far ahead: into space written before, a write and its sync take half the time. The first
 /// life of a file costs its bytes twice; after that it is recycled.
-const AHEAD: u64 = 256 << 10;
+const AHEAD: u64 = 512 << 10;
 /// Files below this size are not worth it.
-const LARGE_FILE: u64 = 4 << 20;
+const LARGE_FILE: u64 = 2 << 20;
 /// Groups above this size gain nothing from it.
 const SMALL_GROUP: u64 = 64 << 10;
 /// Distance of the places remembered for [`Log::bytes_since`].
@@ -248,6 +248,11 @@ impl Log {
             }
         }
         Ok(())
+    }
+
+    /// Whether there is a file to be overwritten.
+    pub(crate) fn has_spare(&self) -> bool {
+        !self.spares.is_empty()
     }
 
     /// Length of all files, spares included.

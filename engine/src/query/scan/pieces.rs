@@ -95,17 +95,6 @@ impl Piece {
         }
     }
 
-    /// What is known of every field of the source, by position; `None` where its rows must be read. Fields beyond have no
-    /// values.
-    pub(in crate::query) fn known_fields(&self) -> Option<Vec<Known>> {
-        match &self.place {
-            Place::Run { .. } => None,
-            Place::Slice { segment, position, .. } => {
-                Some(segment.index().all_statistics(*position)).filter(|all| !all.is_empty())
-            }
-        }
-    }
-
     /// Whether rows may pass the filter. Only of a piece that nothing overlaps: a merge may change values.
     pub(in crate::query) fn may_match(&self, filter: &FieldFilter) -> bool {
         filter.fields().into_iter().all(|field| match self.known(field) {
