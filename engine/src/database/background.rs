@@ -12,11 +12,19 @@ use crate::error::{Error, Result};
 /// How often the steps are considered without being asked.
 const TICK: Duration = Duration::from_millis(500);
 
-/// One thread that seals and one that compacts, so that neither waits for the other.
+/// One thread for each kind of step, so that none waits for another.
 #[derive(Debug)]
 pub(super) struct Background {
+    consolidating: Worker,
+    sealing: Worker,
+    compacting: Worker,
+}
+
+/// A thread, and what wakes it.
+#[derive(Debug)]
+struct Worker {
     signal: Arc<Signal>,
-    threads: Vec<JoinHandle<()>>,
+    thread: JoinHandle<()>,
 }
 
 #[derive(Debug, Default)]
@@ -34,50 +42,51 @@ struct State {
 impl Background {
     /// Starts the threads and leaves itself with the database.
     pub(super) fn start(inner: &Arc<Inner>) -> Result<()> {
-        let signal = Arc::new(Signal::default());
-        let threads = vec![
-            spawn("alluvium-seal", inner, &signal, true, seal_tick)?,
-            spawn("alluvium-compact", inner, &signal, false, compact_tick)?,
-        ];
-        *inner.background.lock() = Some(Background { signal, threads });
+        *inner.background.lock() = Some(Background {
+            consolidating: Worker::start("alluvium-merge", inner, consolidate_tick)?,
+            sealing: Worker::start("alluvium-seal", inner, seal_tick)?,
+            compacting: Worker::start("alluvium-compact", inner, compact_tick)?,
+        });
         Ok(())
     }
 
-    /// Asks the sealer to look now.
-    pub(super) fn nudge(&self) {
-        self.signal.state.lock().nudged = true;
-        self.signal.changed.notify_all();
+    /// Asks for a look at whether to seal, now.
+    pub(super) fn nudge_sealing(&self) {
+        self.sealing.signal.nudge();
     }
 
-    /// Waits for the step under way, and ends.
+    /// Asks for a look at whether to merge unsealed rows, now.
+    pub(super) fn nudge_consolidating(&self) {
+        self.consolidating.signal.nudge();
+    }
+
+    /// Waits for the steps under way, and ends.
     pub(super) fn stop(self) {
-        self.signal.state.lock().stop = true;
-        self.signal.changed.notify_all();
-        let me = std::thread::current().id();
-        for thread in self.threads.into_iter().filter(|thread| thread.thread().id() != me) {
-            if thread.join().is_err() {
-                tracing::error!("a background thread panicked");
-            }
+        let workers = [self.consolidating, self.sealing, self.compacting];
+        workers.iter().for_each(|worker| worker.signal.stop());
+        workers.into_iter().for_each(Worker::join);
+    }
+}
+
+impl Worker {
+    fn start(name: &str, inner: &Arc<Inner>, tick: fn(&Inner) -> Result<()>) -> Result<Worker> {
+        let signal = Arc::<Signal>::default();
+        let (inner, awaited) = (Arc::downgrade(inner), signal.clone());
+        let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&inner, &awaited, tick));
+        let thread = spawned.map_err(|error| Error::Internal(format!("cannot start a thread: {error}")))?;
+        Ok(Worker { signal, thread })
+    }
+
+    fn join(self) {
+        // The last owner of a database may be one of its own threads.
+        if self.thread.thread().id() != std::thread::current().id() && self.thread.join().is_err() {
+            tracing::error!("a background thread panicked");
         }
     }
 }
 
-fn spawn(
-    name: &str,
-    inner: &Arc<Inner>,
-    signal: &Arc<Signal>,
-    nudged: bool,
-    tick: fn(&Inner) -> Result<()>,
-) -> Result<JoinHandle<()>> {
-    let (inner, signal) = (Arc::downgrade(inner), signal.clone());
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(move || run(&inner, &signal, nudged, tick))
-        .map_err(|error| Error::Internal(format!("cannot start a thread: {error}")))
-}
-
-fn run(inner: &Weak<Inner>, signal: &Signal, nudged: bool, tick: fn(&Inner) -> Result<()>) {
-    while signal.wait(nudged) {
+fn run(inner: &Weak<Inner>, signal: &Signal, tick: fn(&Inner) -> Result<()>) {
+    while signal.wait() {
         let Some(inner) = inner.upgrade() else { return };
         if let Err(error) = tick(&inner) {
             tracing::warn!(%error, "a background step failed; it is tried again");
@@ -86,18 +95,33 @@ fn run(inner: &Weak<Inner>, signal: &Signal, nudged: bool, tick: fn(&Inner) -> R
 }
 
 impl Signal {
-    /// Waits for a tick, or for a nudge where those count. Answers whether to go on.
-    fn wait(&self, nudged: bool) -> bool {
+    fn nudge(&self) {
         let mut state = self.state.lock();
-        let called = nudged && state.nudged;
-        if !(state.stop || called) {
+        if !state.nudged {
+            state.nudged = true;
+            self.changed.notify_all();
+        }
+    }
+
+    fn stop(&self) {
+        self.state.lock().stop = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for a tick or a nudge. Answers whether to go on.
+    fn wait(&self) -> bool {
+        let mut state = self.state.lock();
+        if !(state.stop || state.nudged) {
             self.changed.wait_for(&mut state, TICK);
         }
-        if nudged {
-            state.nudged = false;
-        }
+        state.nudged = false;
         !state.stop
     }
+}
+
+fn consolidate_tick(inner: &Inner) -> Result<()> {
+    while inner.check_open().is_ok() && inner.consolidate_step()? {}
+    Ok(())
 }
 
 fn seal_tick(inner: &Inner) -> Result<()> {

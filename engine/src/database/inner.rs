@@ -16,6 +16,7 @@ use crate::record::{Record, SegmentId};
 use crate::recover::{Identity, Layout, Recovered};
 use crate::settings::Settings;
 use crate::store::Store;
+use crate::table::Table;
 
 /// Everything behind a [`Database`](super::Database).
 #[derive(Debug)]
@@ -90,7 +91,7 @@ impl Inner {
         for receipt in receipts {
             inner.committer.submit(Work::record(Record::Receipt(receipt))?)?;
         }
-        inner.after_write();
+        inner.after_write(None);
         Ok(inner)
     }
 
@@ -151,7 +152,7 @@ impl Inner {
             return self.seal();
         }
         self.pressed.store(true, Ordering::Release);
-        self.nudge();
+        self.nudge(Background::nudge_sealing);
         memory.wait_until(|| {
             if fits() {
                 return Some(Ok(()));
@@ -163,19 +164,22 @@ impl Inner {
         })
     }
 
-    /// Notes when unsealed rows began, and wakes the sealer when there are many.
-    pub(super) fn after_write(&self) {
+    /// Notes when unsealed rows began, and wakes whoever seals them or merges them when there are many.
+    pub(super) fn after_write(&self, table: Option<&Table>) {
         let now = self.components.clock.monotonic_micros().max(1);
         // Only the first row after a cut sets it; losing the race means another row did.
         let _ = self.unsealed_since.compare_exchange(0, now, Ordering::AcqRel, Ordering::Relaxed);
         if self.publisher.memory.used() >= self.seal_bytes() {
-            self.nudge();
+            self.nudge(Background::nudge_sealing);
+        }
+        if table.is_some_and(|table| table.state.read().active.is_due()) {
+            self.nudge(Background::nudge_consolidating);
         }
     }
 
-    fn nudge(&self) {
+    fn nudge(&self, whom: fn(&Background)) {
         if let Some(background) = &*self.background.lock() {
-            background.nudge();
+            whom(background);
         }
     }
 

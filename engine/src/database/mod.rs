@@ -103,7 +103,7 @@ impl Database {
         };
         inner.admit(work.memory())?;
         let sequence = inner.committer.submit(Work { durability, ..work })?;
-        inner.after_write();
+        inner.after_write(Some(&table));
         Ok(Ack { sequence, durability })
     }
 

@@ -148,6 +148,16 @@ impl Inner {
         })
     }
 
+    /// One merge of unsealed rows that keeps reads of them fast; answers whether there was one to make.
+    pub(super) fn consolidate_step(&self) -> Result<bool> {
+        for table in self.publisher.registry.all() {
+            if self.publisher.consolidate(&table)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// One compaction that keeps the number of segments bounded; answers whether there was one to make.
     pub(super) fn compact_step(&self) -> Result<bool> {
         let _compacting = self.compacting.lock();

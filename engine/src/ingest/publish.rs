@@ -42,6 +42,17 @@ impl Publisher {
         Ok(())
     }
 
+    /// Merges runs of one table that are due, outside its lock. Answers whether there were any.
+    pub(crate) fn consolidate(&self, table: &Table) -> Result<bool> {
+        let Some(due) = table.state.read().active.due() else { return Ok(false) };
+        let merged = due.merge(&table.schema())?;
+        self.changing_memory(table, |state| {
+            state.active.replace(&due, merged);
+            Ok(())
+        })?;
+        Ok(true)
+    }
+
     fn publish_seal(&self, sealed: Sealed, changes: &mut Vec<Change>) -> Result<()> {
         for table in self.registry.all() {
             let added: Vec<_> = sealed.segments.iter().filter(|entry| entry.table == table.id).map(without_index).collect();
