@@ -166,9 +166,23 @@ impl Error {
 
     /// Wraps the operating system's answer; a full disk becomes [`Error::DiskFull`].
     pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::DiskFull { path: path.to_owned() },
-            _ => Error::Io { action, path: path.to_owned(), source },
+        match Self::is_full(&source) {
+            true => Error::DiskFull { path: path.to_owned() },
+            false => Error::Io { action, path: path.to_owned(), source },
+        }
+    }
+
+    /// Whether the operating system says that there is no room.
+    pub(crate) fn is_full(source: &io::Error) -> bool {
+        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
+    /// The same failure for everyone whom it concerns.
+    pub(crate) fn shared(&self) -> Error {
+        match self {
+            Error::DiskFull { path } => Error::DiskFull { path: path.clone() },
+            Error::Stopped { reason } => Error::Stopped { reason: reason.clone() },
+            other => Error::Stopped { reason: other.to_string() },
         }
     }
 

@@ -17,7 +17,7 @@ pub mod names {
     pub const CATALOG: &str = "catalog";
     /// Damaged bytes set aside.
     pub const QUARANTINE: &str = "quarantine";
-    /// Reserved for room kept for recovery on a full disk; nothing makes it yet.
+    /// Room kept for what ends a full disk.
     pub const BALLAST: &str = "ballast";
 }
 

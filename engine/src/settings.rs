@@ -56,6 +56,8 @@ pub struct Settings {
     pub seal_log_bytes: u64,
     /// Age of the oldest unsealed row at which a seal is made. Default: one hour.
     pub seal_after: Duration,
+    /// Room on disk kept for sealing and deleting when the disk is full; 0 keeps none. Default: 8 MiB.
+    pub ballast_bytes: u64,
     /// Whether background threads seal and compact. Without them the steps are the caller's to make. Default: yes.
     pub background: bool,
 }
@@ -74,6 +76,7 @@ impl Default for Settings {
             log_file_bytes: 2 * MIB as u64,
             seal_log_bytes: 64 * MIB as u64,
             seal_after: Duration::from_secs(3600),
+            ballast_bytes: 8 * MIB as u64,
             background: true,
         }
     }

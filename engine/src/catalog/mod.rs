@@ -109,6 +109,11 @@ impl Catalog {
         Ok(entries.iter().any(|entry| [sums::NAME, backend::NAME].contains(&entry.name.as_str())))
     }
 
+    /// Whether it goes on. If not, it has to be opened again.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.store.latch().check().is_ok()
+    }
+
     /// The sequence through which everything was applied.
     pub(crate) fn applied(&self) -> Sequence {
         self.applied.load(Ordering::Acquire)

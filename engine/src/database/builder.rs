@@ -9,7 +9,7 @@ use super::inner::Inner;
 use crate::error::{Error, Result};
 use crate::format::names;
 use crate::io::{Components, DirectoryLock, MeteredDisk, WriteMeter};
-use crate::recover;
+use crate::recover::{self, Ballast};
 use crate::settings::Settings;
 
 /// Settings, which are plain data, and components, which are objects.
@@ -50,8 +50,9 @@ impl Builder {
         components.disk = Arc::new(MeteredDisk::new(components.disk, meter.clone()));
         prepare_directory(&components, &root, self.existing_only)?;
         let lock = lock(&components, &root)?;
-        let recovered = recover::open(&components, &root, &self.settings)?;
-        let inner = Arc::new(Inner::new(components, self.settings, root, meter, lock, recovered)?);
+        let ballast = Ballast::new(components.disk.clone(), &root, self.settings.ballast_bytes);
+        let recovered = ballast.lend(|| recover::open(&components, &root, &self.settings))?;
+        let inner = Arc::new(Inner::new(components, self.settings, root, meter, ballast, lock, recovered)?);
         if inner.settings.background {
             Background::start(&inner)?;
         }

@@ -11,9 +11,9 @@ use crate::error::{Error, Result};
 use crate::format::limits;
 use crate::ingest::{Committer, Publisher, Work};
 use crate::io::{Components, DirectoryLock, WriteMeter};
-use crate::model::{FieldType, Sequence, TableSchema, TableSpec};
+use crate::model::{FieldType, TableSchema, TableSpec};
 use crate::record::{Record, SegmentId};
-use crate::recover::{Identity, Layout, Recovered};
+use crate::recover::{Ballast, Identity, Layout, Recovered};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::table::Table;
@@ -26,6 +26,7 @@ pub(crate) struct Inner {
     pub(super) layout: Layout,
     pub(super) identity: Identity,
     pub(super) meter: Arc<WriteMeter>,
+    pub(super) ballast: Ballast,
     /// Bytes written before this opening.
     written_before: u64,
     pub(super) publisher: Arc<Publisher>,
@@ -34,7 +35,11 @@ pub(crate) struct Inner {
     /// Held while a schema change is decided and logged.
     schema_changes: Mutex<()>,
     /// Held by whoever seals.
-    pub(super) sealing: Mutex<Sealing>,
+    pub(super) sealing: Mutex<()>,
+    /// Everything up to this record lies in segments.
+    pub(super) sealed_through: AtomicU64,
+    /// Whether a checkpoint has yet to follow the last seal.
+    pub(super) unchecked: AtomicBool,
     /// Held by whoever compacts.
     pub(super) compacting: Mutex<()>,
     next_segment: AtomicU64,
@@ -49,18 +54,13 @@ pub(crate) struct Inner {
     lock: Mutex<Option<Box<dyn DirectoryLock>>>,
 }
 
-/// How far sealing and its checkpoints have come.
-#[derive(Debug)]
-pub(super) struct Sealing {
-    pub(super) through: Sequence,
-}
-
 impl Inner {
     pub(super) fn new(
         components: Components,
         settings: Settings,
         root: PathBuf,
         meter: Arc<WriteMeter>,
+        ballast: Ballast,
         lock: Box<dyn DirectoryLock>,
         recovered: Recovered,
     ) -> Result<Self> {
@@ -74,11 +74,14 @@ impl Inner {
             layout: Layout { root },
             identity,
             meter,
+            ballast,
             publisher,
             store,
             committer,
             schema_changes: Mutex::default(),
-            sealing: Mutex::new(Sealing { through: sealed_through }),
+            sealing: Mutex::default(),
+            sealed_through: AtomicU64::new(sealed_through),
+            unchecked: AtomicBool::new(false),
             compacting: Mutex::default(),
             next_segment: AtomicU64::new(next_segment),
             seal_trouble: Mutex::default(),
@@ -89,8 +92,14 @@ impl Inner {
             lock: Mutex::new(Some(lock)),
         };
         for receipt in receipts {
-            inner.committer.submit(Work::record(Record::Receipt(receipt))?)?;
+            let file = receipt.file.clone();
+            match inner.ballast.lend(|| inner.committer.submit(Work::record(Record::Receipt(receipt.clone()))?)) {
+                // It is found again at the next opening.
+                Err(Error::DiskFull { .. }) => tracing::warn!(file, "no room for the receipt of a loss"),
+                recorded => drop(recorded?),
+            }
         }
+        inner.ballast.ensure();
         inner.after_write(None);
         Ok(inner)
     }
@@ -141,8 +150,18 @@ impl Inner {
         self.settings.memtable_bytes / 4
     }
 
-    /// Waits while unsealed rows leave no memory for `bytes` more. Without background threads the writer seals by itself.
+    /// The disk is full: a seal lets go of the log.
+    pub(super) fn make_room(&self) {
+        self.pressed.store(true, Ordering::Release);
+        self.nudge(Background::nudge_sealing);
+    }
+
+    /// Refuses rows while the disk is full, and waits while unsealed ones leave no memory for `bytes` more. Without background threads the writer seals by itself.
     pub(super) fn admit(&self, bytes: usize) -> Result<()> {
+        if !self.ballast.ensure() {
+            self.make_room();
+            return Err(self.ballast.refusal());
+        }
         let memory = &self.publisher.memory;
         let fits = || memory.used() == 0 || memory.used() + bytes <= self.settings.memtable_bytes;
         if fits() {
@@ -151,8 +170,7 @@ impl Inner {
         if self.background.lock().is_none() {
             return self.seal();
         }
-        self.pressed.store(true, Ordering::Release);
-        self.nudge(Background::nudge_sealing);
+        self.make_room();
         memory.wait_until(|| {
             if fits() {
                 return Some(Ok(()));
@@ -199,10 +217,10 @@ impl Inner {
     }
 
     fn close_files(&self) -> Result<()> {
-        let last = self.committer.flush()?;
-        if let Some(catalog) = self.publisher.catalog.get() {
-            catalog.apply(last, &[self.bytes_written_now()])?;
-            catalog.checkpoint()?;
+        match self.ballast.lend(|| self.checkpoint_catalog()) {
+            // The log holds what the catalog was not told.
+            Ok(_) | Err(Error::DiskFull { .. }) => {}
+            Err(error) => return Err(error),
         }
         self.committer.close()?;
         self.store.sweep().map(drop)

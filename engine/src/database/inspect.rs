@@ -31,7 +31,7 @@ pub struct Inspection {
 }
 
 /// A receipt and its place in the log.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ReceiptInspection {
     /// The number of its record.
     pub sequence: u64,

@@ -2,6 +2,7 @@
 
 mod background;
 mod builder;
+mod checkpoint;
 mod inner;
 mod inspect;
 mod steps;
@@ -20,7 +21,7 @@ pub use inspect::{ColumnInspection, Inspection, ReceiptInspection, TableInspecti
 pub use steps::CompactReport;
 pub use verify::{Problem, VerifyReport};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ingest::{self, Ack, Work};
 use crate::model::{FieldType, TableSchema, TableSpec, TimeRange};
 use crate::query::{self, Filter, Query, QueryStream};
@@ -102,7 +103,11 @@ impl Database {
             return Ok(Ack { sequence: 0, durability });
         };
         inner.admit(work.memory())?;
-        let sequence = inner.committer.submit(Work { durability, ..work })?;
+        let submitted = inner.committer.submit(Work { durability, ..work });
+        if matches!(submitted, Err(Error::DiskFull { .. })) {
+            inner.make_room();
+        }
+        let sequence = submitted?;
         inner.after_write(Some(&table));
         Ok(Ack { sequence, durability })
     }
@@ -110,7 +115,7 @@ impl Database {
     /// Makes buffered rows durable.
     pub fn flush(&self) -> Result<()> {
         self.inner.check_open()?;
-        self.inner.committer.flush().map(drop)
+        self.inner.committer.flush()
     }
 
     /// Deletes the rows of a span of time whose tags satisfy the filters.
@@ -120,7 +125,9 @@ impl Database {
         let table = inner.publisher.registry.get(table)?;
         let series = query::select_for_deletion(&table, filters)?;
         let deletion = Deletion { table: table.id, series, range };
-        let sequence = inner.committer.submit(Work::record(Record::DeleteRows(deletion))?)?;
+        // Deleting makes room, in time.
+        let submit = || inner.committer.submit(Work::record(Record::DeleteRows(deletion.clone()))?);
+        let sequence = inner.ballast.lend(submit)?;
         Ok(Ack { sequence, durability: Durability::Durable })
     }
 

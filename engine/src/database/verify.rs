@@ -50,6 +50,10 @@ impl Inner {
         let catalog_bytes = catalog.as_ref().map_or(Ok(0), |catalog| catalog.bytes_on_disk())?;
         let total = segments + log + catalog_bytes;
 
+        if !recover::check_identity(&self.components, &self.layout, &self.identity)? {
+            report.problem(names::IDENTITY, "one of its two copies is damaged: the other still serves");
+        }
+        report.files += 1;
         self.verify_log(&mut report)?;
         report.bytes = log;
         progress(report.bytes, total);

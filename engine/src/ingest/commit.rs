@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::definitions::Definitions;
-use super::group::{Mutation, Pending, Slot, Work, share};
+use super::group::{Mutation, Pending, Slot, Work};
 use super::publish::Publisher;
 use crate::catalog::Change;
 use crate::error::{Error, Result};
@@ -102,12 +102,17 @@ impl Committer {
     }
 
     /// Makes everything published durable.
-    pub(crate) fn flush(&self) -> Result<Sequence> {
+    pub(crate) fn flush(&self) -> Result<()> {
+        self.flushed(|_| Ok(()))
+    }
+
+    /// Makes everything published durable, and lets `then` see the last sequence before anything more is.
+    pub(crate) fn flushed<T>(&self, then: impl FnOnce(Sequence) -> Result<T>) -> Result<T> {
         let mut state = self.log.lock();
         state.check()?;
         let outcome = state.log.sync();
         state.latch(outcome)?;
-        Ok(state.next - 1)
+        then(state.next - 1)
     }
 
     /// Frees log files all of whose records are below `keep_from`.
@@ -125,6 +130,11 @@ impl Committer {
     /// Bytes of all log files.
     pub(crate) fn bytes_on_disk(&self) -> u64 {
         self.log.lock().log.bytes_on_disk()
+    }
+
+    /// Removes log files kept to be overwritten.
+    pub(crate) fn drop_spare_files(&self) -> Result<()> {
+        self.log.lock().log.drop_spares()
     }
 
     /// Whether the next log file can be one that was written before.
@@ -163,7 +173,7 @@ impl Committer {
     fn commit(&self, state: &mut LogState, group: Vec<Pending>) {
         match self.write(state, &group) {
             Ok(written) => self.publish(state, written, group),
-            Err(error) => group.into_iter().for_each(|pending| pending.slot.put(Err(share(&error)))),
+            Err(error) => group.into_iter().for_each(|pending| pending.slot.put(Err(error.shared()))),
         }
     }
 
@@ -171,17 +181,21 @@ impl Committer {
     fn write(&self, state: &mut LogState, group: &[Pending]) -> Result<Written> {
         state.check()?;
         let before = state.next;
-        let durable = group.iter().any(|pending| pending.work.durability == Durability::Durable);
-        let outcome = self.lay_out(state, group).and_then(|written| state.log.commit_group(durable).map(|()| written));
+        let asked = group.iter().any(|pending| pending.work.durability == Durability::Durable);
+        let outcome = self.lay_out(state, group).and_then(|written| {
+            // The catalog, which learns of new series at once, must never be ahead of what is on disk.
+            let durable = asked || !written.series.is_empty();
+            state.log.commit_group(durable).map(|()| (written, durable))
+        });
         match &outcome {
-            Ok(_) if durable => state.last_sync_micros = self.clock.monotonic_micros(),
+            Ok((_, true)) => state.last_sync_micros = self.clock.monotonic_micros(),
             Ok(_) => {}
             Err(_) => {
                 state.next = before;
                 state.definitions.forget();
             }
         }
-        state.latch(outcome)
+        state.latch(outcome).map(|(written, _)| written)
     }
 
     fn lay_out(&self, state: &mut LogState, group: &[Pending]) -> Result<Written> {

@@ -85,12 +85,3 @@ pub(super) struct Pending {
     pub(super) work: Work,
     pub(super) slot: Slot,
 }
-
-/// The same failure for every member of a group.
-pub(super) fn share(error: &Error) -> Error {
-    match error {
-        Error::DiskFull { path } => Error::DiskFull { path: path.clone() },
-        Error::Stopped { reason } => Error::Stopped { reason: reason.clone() },
-        other => Error::Stopped { reason: other.to_string() },
-    }
-}

@@ -113,6 +113,11 @@ impl MemoryDisk {
         Ok(())
     }
 
+    /// The paths of all files, sorted.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.state.lock().files.keys().cloned().collect()
+    }
+
     fn check_write(&self, grows_by: u64) -> io::Result<()> {
         let (fail, quota) = {
             let state = self.state.lock();

@@ -64,6 +64,10 @@ impl File for MeteredFile {
         self.inner.set_len(len)
     }
 
+    fn reserve(&self, len: u64) -> io::Result<()> {
+        self.inner.reserve(len)
+    }
+
     fn sync(&self, label: SyncLabel) -> io::Result<()> {
         self.meter.syncs.fetch_add(1, Ordering::Relaxed);
         self.inner.sync(label)

@@ -79,6 +79,10 @@ pub trait File: Debug + Send + Sync {
     fn write_all_at(&self, offset: u64, data: &[u8]) -> io::Result<()>;
     /// Cuts or grows (with zeroes) the file.
     fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Makes sure there is room for the first `len` bytes, growing the file with zeroes where it is shorter.
+    fn reserve(&self, len: u64) -> io::Result<()> {
+        if len > self.len()? { self.set_len(len) } else { Ok(()) }
+    }
     /// Makes written bytes survive a power cut (`fdatasync`).
     fn sync(&self, label: SyncLabel) -> io::Result<()>;
 }

@@ -34,6 +34,23 @@ impl File for OsFile {
         self.0.set_len(len)
     }
 
+    fn reserve(&self, len: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(&self.0, rustix::fs::FallocateFlags::empty(), 0, len) {
+            // Not every file system can; zeroes take the room as well.
+            Err(rustix::io::Errno::OPNOTSUPP) => {
+                let zeroes = [0; 64 << 10];
+                let mut at = self.len()?;
+                while at < len {
+                    let piece = zeroes.len().min(usize::try_from(len - at).unwrap_or(zeroes.len()));
+                    self.0.write_all_at(&zeroes[..piece], at)?;
+                    at += piece as u64;
+                }
+                Ok(())
+            }
+            reserved => Ok(reserved?),
+        }
+    }
+
     fn sync(&self, _label: SyncLabel) -> io::Result<()> {
         self.0.sync_data()
     }

@@ -19,7 +19,8 @@ use crate::store::Store;
 use crate::table::{Table, TableState};
 use source::{SegmentColumns, SeriesTimes};
 
-/// Writes the segments that take the place of a job's inputs. Nothing refers to them yet.
+/// Writes the segments that take the place of a job's inputs, and adds them to `added`: also those written before something
+/// failed. Nothing refers to them yet.
 pub(crate) fn run(
     store: &Arc<Store>,
     profile: Profile,
@@ -27,12 +28,12 @@ pub(crate) fn run(
     state: &TableState,
     job: &Job,
     mut next_id: impl FnMut() -> SegmentId,
-) -> Result<Vec<SegmentEntry>> {
+    added: &mut Vec<SegmentEntry>,
+) -> Result<()> {
     let schema = table.schema();
     let segments = job.inputs.iter().map(|entry| store.open(entry)).collect::<Result<Vec<_>>>()?;
     let times = segments.iter().map(SeriesTimes::read).collect::<Result<Vec<_>>>()?;
     let ordered = table.ordered_series();
-    let mut added = Vec::new();
     // Every deletion known now is carried out, later ones are not.
     let deletions_through = state.deletions.last().map_or(0, |pending| pending.sequence).max(job.sequences().1);
     for target in job.targets(&times, schema.time_unit) {
@@ -54,5 +55,5 @@ pub(crate) fn run(
         let entry = segment::write(&**store.disk(), store.dir(), &spec, &mut rows)?;
         added.push(SegmentEntry { deletions_through, ..entry });
     }
-    Ok(added)
+    Ok(())
 }

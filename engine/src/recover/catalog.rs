@@ -137,6 +137,7 @@ fn from_segments(components: &Components, layout: &Layout, cache: usize, survey:
         keys.extend(rebuilt.series);
         entries.push(rebuilt.entry);
     }
+    let entries = without_superseded(entries);
     let reached = entries.iter().map(|entry| entry.last_sequence).max().unwrap_or(0);
     let sealed_through = survey.report.first_sequence.checked_sub(1).map_or(reached, |before| before.min(reached));
     let mut changes = Vec::new();
@@ -150,6 +151,25 @@ fn from_segments(components: &Components, layout: &Layout, cache: usize, survey:
     catalog.apply(sealed_through, &changes)?;
     catalog.checkpoint()?;
     Ok(Opened { catalog, sealed_through, rebuilt: true, receipts })
+}
+
+/// Leaves out the inputs of compactions whose outputs are here too: a later segment that covers the records and the partition
+/// of an earlier one was made of it, since seals do not overlap. Their files go to quarantine with all that no entry names.
+fn without_superseded(entries: Vec<SegmentEntry>) -> Vec<SegmentEntry> {
+    let covers = |later: &SegmentEntry, earlier: &SegmentEntry| {
+        let within = match (later.partition, earlier.partition) {
+            (Some(later), Some(earlier)) => later.range.covers(earlier.range.start, earlier.range.end - 1),
+            (None, None) => true,
+            _ => false,
+        };
+        within
+            && later.table == earlier.table
+            && later.id > earlier.id
+            && later.first_sequence <= earlier.first_sequence
+            && later.last_sequence >= earlier.last_sequence
+    };
+    let superseded: Vec<bool> = entries.iter().map(|earlier| entries.iter().any(|later| covers(later, earlier))).collect();
+    entries.into_iter().zip(superseded).filter(|(_, superseded)| !superseded).map(|(entry, _)| entry).collect()
 }
 
 fn unreadable(components: &Components, name: &str, bytes: u64, error: &Error) -> Receipt {

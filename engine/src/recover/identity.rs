@@ -44,6 +44,11 @@ impl Identity {
         file
     }
 
+    /// Whether every copy is as it was written.
+    fn is_whole(&self, bytes: &[u8]) -> bool {
+        bytes == self.encode()
+    }
+
     /// The version and identity of the first intact copy.
     fn decode(bytes: &[u8]) -> Option<(u32, Identity)> {
         COPIES.iter().find_map(|&at| {
@@ -83,6 +88,13 @@ pub(super) fn open_or_create(components: &Components, layout: &Layout, on_damage
         return Err(not_ours(root, &format!("it holds {:?} and no identity file", stranger.name)));
     }
     create(components, root, &path)
+}
+
+/// Whether the identity file is as it was written.
+pub(crate) fn check(components: &Components, layout: &Layout, identity: &Identity) -> Result<bool> {
+    let path = layout.root.join(names::IDENTITY);
+    let bytes = io::read_file(&*components.disk, &path, 1 << 16).map_err(|source| Error::io("read", &path, source))?;
+    Ok(identity.is_whole(&bytes))
 }
 
 /// What an interrupted creation may have left.

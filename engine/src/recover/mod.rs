@@ -1,5 +1,6 @@
 //! Opening: identity, catalog, segments and log become one consistent state. It always opens; what is lost has a receipt.
 
+mod ballast;
 mod catalog;
 mod identity;
 mod quarantine;
@@ -10,7 +11,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(crate) use identity::Identity;
+pub(crate) use ballast::Ballast;
+pub(crate) use identity::{Identity, check as check_identity};
 pub(crate) use replay::{describe, relative_path};
 
 use crate::catalog::{Catalog, CatalogSlot};
@@ -119,7 +121,11 @@ pub(crate) fn open(components: &Components, root: &Path, settings: &Settings) ->
 fn set_aside(components: &Components, layout: &Layout, survey: &replay::Survey) -> Result<()> {
     for damage in &survey.report.damage {
         let path = wal::log_path(&layout.log(), damage.file);
-        quarantine::copy_bytes(components, layout, &path, damage.offset, damage.bytes)?;
+        match quarantine::copy_bytes(components, layout, &path, damage.offset, damage.bytes) {
+            // The copy is a courtesy; the next opening tries again while the file is there.
+            Err(Error::DiskFull { .. }) => tracing::warn!(path = %path.display(), "no room to set damaged bytes aside"),
+            copied => copied?,
+        }
     }
     Ok(())
 }

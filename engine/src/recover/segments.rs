@@ -1,6 +1,6 @@
 //! The segment list against the segment directory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -41,15 +41,17 @@ pub(super) fn missing(components: &Components, layout: &Layout, publisher: &Publ
 /// Makes list and directory agree. Files that no entry names were left by a seal or compaction that was cut short, and go;
 /// unless there was `damage`, when they may be all there is, and are set aside.
 pub(super) fn settle(components: &Components, layout: &Layout, publisher: &Publisher, damage: bool) -> Result<()> {
-    let mut unlisted = lengths(components, layout)?;
+    let there = lengths(components, layout)?;
+    let mut listed = HashSet::new();
     for entry in entries(publisher) {
         let name = segment::file_name(&entry);
-        match unlisted.get(&name) {
-            Some(&len) if len == entry.bytes => drop(unlisted.remove(&name)),
-            _ => drop_entry(publisher, &entry)?,
+        if there.get(&name) == Some(&entry.bytes) {
+            listed.insert(name);
+        } else {
+            drop_entry(publisher, &entry)?;
         }
     }
-    for name in unlisted.into_keys() {
+    for name in there.into_keys().filter(|name| !listed.contains(name)) {
         let path = layout.segments().join(&name);
         if segment::is_temporary(&name) || !damage {
             components.disk.remove(&path).map_err(|source| Error::io("remove", &path, source))?;

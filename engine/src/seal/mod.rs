@@ -23,7 +23,8 @@ use crate::segment::{self, SegmentSpec};
 use crate::settings::Profile;
 use crate::table::{Table, TableState};
 
-/// Writes the frozen runs of one table as segments, one per partition touched. Nothing refers to them yet.
+/// Writes the frozen runs of one table as segments, one per partition touched, and adds them to `entries`: also those written
+/// before something failed. Nothing refers to them yet.
 pub(crate) fn write_table(
     disk: &Arc<dyn Disk>,
     dir: &Path,
@@ -31,13 +32,13 @@ pub(crate) fn write_table(
     table: &Table,
     through: Sequence,
     mut next_id: impl FnMut() -> SegmentId,
-) -> Result<Vec<SegmentEntry>> {
+    entries: &mut Vec<SegmentEntry>,
+) -> Result<()> {
     let schema = table.schema();
     let state = table.snapshot();
-    let Some(first) = state.frozen.iter().map(|run| run.sequences.0).min() else { return Ok(Vec::new()) };
+    let Some(first) = state.frozen.iter().map(|run| run.sequences.0).min() else { return Ok(()) };
     let series = present(table, &state.frozen);
     let kind = partition_kind(&schema, &state);
-    let mut entries = Vec::new();
     let blocks: Vec<Block> = state.frozen.iter().map(|run| run.block.clone()).collect();
     for target in targets(&state.frozen, kind, schema.time_unit) {
         let (plan, counts) = plan_frozen(&state, &series, &target);
@@ -49,7 +50,7 @@ pub(crate) fn write_table(
             SegmentSpec { schema: &schema, id: next_id(), partition: target.partition, sequences: (first, through), profile };
         entries.push(segment::write(&**disk, dir, &spec, &mut rows)?);
     }
-    Ok(entries)
+    Ok(())
 }
 
 /// The length of a table's partitions: as declared, or by observed rate but never shorter than before.

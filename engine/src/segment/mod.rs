@@ -105,6 +105,16 @@ pub(crate) fn publish(disk: &dyn Disk, dir: &Path, entries: &[SegmentEntry]) -> 
     disk.sync_dir(dir, SyncLabel::SegmentDirectory).map_err(|error| Error::io("sync", dir, error))
 }
 
+/// Removes segments that were written and will not be referred to, whether or not they have their names yet. What cannot be
+/// removed now goes at the next opening.
+pub(crate) fn discard(disk: &dyn Disk, dir: &Path, entries: &[SegmentEntry]) {
+    for entry in entries {
+        for path in [write::temporary_path(dir, entry.id), path(dir, entry)] {
+            let _ = disk.remove(&path);
+        }
+    }
+}
+
 /// Whether a file is one that [`write()`] left unfinished.
 pub(crate) fn is_temporary(name: &str) -> bool {
     name.strip_suffix(".tmp").is_some_and(|id| id.parse::<u64>().is_ok())

@@ -52,9 +52,11 @@ impl TableState {
         self.replace_segments(&[], added);
     }
 
-    /// Segments take the place of others.
+    /// Segments take the place of others. One that is here already is not here twice: a log read again says it again.
     pub(crate) fn replace_segments(&mut self, removed: &[SegmentId], added: impl IntoIterator<Item = Arc<SegmentEntry>>) {
-        let mut segments: Vec<_> = self.segments.iter().filter(|entry| !removed.contains(&entry.id)).cloned().collect();
+        let added: Vec<_> = added.into_iter().collect();
+        let stays = |id| !removed.contains(&id) && added.iter().all(|entry| entry.id != id);
+        let mut segments: Vec<_> = self.segments.iter().filter(|entry| stays(entry.id)).cloned().collect();
         segments.extend(added);
         // By what they reach: after a rebuild a segment may hold again what lies in older ones, and must win over them.
         segments.sort_by_key(|entry| (entry.last_sequence, entry.id));

@@ -250,6 +250,16 @@ impl Log {
         Ok(())
     }
 
+    /// Removes the files kept to be overwritten: on a full disk their room is needed for other things.
+    pub(crate) fn drop_spares(&mut self) -> Result<()> {
+        self.check()?;
+        while let Some(spare) = self.spares.pop() {
+            let path = spare_path(&self.dir, spare.number);
+            self.disk().remove(&path).map_err(|error| self.stop(Error::io("remove", &path, error)))?;
+        }
+        Ok(())
+    }
+
     /// Whether there is a file to be overwritten.
     pub(crate) fn has_spare(&self) -> bool {
         !self.spares.is_empty()

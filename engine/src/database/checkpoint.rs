@@ -1,0 +1,82 @@
+//! Checkpoints: the catalog becomes durable, snapshots are taken, and the log lets go of what nobody needs.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::inner::Inner;
+use crate::catalog::{Catalog, Change};
+use crate::error::Result;
+use crate::model::Sequence;
+use crate::recover;
+
+/// A snapshot of the catalog is written when the log to be trimmed is this many times larger.
+const LOG_PER_SNAPSHOT: u64 = 4;
+
+/// Whether a snapshot is worth the log that it frees.
+fn pays(catalog: &Catalog, freed: u64) -> Result<bool> {
+    Ok(freed >= LOG_PER_SNAPSHOT * catalog.bytes_on_disk()?)
+}
+
+impl Inner {
+    /// Makes the catalog durable, and frees the log that neither rows nor the older snapshot need.
+    pub(super) fn checkpoint(&self) -> Result<()> {
+        let sealed_through = self.sealed_through.load(Ordering::Acquire);
+        let Some(catalog) = self.checkpoint_catalog()? else { return Ok(()) };
+        let sealed = self.committer.bytes_on_disk().saturating_sub(self.committer.bytes_since(sealed_through + 1));
+        if self.older_snapshot()?.is_none() || pays(&catalog, sealed)? {
+            catalog.write_snapshot()?;
+        }
+        self.committer.trim(sealed_through.min(self.older_snapshot()?.unwrap_or(0)) + 1)?;
+        self.unchecked.store(false, Ordering::Release);
+        self.store.sweep().map(drop)
+    }
+
+    /// The log goes back to the older of two snapshots, usually that of the seal before. Where it would have to grow for
+    /// that, a snapshot just before a seal of what is up to `through` takes that one's place.
+    pub(super) fn snapshot_before_growing(&self, through: Sequence) -> Result<()> {
+        let Some(catalog) = self.publisher.catalog.get().filter(|_| !self.committer.has_spare_file()) else { return Ok(()) };
+        let newest = Catalog::snapshots(&self.components, &self.layout.catalog())?.first().copied().unwrap_or(0);
+        let held_back = self.committer.bytes_since(newest + 1).saturating_sub(self.committer.bytes_since(through + 1));
+        if pays(&catalog, held_back)? {
+            self.apply_all(&catalog)?;
+            catalog.write_snapshot()?;
+        }
+        Ok(())
+    }
+
+    /// Makes the log durable, and the catalog as far as the log. `None` while the catalog is set aside.
+    pub(super) fn checkpoint_catalog(&self) -> Result<Option<Arc<Catalog>>> {
+        let Some(catalog) = self.publisher.catalog.get() else { return self.committer.flush().map(|()| None) };
+        self.apply_all(&catalog)?;
+        catalog.checkpoint()?;
+        Ok(Some(catalog))
+    }
+
+    /// Brings the catalog to the end of the log, which is made durable first.
+    fn apply_all(&self, catalog: &Catalog) -> Result<()> {
+        self.committer.flushed(|last| catalog.apply(last, &[self.bytes_written_now()]))
+    }
+
+    /// The sequence of the older of two snapshots: with fewer, the log has to reach back to its start.
+    fn older_snapshot(&self) -> Result<Option<Sequence>> {
+        let snapshots = Catalog::snapshots(&self.components, &self.layout.catalog())?;
+        // Newest first.
+        Ok(snapshots.get(1).copied())
+    }
+
+    pub(super) fn bytes_written_now(&self) -> Change {
+        Change::BytesWritten(self.bytes_written())
+    }
+
+    /// After a full disk: the catalog is reopened at its last checkpoint and brought up to date from the log.
+    pub(super) fn mend_catalog(&self) -> Result<()> {
+        if self.publisher.catalog.get().is_some_and(|catalog| catalog.is_usable()) {
+            return Ok(());
+        }
+        self.committer.between_groups(|_| {
+            let catalog = recover::catch_up(&self.components, &self.layout, &self.settings)?;
+            self.publisher.catalog.put(catalog);
+            Ok(())
+        })
+    }
+}

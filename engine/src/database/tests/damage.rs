@@ -1,0 +1,177 @@
+//! Damage to each kind of file: the default mode opens and says what is gone, the strict one refuses and touches nothing.
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::error::ErrorKind;
+
+/// A closed database with two segments, unsealed rows in the log, a catalog and two snapshots.
+fn prepared() -> MemoryDisk {
+    let (disk, db) = begin();
+    append(&db, 0..100);
+    db.seal().unwrap();
+    append(&db, 100..200);
+    db.seal().unwrap();
+    append(&db, 200..300);
+    db.close().unwrap();
+    disk
+}
+
+/// The files whose path holds `part`.
+fn files(disk: &MemoryDisk, part: &str) -> Vec<PathBuf> {
+    let found: Vec<_> = disk.paths().into_iter().filter(|path| path.display().to_string().contains(part)).collect();
+    assert!(!found.is_empty(), "there is no {part:?}");
+    found
+}
+
+fn flip(disk: &MemoryDisk, path: &std::path::Path, at: impl Fn(usize) -> usize) {
+    disk.corrupt(path, |bytes| {
+        let at = at(bytes.len());
+        bytes[at] ^= 0x20;
+    })
+    .unwrap();
+}
+
+/// The strict mode refuses, names the file, and leaves every byte as it was.
+fn assert_refused(disk: &MemoryDisk, named: &str) {
+    let before = contents(disk);
+    let error = open_strict(disk).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+    assert!(error.to_string().contains(named), "{error}");
+    assert_eq!(contents(disk), before, "{error}");
+}
+
+#[test]
+fn an_undamaged_database_opens_strictly_and_without_complaints() {
+    let db = open_strict(&prepared()).unwrap();
+    assert_values(&db, 300);
+    assert_eq!(complaints(&db), [""; 0]);
+}
+
+#[test]
+fn one_copy_of_the_identity_is_enough_and_without_any_it_is_made_anew() {
+    let disk = prepared();
+    let path = files(&disk, "alluvium.id").remove(0);
+    let before = open(&disk).inspect().unwrap().incarnation;
+    flip(&disk, &path, |_| 20);
+    let db = open_strict(&disk).unwrap();
+    assert_eq!(db.inspect().unwrap().incarnation, before);
+    assert_eq!(complaints(&db), ["alluvium.id"]);
+    drop(db);
+    flip(&disk, &path, |_| 4_096 + 20);
+    assert_refused(&disk, "alluvium.id");
+    let db = open(&disk);
+    assert_ne!(db.inspect().unwrap().incarnation, before);
+    assert_values(&db, 300);
+}
+
+#[test]
+fn a_damaged_frame_costs_its_records_and_a_receipt() {
+    let disk = prepared();
+    let log = files(&disk, ".log").pop().unwrap();
+    // In the middle of a group of the unsealed rows.
+    flip(&disk, &log, |_| 8_192 + 3 * 4_096 + 100);
+    assert_refused(&disk, "log/");
+    let db = open(&disk);
+    let found = values(&db).unwrap();
+    let lost: Vec<i64> = expected(300).into_iter().filter(|value| found.binary_search(value).is_err()).collect();
+    assert_eq!(lost.len() as i64, ROWS, "one batch of one group");
+    assert!(lost[0] >= 200 * ROWS, "what is sealed is not touched");
+    let complaints = complaints(&db);
+    assert!(complaints.iter().any(|complaint| complaint.starts_with("LogDamage: log/")), "{complaints:?}");
+    assert!(disk.paths().iter().any(|path| path.starts_with("/data/quarantine")));
+    let receipts = db.inspect().unwrap().receipts;
+    let (first, last) = receipts[0].receipt.sequences.unwrap();
+    assert_eq!(first, last, "one record");
+    // The receipt is durable, and is not given twice.
+    assert_eq!(append(&db, 300..301), 301);
+    drop(db);
+    let db = open(&disk.after_power_cut());
+    assert_eq!(db.inspect().unwrap().receipts, receipts);
+    assert_eq!(values(&db).unwrap().len() as i64, 300 * ROWS);
+}
+
+#[test]
+fn a_damaged_catalog_is_rebuilt_without_loss() {
+    for part in ["catalog.pages", "catalog.sums"] {
+        for at in [|_| 0, |len| len / 3, |len| len / 2, |len| len - 1] {
+            let disk = prepared();
+            flip(&disk, &files(&disk, part)[0], at);
+            // What lies in no page in use matters to nobody.
+            if open_strict(&disk.after_power_cut()).is_ok() {
+                continue;
+            }
+            assert_refused(&disk, "catalog");
+            let db = open(&disk);
+            assert_values(&db, 300);
+            assert_eq!(complaints(&db), ["CatalogRebuilt: catalog"]);
+        }
+    }
+}
+
+#[test]
+fn without_catalog_and_snapshots_tables_come_back_from_the_segments() {
+    let disk = prepared();
+    for path in files(&disk, "/catalog/") {
+        disk.corrupt(&path, |bytes| bytes.fill(0xA5)).unwrap();
+    }
+    assert_refused(&disk, "catalog");
+    let db = open(&disk);
+    assert_eq!(complaints(&db), ["CatalogRebuilt: catalog", "catalog", "catalog"], "both snapshots are still damaged");
+    assert_values(&db, 300);
+    assert_eq!(db.table("t").unwrap().tags[0].name, "device");
+    assert_eq!(append(&db, 300..310), 310);
+    db.compact().unwrap();
+    drop(db);
+    let db = open(&disk.after_power_cut());
+    assert_values(&db, 310);
+}
+
+#[test]
+fn a_damaged_snapshot_is_found_and_not_used() {
+    let disk = prepared();
+    let newest = files(&disk, "snapshot-").pop().unwrap();
+    flip(&disk, &newest, |len| len / 2);
+    assert_eq!(complaints(&open(&disk)), ["catalog"]);
+    for path in files(&disk, "catalog.pages") {
+        disk.corrupt(&path, |bytes| bytes.fill(0)).unwrap();
+    }
+    let db = open(&disk);
+    assert_values(&db, 300);
+}
+
+#[test]
+fn a_damaged_block_of_a_segment_is_an_error_that_names_it_and_nothing_else() {
+    let disk = prepared();
+    let segment = files(&disk, ".parquet").remove(0);
+    flip(&disk, &segment, |len| len / 4);
+    let db = open(&disk);
+    let error = values(&db).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damaged);
+    assert!(error.to_string().contains(segment.file_name().unwrap().to_str().unwrap()), "{error}");
+    assert_eq!(complaints(&db).len(), 1, "verify names it");
+    let rest = Query::table("t").field("v").range(crate::TimeRange::new(200 * ROWS * 1_000_000, i64::MAX));
+    let rows: usize = db.query(&rest).unwrap().map(|batch| batch.unwrap().num_rows()).sum();
+    assert_eq!(rows as i64, 100 * ROWS, "other rows are answered");
+}
+
+#[test]
+fn a_segment_that_is_gone_or_cut_costs_its_rows_and_a_receipt() {
+    for cut in [false, true] {
+        let disk = prepared();
+        let segment = files(&disk, ".parquet").remove(0);
+        if cut {
+            disk.corrupt(&segment, |bytes| bytes.truncate(bytes.len() - 1)).unwrap();
+        } else {
+            crate::io::Disk::remove(&disk, &segment).unwrap();
+        }
+        assert_refused(&disk, "segments/");
+        let db = open(&disk);
+        assert_eq!(values(&db).unwrap().len() as i64, 200 * ROWS);
+        let complaints = complaints(&db);
+        assert_eq!(complaints.len(), 1);
+        assert!(complaints[0].starts_with("SegmentDamage: segments/t0-"), "{complaints:?}");
+        let receipt = &db.inspect().unwrap().receipts[0].receipt;
+        assert!(receipt.sequences.is_some() && receipt.times.is_some() && receipt.table.is_some());
+    }
+}
