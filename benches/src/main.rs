@@ -4,6 +4,7 @@ mod accounting;
 mod child;
 mod fleet;
 mod limits;
+mod micro;
 mod sizes;
 mod stores;
 
@@ -27,6 +28,8 @@ enum Command {
     Fleet(fleet::Options),
     /// Bytes per value of every CSV in a folder, per column
     Sizes(sizes::Options),
+    /// Parts by themselves: log codec, segments, merge
+    Micro,
     /// Runs one measurement; `fleet` starts these
     #[command(name = child::SUBCOMMAND, hide = true)]
     Child {
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Fleet(options) => fleet::run(&options),
         Command::Sizes(options) => sizes::run(&options),
+        Command::Micro => micro::run(),
         // The parent reports what went wrong.
         Command::Child { job } => return if fleet::run_job(&job).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE },
     };

@@ -13,6 +13,9 @@ mod database;
 mod error;
 pub mod format;
 mod ingest;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 pub mod io;
 mod maintain;
 mod memtable;

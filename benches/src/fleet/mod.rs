@@ -13,9 +13,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-#[cfg(test)]
-pub(crate) use self::generate::Generator;
-pub(crate) use self::generate::{DEVICES, FIELDS, Rows, decimals, device_name, field_name};
+pub(crate) use self::generate::{DEVICES, FIELDS, Generator, Rows, decimals, device_name, field_name};
 use self::ingest::Settled;
 pub(crate) use self::questions::{Question, QuestionKind};
 use crate::accounting;

@@ -10,9 +10,6 @@ mod publish;
 mod resolve;
 mod validate;
 
-#[cfg(test)]
-mod tests;
-
 pub use builder::{RowBuilder, RowWriter};
 pub(crate) use commit::Committer;
 pub(crate) use group::{Mutation, Work};

@@ -129,7 +129,10 @@ fn convert_unit(
     };
     let ours = schema.time_unit.per_second();
     if per_second == ours {
-        return given.values().clone();
+        let times = given.values();
+        // A slice of something much larger would keep all of it in memory.
+        let slice = times.inner().capacity() > 2 * size_of_val(&times[..]) + 1_024;
+        return if slice { times.to_vec().into() } else { times.clone() };
     }
     let converted = given.values().iter().enumerate().map(|(row, &time)| {
         if ours > per_second {

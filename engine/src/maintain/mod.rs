@@ -3,9 +3,6 @@
 mod policy;
 mod source;
 
-#[cfg(test)]
-mod tests;
-
 pub(crate) use policy::{Effort, Job, next_job, retirable_deletions};
 
 use std::sync::Arc;

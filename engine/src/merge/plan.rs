@@ -26,6 +26,13 @@ impl MergePlan {
         self.times.len()
     }
 
+    /// All rows of one source, in their order.
+    #[cfg(feature = "internals")]
+    pub(crate) fn of_one(times: Vec<i64>) -> MergePlan {
+        let parts = (0..times.len() as u32).map(|row| RowRef { source: 0, row }).collect();
+        MergePlan { times, parts, starts: None }
+    }
+
     /// The source rows that make result row `row`, oldest first.
     pub(crate) fn parts(&self, row: usize) -> &[RowRef] {
         match &self.starts {

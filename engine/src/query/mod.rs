@@ -18,9 +18,6 @@ mod time_order;
 mod totals;
 mod window;
 
-#[cfg(test)]
-mod tests;
-
 pub use spec::{Aggregate, Aggregation, Comparison, Filter, Order, Query, Window};
 pub use stream::QueryStream;
 

@@ -3,9 +3,6 @@
 mod partition;
 mod rows;
 
-#[cfg(test)]
-mod tests;
-
 pub(crate) use partition::Target;
 use partition::{choose_kind, targets};
 pub(crate) use rows::{MergedRows, plan, series_runs};

@@ -3,7 +3,10 @@
 mod damage;
 mod full_disk;
 mod power;
+mod querying;
 mod refusals;
+mod sealing;
+mod writing;
 
 use std::sync::Arc;
 

@@ -7,9 +7,12 @@ use super::super::values::ColumnKind;
 use super::super::{note, statistics};
 use super::*;
 use crate::model::{
-    FieldStatistics, FieldType, Partition, PartitionKind, SeriesId, Sum, TableId, TableSpec, TimeRange, TimeUnit, Value,
+    FieldStatistics, FieldType, Partition, PartitionKind, SeriesId, SeriesKey, Sum, TableId, TableSpec, TimeRange, TimeUnit,
+    Value,
 };
 use crate::segment::layout::PageSpan;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::schema::printer::print_schema;
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -124,4 +127,71 @@ fn notes_are_frozen() {
     assert_eq!(rest.len() + 36, bytes.len());
     let told = read.tell(&columns()).unwrap();
     assert_eq!((told.schema, told.partition, told.sequences), (schema, Some(partition), (10, 20)));
+}
+
+/// The footer of a segment with a field of every type.
+fn footer() -> ParquetMetaData {
+    let kinds = [
+        FieldType::Float64,
+        FieldType::Float32,
+        FieldType::Int64,
+        FieldType::UInt64,
+        FieldType::Bool,
+        FieldType::Utf8,
+        FieldType::Binary,
+        FieldType::Decimal { scale: 2 },
+    ];
+    let spec = kinds.iter().fold(TableSpec::new("air").tag("room"), |spec, kind| spec.field(format!("{kind}"), *kind));
+    let schema = spec.into_schema(TableId(1)).unwrap();
+    let mut rows = Rows {
+        runs: vec![SeriesRun { series: SeriesId(0), key: SeriesKey(vec![Some("A".to_owned())]), rows: 3 }],
+        times: vec![1, 2, 3],
+        columns: vec![None; kinds.len()],
+    };
+    let written = written(&schema, &mut rows, Profile::Open);
+    let mut file = Vec::new();
+    written.disk.corrupt(&written.path, |bytes| file = bytes.clone()).unwrap();
+    assert_eq!((&file[..4], &file[file.len() - 4..]), (&b"PAR1"[..], &b"PAR1"[..]));
+    let (body, length) = file[..file.len() - 4].split_last_chunk().unwrap();
+    let footer = &body[body.len() - u32::from_le_bytes(*length) as usize..];
+    ParquetMetaDataReader::decode_metadata(footer).unwrap()
+}
+
+#[test]
+fn parquet_schema_and_footer_are_frozen() {
+    let metadata = footer();
+    let file = metadata.file_metadata();
+    let mut schema = Vec::new();
+    print_schema(&mut schema, file.schema());
+    let expected = "\
+message schema {
+  REQUIRED INT64 time [1] (TIMESTAMP(MICROS,true));
+  OPTIONAL BYTE_ARRAY room [2] (STRING);
+  OPTIONAL DOUBLE float64 [3];
+  OPTIONAL FLOAT float32 [4];
+  OPTIONAL INT64 int64 [5];
+  OPTIONAL INT64 uint64 [6] (INTEGER(64,false));
+  OPTIONAL BOOLEAN bool [7];
+  OPTIONAL BYTE_ARRAY utf8 [8] (STRING);
+  OPTIONAL BYTE_ARRAY binary [9];
+  OPTIONAL INT64 decimal(2) [10] (DECIMAL(18,2));
+}
+";
+    assert_eq!(String::from_utf8(schema).unwrap(), expected);
+    assert_eq!((file.version(), file.num_rows(), metadata.num_row_groups()), (2, 3, 1));
+    assert!(file.created_by().unwrap().starts_with("alluvium version "));
+    let pairs: Vec<_> =
+        file.key_value_metadata().unwrap().iter().map(|pair| (pair.key.as_str(), pair.value.as_deref())).collect();
+    assert!(matches!(pairs[0], ("alluvium", Some(place)) if place.split_once(':').is_some()), "{pairs:?}");
+    assert_eq!(pairs[1..], [("alluvium.table", Some("air")), ("alluvium.sequences", Some("10-20"))]);
+    let group = metadata.row_group(0);
+    let sorting: Vec<_> =
+        group.sorting_columns().unwrap().iter().map(|by| (by.column_idx, by.descending, by.nulls_first)).collect();
+    assert_eq!(sorting, [(1, false, true), (0, false, true)]);
+    for column in group.columns() {
+        let nulls = column.statistics().unwrap().null_count_opt();
+        let expected = if ["time", "room"].contains(&column.column_path().string().as_str()) { 0 } else { 3 };
+        assert_eq!(nulls, Some(expected), "{}", column.column_path());
+        assert!(column.offset_index_range().is_some() && column.column_index_range().is_some());
+    }
 }
