@@ -175,3 +175,65 @@ fn a_segment_that_is_gone_or_cut_costs_its_rows_and_a_receipt() {
         assert!(receipt.sequences.is_some() && receipt.times.is_some() && receipt.table.is_some());
     }
 }
+
+#[test]
+fn without_any_log_numbers_go_on_above_those_used() {
+    let disk = prepared();
+    for path in files(&disk, "/log/") {
+        crate::io::Disk::remove(&disk, &path).unwrap();
+    }
+    let db = open(&disk);
+    assert_values(&db, 200);
+    let ack = db.append("t", &batch(&db, 200)).unwrap();
+    assert!(ack.sequence > 300, "record {} was used before", ack.sequence);
+    assert_values(&db, 201);
+    drop(db);
+    let db = open(&disk.after_power_cut());
+    assert_values(&db, 201);
+    db.seal().unwrap();
+    drop(db);
+    assert_values(&open(&disk.after_power_cut()), 201);
+}
+
+#[test]
+fn a_segment_that_cannot_be_read_back_is_set_aside_not_thrown_away() {
+    let (disk, db) = begin();
+    // So many that the log no longer tells of the first.
+    for n in 0..5 {
+        append(&db, n * 100..(n + 1) * 100);
+        db.seal().unwrap();
+    }
+    db.close().unwrap();
+    for path in files(&disk, "/catalog/") {
+        disk.corrupt(&path, |bytes| bytes.fill(0xA5)).unwrap();
+    }
+    let segment = files(&disk, ".parquet").remove(0);
+    flip(&disk, &segment, |len| len / 4);
+    let db = open(&disk);
+    let complaints = complaints(&db);
+    assert!(complaints.iter().any(|complaint| complaint.starts_with("SegmentDamage: segments/t0-1-")), "{complaints:?}");
+    let aside = PathBuf::from("/data/quarantine").join(segment.file_name().unwrap());
+    assert!(disk.paths().contains(&aside), "{:?}", disk.paths());
+}
+
+#[test]
+fn inputs_of_a_compaction_do_not_come_back_with_what_it_deleted() {
+    let (disk, db) = begin();
+    for n in 0..4 {
+        append(&db, n * 10..(n + 1) * 10);
+        db.seal().unwrap();
+    }
+    // A reader keeps the inputs from going away.
+    let reader = db.query(&Query::table("t")).unwrap();
+    db.delete("t", &[], crate::TimeRange::new(0, 600 * 1_000_000)).unwrap();
+    db.compact().unwrap();
+    assert_eq!(files(&disk, ".parquet").len(), 5);
+    let disk = disk.after_power_cut();
+    drop(reader);
+    for path in files(&disk, "/catalog/").into_iter().chain(files(&disk, "/log/")) {
+        crate::io::Disk::remove(&disk, &path).unwrap();
+    }
+    let db = open(&disk);
+    assert_eq!(values(&db).unwrap(), expected(40)[600..]);
+    assert_eq!(files(&disk, "quarantine/t0-").len(), 4, "they are set aside");
+}

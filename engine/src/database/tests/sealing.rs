@@ -68,8 +68,9 @@ fn late_rows_scattered_over_many_partitions_spill_and_are_split_later() {
     db.append("t", &readings(&db, (0..2_000).map(|hour| hour * HOUR / 1_000))).unwrap();
     db.seal().unwrap();
     let before = segments(&db);
-    // One row in each of hundreds of partitions.
-    db.append("t", &readings(&db, (0..300).map(|day| day * 720 * HOUR + 7 * HOUR))).unwrap();
+    // One row in each of hundreds of partitions, and many in one.
+    let scattered = (0..300).map(|month| month * 720 * HOUR + 7 * HOUR);
+    db.append("t", &readings(&db, scattered.chain((0..400).map(|n| 9 * HOUR + n)))).unwrap();
     db.seal().unwrap();
     let spilled = segments(&db) - before;
     assert!(spilled <= 9, "{spilled} segments for scattered rows");
@@ -78,6 +79,7 @@ fn late_rows_scattered_over_many_partitions_spill_and_are_split_later() {
         table.snapshot().segments.iter().filter(|entry| entry.partition.is_none()).count()
     });
     assert_eq!(partitions(&db), 1, "one spill segment");
+    assert_eq!(db.inspect().unwrap().tables[0].rows, 12 * (2_000 + 300 + 400), "every row lies in one place");
     db.compact().unwrap();
     assert_eq!(partitions(&db), 0, "compaction splits it");
     assert_eq!(values(&db).unwrap(), all);
@@ -128,6 +130,23 @@ fn deletions_mask_at_once_and_are_forgotten_once_carried_out() {
     drop(db);
     let db = open(&disk.after_power_cut());
     assert_eq!(pending(&db), 0);
+    assert_values_are(&db, &left);
+}
+
+#[test]
+fn rows_on_either_side_of_a_deletion_stay_apart_after_reopening() {
+    let (disk, db) = begin();
+    append(&db, 0..40);
+    db.delete("t", &[], TimeRange::new(0, 300 * 1_000_000)).unwrap();
+    append(&db, 0..2);
+    append(&db, 40..100);
+    db.close().unwrap();
+    let db = open(&disk);
+    let left: Vec<i64> = expected(100).into_iter().filter(|row| *row < 60 || *row >= 300).collect();
+    assert_values_are(&db, &left);
+    while db.inner.consolidate_step().unwrap() {}
+    assert_values_are(&db, &left);
+    db.seal().unwrap();
     assert_values_are(&db, &left);
 }
 
