@@ -3,7 +3,7 @@
 //! Every mutation is one record in one log; columns (memtable, then Parquet segments) and tables (the catalog) are
 //! materialised from it. In the order data flows:
 //!
-//! - `model`, `record`, `format`, `settings`, `error`, `io`, `merge`: what everything else is made of;
+//! - `model`, `record`, `format`, `settings`, `error`, `fence`, `io`, `merge`: what everything else is made of;
 //! - `wal`, `memtable`, `segment`, `catalog`, `table`: the parts, which do not know each other;
 //! - `ingest`, `seal`, `query`, `maintain`, `store`: the paths through them;
 //! - `recover`, `database`: opening, and the front door.
@@ -11,6 +11,7 @@
 mod catalog;
 mod database;
 mod error;
+mod fence;
 pub mod format;
 mod ingest;
 #[cfg(feature = "internals")]
@@ -35,6 +36,7 @@ pub use database::{
     Builder, ColumnInspection, CompactReport, Database, Inspection, Problem, ReceiptInspection, TableInspection, VerifyReport,
 };
 pub use error::{BadRow, Error, ErrorKind, Result};
+pub use fence::is_fenced;
 pub use ingest::{Ack, RowBuilder, RowWriter};
 pub use model::{
     FieldType, PartitionKind, Partitioning, Sequence, SeriesId, SeriesKey, TableSchema, TableSpec, TimeRange, TimeUnit, Value,

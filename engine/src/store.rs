@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use quick_cache::Weighter;
@@ -32,6 +33,7 @@ pub(crate) struct Store {
     pub(crate) pages: PageCache,
     /// Segments replaced by compaction, whose files may still be read.
     retired: Mutex<Vec<Arc<SegmentEntry>>>,
+    stopped: AtomicBool,
 }
 
 impl Store {
@@ -45,7 +47,18 @@ impl Store {
             open: Cache::with_weighter(EXPECTED_SEGMENTS, index_bytes, IndexWeight),
             pages: PageCache::new(page_bytes),
             retired: Mutex::default(),
+            stopped: AtomicBool::new(false),
         }
+    }
+
+    /// Long work on segments is to end.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+    }
+
+    /// [`Error::Closed`] once the store was stopped.
+    pub(crate) fn check_going_on(&self) -> Result<()> {
+        if self.stopped.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
     }
 
     /// The segment of an entry.

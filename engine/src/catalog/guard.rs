@@ -2,13 +2,13 @@
 
 use std::any::Any;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
+use crate::fence::fence;
 
 /// The first failure of a catalog. Once set, every later call is refused with it: redb's memory and the file may then
 /// disagree, so only opening again helps.
@@ -82,7 +82,7 @@ impl Latch {
     /// Runs something that calls redb. `path` names the catalog in errors.
     pub(super) fn guard<T>(&self, path: &Path, call: impl FnOnce() -> Result<T, Failure>) -> Result<T> {
         self.check()?;
-        match catch_unwind(AssertUnwindSafe(call)) {
+        match fence(call) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(failure)) => Err(self.sort(path, failure)),
             Err(panic) => {

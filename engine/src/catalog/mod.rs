@@ -17,7 +17,6 @@ mod tables;
 mod tests;
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +32,7 @@ pub(crate) use slot::CatalogSlot;
 use tables::{Kind, State};
 
 use crate::error::{Error, Result};
+use crate::fence::fence;
 use crate::io::{Components, SyncLabel};
 use crate::model::Sequence;
 
@@ -182,7 +182,7 @@ impl Drop for Catalog {
         if self.store.latch().panicked() {
             // A lock poisoned by the panic could make dropping panic twice, which aborts. Only memory is given up.
             std::mem::forget(database);
-        } else if catch_unwind(AssertUnwindSafe(|| drop(database))).is_err() {
+        } else if fence(|| drop(database)).is_err() {
             tracing::warn!(path = %self.store.path().display(), "redb panicked while closing");
         }
     }

@@ -206,6 +206,7 @@ impl Inner {
             return Ok(());
         }
         self.publisher.memory.wake();
+        self.store.stop();
         let background = self.background.lock().take();
         if let Some(background) = background {
             background.stop();

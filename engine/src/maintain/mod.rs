@@ -17,7 +17,7 @@ use crate::table::{Table, TableState};
 use source::{SegmentColumns, SeriesTimes};
 
 /// Writes the segments that take the place of a job's inputs, and adds them to `added`: also those written before something
-/// failed. Nothing refers to them yet.
+/// failed. Nothing refers to them yet. Ends with [`Error::Closed`](crate::Error::Closed) soon after the store was stopped.
 pub(crate) fn run(
     store: &Arc<Store>,
     profile: Profile,
@@ -45,7 +45,7 @@ pub(crate) fn run(
         if plan.rows() == 0 {
             continue;
         }
-        let columns = SegmentColumns::new(schema.clone(), segments.clone());
+        let columns = SegmentColumns::new(schema.clone(), segments.clone(), store.clone());
         let mut rows = MergedRows::new(schema.clone(), columns, plan, series_runs(table, &counts));
         let spec =
             SegmentSpec { schema: &schema, id: next_id(), partition: target.partition, sequences: job.sequences(), profile };

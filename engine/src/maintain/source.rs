@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::merge::{ColumnSource, Stretch};
 use crate::model::{Column, SeriesId, TableSchema};
 use crate::segment::{ColumnRef, PageCache, Segment};
+use crate::store::Store;
 
 /// Decoded pages kept while a column is gathered: a few per input.
 const PAGES_BYTES: usize = 4 << 20;
@@ -45,16 +46,18 @@ pub(super) struct SegmentColumns {
     schema: Arc<TableSchema>,
     segments: Vec<Arc<Segment>>,
     pages: PageCache,
+    store: Arc<Store>,
 }
 
 impl SegmentColumns {
-    pub(super) fn new(schema: Arc<TableSchema>, segments: Vec<Arc<Segment>>) -> Self {
-        SegmentColumns { schema, segments, pages: PageCache::new(PAGES_BYTES) }
+    pub(super) fn new(schema: Arc<TableSchema>, segments: Vec<Arc<Segment>>, store: Arc<Store>) -> Self {
+        SegmentColumns { schema, segments, pages: PageCache::new(PAGES_BYTES), store }
     }
 }
 
 impl ColumnSource for SegmentColumns {
     fn column(&mut self, source: u32, field: usize, rows: Range<usize>) -> Result<Column> {
+        self.store.check_going_on()?;
         let segment = &self.segments[source as usize];
         let pages = &segment.index().pages;
         let first = pages.partition_point(|page| (page.first_row + page.rows) as usize <= rows.start);

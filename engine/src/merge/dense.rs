@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray};
 use arrow::datatypes::{DataType, Decimal64Type, Float32Type, Float64Type, Int64Type, UInt64Type};
 
-use super::gather::Needed;
+use super::needed::Needed;
 use super::plan::RowRef;
 
 /// The values that `parts` name, one for each; `None` where the general way has to be taken.

@@ -7,6 +7,7 @@ use arrow::compute::interleave;
 use arrow::datatypes::DataType;
 
 use super::dense;
+use super::needed::{Needed, needed_rows};
 use super::plan::{MergePlan, RowRef};
 use crate::error::Result;
 use crate::model::{Block, Column};
@@ -21,13 +22,6 @@ impl<B: AsRef<[Block]>> ColumnSource for B {
     fn column(&mut self, source: u32, field: usize, rows: Range<usize>) -> Result<Column> {
         Ok(self.as_ref()[source as usize].column(field).map(|column| column.slice(rows.start, rows.len())))
     }
-}
-
-/// The rows of one source that a stretch of the result needs, and their values.
-pub(super) struct Needed {
-    pub(super) source: u32,
-    pub(super) rows: Range<usize>,
-    pub(super) values: Column,
 }
 
 /// The values of `field`, of type `kind`, for rows `rows` of the result; `None` where no source has any.
@@ -62,24 +56,6 @@ pub(crate) fn gather(
         rows.map(|row| lookup.newest_present(plan.parts(row))).collect()
     };
     Ok(Some(interleave(&arrays, &indices)?))
-}
-
-/// Per source, the span of rows that the parts touch.
-fn needed_rows(parts: &[RowRef]) -> Vec<Needed> {
-    let mut spans: Vec<Option<Range<usize>>> = Vec::new();
-    for part in parts {
-        let source = part.source as usize;
-        if source >= spans.len() {
-            spans.resize(source + 1, None);
-        }
-        let row = part.row as usize;
-        match &mut spans[source] {
-            Some(span) => *span = span.start.min(row)..span.end.max(row + 1),
-            span => *span = Some(row..row + 1),
-        }
-    }
-    let present = spans.into_iter().enumerate().filter_map(|(source, rows)| rows.map(|rows| (source, rows)));
-    present.map(|(source, rows)| Needed { source: source as u32, rows, values: None }).collect()
 }
 
 /// The common case of rows that stand in one source, in order, without gaps: no copy.

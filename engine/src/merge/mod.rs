@@ -6,6 +6,7 @@
 
 mod dense;
 mod gather;
+mod needed;
 mod plan;
 
 #[cfg(test)]

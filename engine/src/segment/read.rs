@@ -1,6 +1,5 @@
 //! Reading a segment: one page of one column at a time, checked, decoded, and kept in the cache.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use super::values::{Physical, Texts, Values, to_array};
 use super::zstandard::decompress;
 use super::{BLOCK_BYTES, Malformed};
 use crate::error::{Error, Result};
+use crate::fence::fence;
 use crate::io::{Disk, File, OpenMode};
 use crate::model::Column;
 use crate::record::SegmentId;
@@ -236,7 +236,7 @@ impl Segment {
 
     /// Runs a decoder so that bytes it cannot stand are an error and nothing else.
     fn fenced<T>(&self, decode: impl FnOnce() -> Result<T, Malformed>) -> Result<T> {
-        match catch_unwind(AssertUnwindSafe(decode)) {
+        match fence(decode) {
             Ok(Ok(decoded)) => Ok(decoded),
             Ok(Err(flaw)) => Err(Error::damaged(&self.path, flaw)),
             Err(_) => Err(Error::damaged(&self.path, "a decoder gave up on it")),

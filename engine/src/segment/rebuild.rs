@@ -13,6 +13,7 @@ use super::index::{ColumnRef, SegmentIndex};
 use super::read::Segment;
 use super::{Malformed, note};
 use crate::error::{Error, Result};
+use crate::fence::fence;
 use crate::io::{Disk, OpenMode};
 use crate::model::{SeriesId, SeriesKey, TableSchema};
 use crate::record::SegmentEntry;
@@ -88,7 +89,7 @@ pub(crate) fn rebuild(disk: &dyn Disk, path: &Path) -> Result<Rebuilt> {
 
 /// Finds our notes. The footer's own form is left to the parquet crate, fenced.
 fn note_place(path: &Path, footer: &[u8]) -> Result<(u64, u64)> {
-    let parsed = std::panic::catch_unwind(|| ParquetMetaDataReader::decode_metadata(footer));
+    let parsed = fence(|| ParquetMetaDataReader::decode_metadata(footer));
     let Ok(Ok(metadata)) = parsed else { return Err(Error::damaged(path, "its footer does not read")) };
     let notes = metadata.file_metadata().key_value_metadata().into_iter().flatten().find(|pair| pair.key == NOTE_KEY);
     let place = notes.and_then(|pair| {

@@ -104,6 +104,24 @@ fn the_number_of_segments_stays_bounded_while_data_keep_arriving() {
 }
 
 #[test]
+fn closing_ends_a_compaction_and_leaves_nothing_of_it() {
+    let (disk, db) = begin();
+    for n in 0..8 {
+        append(&db, n..n + 1);
+        db.seal().unwrap();
+    }
+    db.inner.store.stop();
+    assert!(matches!(db.inner.compact_step(), Err(Error::Closed)));
+    let files = |disk: &MemoryDisk| disk.paths().iter().filter(|path| path.starts_with("/data/segments")).count();
+    assert_eq!(files(&disk), 8);
+    drop(db);
+    let db = open(&disk.after_power_cut());
+    assert!(db.inner.compact_step().unwrap());
+    assert_values(&db, 8);
+    assert_eq!(segments(&db), 1);
+}
+
+#[test]
 fn deletions_mask_at_once_and_are_forgotten_once_carried_out() {
     let (disk, db) = begin();
     append(&db, 0..10);

@@ -10,7 +10,6 @@ mod types;
 
 use std::fmt;
 use std::io::{self, BufReader, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
@@ -23,6 +22,7 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
 use crate::error::{Error, Result};
+use crate::fence::fence;
 use crate::io::File;
 pub use export::ParquetWriter;
 use pages::{check_footer, check_row_group, invalid};
@@ -174,7 +174,7 @@ fn fitting_rows(batch: &RecordBatch) -> Result<usize> {
 
 /// Runs a piece of the decoder. Whatever it was working on is dropped after a panic.
 fn fenced<T>(decode: impl FnOnce() -> T) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(decode)).map_err(|_| invalid("the decoder gave up on it"))
+    fence(decode).map_err(|_| invalid("the decoder gave up on it"))
 }
 
 /// The file as the decoder wants it.
