@@ -22,10 +22,11 @@ const RUNS: usize = 50;
 const GROUPS: usize = 5;
 /// Questions that begin a group and are not timed: the processor's caches are full of what the other stores did.
 const LEAD: usize = 20;
-/// Enough of them.
+/// Enough of them, and of those that warm caches.
 const LEAD_TIME: Duration = Duration::from_millis(20);
-/// Questions asked before, so that caches hold what they can and memory has been touched.
-const WARMING_RUNS: usize = 500;
+const WARMING_TIME: Duration = Duration::from_millis(500);
+/// Questions asked before, so that caches hold what a store in use has in them.
+const WARMING_RUNS: usize = 5_000;
 /// A group ends early once its runs have taken this long: SQLite scans for a third of a second at a time.
 const BUDGET: Duration = Duration::from_millis(500);
 
@@ -43,8 +44,8 @@ pub(crate) struct QueryJob {
 struct Request {
     kind: QuestionKind,
     runs: usize,
-    /// Runs before those, not timed.
-    lead: usize,
+    /// Runs before those, not timed, and how long there may be such.
+    lead: (usize, Duration),
     /// Empty the store's own cache before every run.
     cold: bool,
 }
@@ -91,17 +92,17 @@ pub(crate) fn measure(fleet: &mut Fleet) -> Result<Vec<(QuestionKind, Times)>> {
         let ask = |child: &mut Child, lead, runs, cold| child.ask::<Vec<f64>>(&Request { kind, runs, lead, cold });
         // Warms caches with questions of the same kind, none of which is asked again.
         for child in [&mut sealed, &mut unsealed].into_iter().chain(sqlite.iter_mut().map(|(_, child, _)| child)) {
-            ask(child, 0, WARMING_RUNS, false)?;
+            ask(child, (WARMING_RUNS, WARMING_TIME), 1, false)?;
         }
         let mut times = Times::default();
         for _ in 0..GROUPS {
-            times.sealed.extend(ask(&mut sealed, LEAD, RUNS / GROUPS, false)?);
-            times.unsealed.extend(ask(&mut unsealed, LEAD, RUNS / GROUPS, false)?);
+            times.sealed.extend(ask(&mut sealed, (LEAD, LEAD_TIME), RUNS / GROUPS, false)?);
+            times.unsealed.extend(ask(&mut unsealed, (LEAD, LEAD_TIME), RUNS / GROUPS, false)?);
             for (_, child, times) in &mut sqlite {
-                times.extend(ask(child, LEAD, RUNS / GROUPS, false)?);
+                times.extend(ask(child, (LEAD, LEAD_TIME), RUNS / GROUPS, false)?);
             }
         }
-        times.cold = ask(&mut sealed, 0, RUNS, true)?;
+        times.cold = ask(&mut sealed, (0, Duration::ZERO), RUNS, true)?;
         times.sqlite = sqlite.iter_mut().map(|(kind, _, times)| (*kind, std::mem::take(times))).collect();
         measured.push((kind, times));
     }
@@ -134,7 +135,7 @@ pub(crate) fn serve<S: Store>(job: QueryJob) -> Result<()> {
     let asker = Asker { kind: job.place.kind, store, rows };
     child::serve(|request: Request| {
         let draw = |_| Question::draw(request.kind, &mut random, &asker.rows, after);
-        let questions: Vec<_> = (0..request.lead + request.runs).map(draw).collect();
+        let questions: Vec<_> = (0..request.lead.0 + request.runs).map(draw).collect();
         asker.ask(&questions, request.lead, request.cold)
     })
 }
@@ -159,11 +160,15 @@ struct Asker<S> {
 }
 
 impl<S: Store> Asker<S> {
-    /// Run times in microseconds of all questions but the first `lead`, every answer checked.
-    fn ask(&self, questions: &[Question], lead: usize, cold: bool) -> Result<Vec<f64>> {
+    /// Run times in microseconds of all questions but the first, every timed answer checked.
+    fn ask(&self, questions: &[Question], lead: (usize, Duration), cold: bool) -> Result<Vec<f64>> {
         let (mut times, mut answers, mut spent) = (Vec::new(), Vec::new(), Duration::ZERO);
-        let mut leading = Duration::ZERO;
-        for (position, question) in questions.iter().enumerate() {
+        let (untimed, timed) = questions.split_at(lead.0.min(questions.len()));
+        let begin = Instant::now();
+        for question in untimed.iter().take_while(|_| begin.elapsed() < lead.1) {
+            std::hint::black_box(self.store.answer(question)?);
+        }
+        for question in timed {
             if cold {
                 self.store.empty_cache()?;
             }
@@ -171,17 +176,13 @@ impl<S: Store> Asker<S> {
             let answer = self.store.answer(question)?;
             let time = begin.elapsed();
             answers.push(answer);
-            if position < lead && leading < LEAD_TIME {
-                leading += time;
-                continue;
-            }
             times.push(time.as_secs_f64() * 1e6);
             spent += time;
             if spent > BUDGET {
                 break;
             }
         }
-        for (question, answer) in questions.iter().zip(answers) {
+        for (question, answer) in timed.iter().zip(answers) {
             question.check(&S::numbers(answer)?, &self.rows).context(self.kind.name())?;
         }
         Ok(times)

@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::assemble::{BATCH_ROWS, as_times, filtered};
 use super::plan::Plan;
-use super::scan::{Known, Part, Piece, Verdict};
+use super::scan::{Part, Piece, Verdict};
 use crate::error::Result;
 use crate::model::{Block, ColumnBuilder, FieldType, SeriesId, Value};
 
@@ -94,14 +94,7 @@ impl LastValues {
     /// The last values of the fields `wanted`, if statistics tell them all; `None` for those that have none, and for others.
     fn told(&self, piece: &Piece, wanted: &[usize]) -> Option<Vec<Option<Value>>> {
         let value = |&(field, _): &(usize, FieldType)| {
-            if !wanted.contains(&field) {
-                return Some(None);
-            }
-            match piece.known(field) {
-                Known::Nothing => None,
-                Known::NoValues => Some(None),
-                Known::Values(statistics) => Some(Some(statistics.last.1)),
-            }
+            if wanted.contains(&field) { piece.last_value(field) } else { Some(None) }
         };
         self.fields.iter().map(value).collect()
     }

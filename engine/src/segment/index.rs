@@ -22,7 +22,7 @@ use super::statistics::{self, Known};
 use super::values::{ColumnKind, Physical};
 use super::{BLOCK_BYTES, Malformed};
 use crate::format::limits;
-use crate::model::{FieldType, SeriesId, TimeUnit};
+use crate::model::{FieldType, SeriesId, TimeUnit, Value};
 
 const VERSION: u8 = 1;
 /// Largest page accepted, decompressed.
@@ -255,15 +255,30 @@ impl SegmentIndex {
         if field >= self.fields() {
             return Known::NoValues;
         }
-        self.decode_statistics(slice, field).unwrap_or(Known::Nothing)
+        // They were all read once when the index was made, so decoding cannot fail.
+        self.with_statistics(slice, field, |kind, slice, mut reader| statistics::decode(kind, slice, &mut reader).ok())
+            .unwrap_or(Known::Nothing)
     }
 
-    fn decode_statistics(&self, slice: usize, field: usize) -> Option<Known> {
+    /// The last value of a field over a slice, which may be none; `None` where its rows must be read.
+    #[expect(clippy::option_option, reason = "no value is not the same as not known")]
+    pub(crate) fn last_value(&self, slice: usize, field: usize) -> Option<Option<Value>> {
+        if field >= self.fields() {
+            return Some(None);
+        }
+        self.with_statistics(slice, field, |kind, slice, mut reader| statistics::decode_last(kind, slice, &mut reader).ok())
+    }
+
+    fn with_statistics<T>(
+        &self,
+        slice: usize,
+        field: usize,
+        decode: impl FnOnce(FieldType, &Slice, Reader<'_>) -> Option<T>,
+    ) -> Option<T> {
         let kept = *self.statistics_of.get(slice).filter(|kept| **kept != u32::MAX)?;
         let at = *self.statistics_at.get(kept as usize * self.fields() + field)?;
-        let mut reader = Reader::new(self.statistics.get(at as usize..)?);
-        // They were all read once when the index was made, so this cannot fail.
-        statistics::decode(self.field_kind(field).ok()?, &self.slices[slice], &mut reader).ok()
+        let reader = Reader::new(self.statistics.get(at as usize..)?);
+        decode(self.field_kind(field).ok()?, self.slices.get(slice)?, reader)
     }
 
     pub(super) fn place(&self, column: ColumnRef) -> Option<usize> {

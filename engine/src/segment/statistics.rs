@@ -222,12 +222,40 @@ fn unscale(value: f64, scale: f64) -> Option<i64> {
     exact.then_some(integer as i64)
 }
 
+/// What comes before the four values.
+struct Head {
+    flags: u8,
+    count: u64,
+    /// Times of the first and last value.
+    times: (i64, i64),
+    sum: Option<Sum>,
+}
+
 /// Reads one.
 pub(super) fn decode(kind: FieldType, slice: &Slice, reader: &mut Reader<'_>) -> Result<Known, Malformed> {
+    let Head { flags, count, times, sum } = match decode_head(kind, slice, reader)? {
+        Ok(head) => head,
+        Err(known) => return Ok(known),
+    };
+    let [min, max, first, last] = decode_values(kind, flags & FORM, reader)?;
+    Ok(Known::Values(FieldStatistics { count, sum, min, max, first: (times.0, first), last: (times.1, last) }))
+}
+
+/// Reads only the last value of one: `Ok(None)` if there is none, an error if nothing is known either.
+pub(super) fn decode_last(kind: FieldType, slice: &Slice, reader: &mut Reader<'_>) -> Result<Option<Value>, Malformed> {
+    match decode_head(kind, slice, reader)? {
+        Ok(head) => decode_values(kind, head.flags & FORM, reader).map(|[.., last]| Some(last)),
+        Err(Known::NoValues) => Ok(None),
+        Err(_) => Err(Malformed("no statistics")),
+    }
+}
+
+/// The head of one, or all there is to know.
+fn decode_head(kind: FieldType, slice: &Slice, reader: &mut Reader<'_>) -> Result<Result<Head, Known>, Malformed> {
     let flags = reader.byte()?;
     match flags {
-        NOT_KEPT => return Ok(Known::Nothing),
-        NO_VALUES => return Ok(Known::NoValues),
+        NOT_KEPT => return Ok(Err(Known::Nothing)),
+        NO_VALUES => return Ok(Err(Known::NoValues)),
         _ if flags & (NOT_KEPT | NO_VALUES) != 0 => return Err(Malformed("unknown flags of statistics")),
         _ => {}
     }
@@ -235,10 +263,10 @@ pub(super) fn decode(kind: FieldType, slice: &Slice, reader: &mut Reader<'_>) ->
     if count == 0 || count > u64::from(slice.rows) {
         return Err(Malformed("statistics of more values than rows"));
     }
-    let (mut first_time, mut last_time) = (slice.min_time, slice.max_time);
+    let mut times = (slice.min_time, slice.max_time);
     if flags & INNER_TIMES != 0 {
-        first_time = first_time.wrapping_add(reader.varint()?.cast_signed());
-        last_time = last_time.wrapping_sub(reader.varint()?.cast_signed());
+        times.0 = times.0.wrapping_add(reader.varint()?.cast_signed());
+        times.1 = times.1.wrapping_sub(reader.varint()?.cast_signed());
     }
     let sum = match kind {
         FieldType::Bool | FieldType::Utf8 | FieldType::Binary => None,
@@ -252,8 +280,7 @@ pub(super) fn decode(kind: FieldType, slice: &Slice, reader: &mut Reader<'_>) ->
             Some(Sum::Integer((magnitude >> 1).cast_signed() ^ -(magnitude & 1).cast_signed()))
         }
     };
-    let [min, max, first, last] = decode_values(kind, flags & FORM, reader)?;
-    Ok(Known::Values(FieldStatistics { count, sum, min, max, first: (first_time, first), last: (last_time, last) }))
+    Ok(Ok(Head { flags, count, times, sum }))
 }
 
 fn decode_values(kind: FieldType, form: u8, reader: &mut Reader<'_>) -> Result<[Value; 4], Malformed> {

@@ -8,7 +8,7 @@ use arrow::buffer::ScalarBuffer;
 use super::Scan;
 use crate::error::Result;
 use crate::memtable::Run;
-use crate::model::{Block, Sequence, SeriesId, TimeRange};
+use crate::model::{Block, Sequence, SeriesId, TimeRange, Value};
 use crate::query::filter::FieldFilter;
 use crate::segment::{ColumnRef, Known, Segment, Slice};
 
@@ -92,6 +92,15 @@ impl Piece {
         match &self.place {
             Place::Run { .. } => Known::Nothing,
             Place::Slice { segment, position, .. } => segment.index().statistics(*position, field),
+        }
+    }
+
+    /// The last value of a field, which may be none; `None` where its rows must be read.
+    #[expect(clippy::option_option, reason = "no value is not the same as not known")]
+    pub(in crate::query) fn last_value(&self, field: usize) -> Option<Option<Value>> {
+        match &self.place {
+            Place::Run { .. } => None,
+            Place::Slice { segment, position, .. } => segment.index().last_value(*position, field),
         }
     }
 
