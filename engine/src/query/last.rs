@@ -58,45 +58,42 @@ impl LastValues {
         while !latest.is_complete()
             && let Some(cluster) = newest_cluster(&mut pieces)
         {
-            self.look_at(series, cluster, &mut latest)?;
+            let known = match cluster.as_slice() {
+                [only] => self.known(series, only, &latest),
+                _ => None,
+            };
+            latest.fill(match known {
+                Some(known) => known,
+                None => self.read(series, cluster)?,
+            });
         }
         Ok(latest)
     }
 
-    fn look_at(&self, series: SeriesId, cluster: Vec<Piece>, latest: &mut Latest) -> Result<()> {
-        let plan = &self.plan;
-        let mut rows = plan.scan.rows_of(series, cluster);
-        let unfiltered = plan.filters.fields.is_empty();
-        let missing = self.fields.iter().zip(&latest.values).filter(|(_, value)| value.is_none());
-        let wanted: Vec<usize> = missing.map(|(&(field, _), _)| field).collect();
-        let mut known: Vec<Option<Value>> = Vec::new();
-        // Within a cluster rows come oldest first, so later ones take the place of earlier ones.
-        let mut within = Latest { time: None, values: vec![None; self.fields.len()] };
-        while let Some(part) = rows.next(&plan.scan, &mut |piece| {
-            let told = if unfiltered { self.told(piece, &wanted) } else { None };
-            told.map_or(Verdict::Read, |values| {
-                known = values;
-                Verdict::Known
-            })
-        })? {
-            match part {
-                Part::Known(piece) => within.know(piece.times.1, std::mem::take(&mut known)),
-                Part::Rows(block) => {
-                    let mask = plan.filters.fields.mask(&block)?;
-                    within.see(&filtered(block, mask)?, &self.fields);
-                }
-            }
+    /// What statistics tell of a piece that nothing overlaps, if they tell all that is still missing.
+    fn known(&self, series: SeriesId, piece: &Piece, latest: &Latest) -> Option<Latest> {
+        let (plan, missing) = (&self.plan, latest.values.iter().map(Option::is_none));
+        if !plan.filters.fields.is_empty() || !plan.scan.is_whole(series, piece) {
+            return None;
         }
-        latest.fill(within);
-        Ok(())
+        let value =
+            |(&(field, _), missing): (&(usize, FieldType), bool)| if missing { piece.last_value(field) } else { Some(None) };
+        let values = self.fields.iter().zip(missing).map(value).collect::<Option<_>>()?;
+        Some(Latest { time: Some(piece.times.1), values })
     }
 
-    /// The last values of the fields `wanted`, if statistics tell them all; `None` for those that have none, and for others.
-    fn told(&self, piece: &Piece, wanted: &[usize]) -> Option<Vec<Option<Value>>> {
-        let value = |&(field, _): &(usize, FieldType)| {
-            if wanted.contains(&field) { piece.last_value(field) } else { Some(None) }
-        };
-        self.fields.iter().map(value).collect()
+    /// Reads rows, oldest first, so that later ones take the place of earlier ones.
+    fn read(&self, series: SeriesId, cluster: Vec<Piece>) -> Result<Latest> {
+        let plan = &self.plan;
+        let mut rows = plan.scan.rows_of(series, cluster);
+        let mut latest = Latest { time: None, values: vec![None; self.fields.len()] };
+        while let Some(part) = rows.next(&plan.scan, &mut |_| Verdict::Read)? {
+            if let Part::Rows(block) = part {
+                let mask = plan.filters.fields.mask(&block)?;
+                latest.see(&filtered(block, mask)?, &self.fields);
+            }
+        }
+        Ok(latest)
     }
 }
 
@@ -166,14 +163,6 @@ impl Latest {
             let Some(column) = block.column(field) else { continue };
             let newest = (0..column.len()).rev().find_map(|row| Value::in_row(column.as_ref(), kind, row));
             *value = newest.or_else(|| value.take());
-        }
-    }
-
-    /// Takes in rows, up to `time`, whose last values are known.
-    fn know(&mut self, time: i64, known: Vec<Option<Value>>) {
-        self.time = Some(time);
-        for (value, known) in self.values.iter_mut().zip(known) {
-            *value = known.or_else(|| value.take());
         }
     }
 }

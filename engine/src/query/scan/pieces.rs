@@ -58,6 +58,17 @@ impl Scan {
         Ok(pieces)
     }
 
+    /// Whether no row of a piece was deleted later.
+    pub(super) fn is_unmasked(&self, series: SeriesId, piece: &Piece) -> bool {
+        let (first, last) = piece.times;
+        !self.state.masks(series, piece.masked_after).iter().any(|mask| mask.touches(first, last))
+    }
+
+    /// Whether what is known of a piece that nothing overlaps is all there is to know of it.
+    pub(in crate::query) fn is_whole(&self, series: SeriesId, piece: &Piece) -> bool {
+        self.range.covers(piece.times.0, piece.times.1) && self.is_unmasked(series, piece)
+    }
+
     fn run_piece(&self, series: SeriesId, rank: u32, run: &Arc<Run>) -> Option<Piece> {
         if !self.range.touches(run.times.0, run.times.1) {
             return None;

@@ -70,8 +70,7 @@ impl SeriesRows {
 
     fn alone(&self, scan: &Scan, piece: Piece, judge: &mut dyn FnMut(&Piece) -> Verdict) -> Result<Part> {
         let (first, last) = piece.times;
-        let untouched = !self.masks(scan, &piece).iter().any(|mask| mask.touches(first, last));
-        match if untouched { judge(&piece) } else { Verdict::Read } {
+        match if scan.is_unmasked(self.series, &piece) { judge(&piece) } else { Verdict::Read } {
             Verdict::Skip => Ok(Part::Rows(Block::default())),
             Verdict::Known if scan.range.covers(first, last) => Ok(Part::Known(piece)),
             _ => self.load(scan, &piece, scan.times).map(Part::Rows),
