@@ -1,5 +1,6 @@
 //! The front door: wiring only.
 
+mod append;
 mod background;
 mod builder;
 mod checkpoint;
@@ -21,8 +22,8 @@ pub use inspect::{ColumnInspection, Inspection, ReceiptInspection, TableInspecti
 pub use steps::CompactReport;
 pub use verify::{Problem, VerifyReport};
 
-use crate::error::{Error, Result};
-use crate::ingest::{self, Ack, Work};
+use crate::error::Result;
+use crate::ingest::{Ack, Work};
 use crate::model::{FieldType, TableSchema, TableSpec, TimeRange};
 use crate::query::{self, Filter, Query, QueryStream};
 use crate::record::{Deletion, Record};
@@ -96,20 +97,34 @@ impl Database {
 
     /// Appends rows with a chosen durability.
     pub fn append_with(&self, table: &str, batch: &RecordBatch, durability: Durability) -> Result<Ack> {
-        let inner = &self.inner;
-        inner.check_open()?;
-        let table = inner.publisher.registry.get(table)?;
-        let Some(work) = ingest::prepare(&table, batch, inner.settings.batch_bytes)? else {
-            return Ok(Ack { sequence: 0, durability });
-        };
-        inner.admit(work.memory())?;
-        let submitted = inner.committer.submit(Work { durability, ..work });
-        if matches!(submitted, Err(Error::DiskFull { .. })) {
-            inner.make_room();
-        }
-        let sequence = submitted?;
-        inner.after_write(Some(&table));
-        Ok(Ack { sequence, durability })
+        Ok(self.inner.append(&[(table, batch)], durability)?.swap_remove(0))
+    }
+
+    /// Appends rows of several tables, or several batches, with one write and one fdatasync; when it returns they are all on
+    /// disk. Answers one [`Ack`] per batch, in order.
+    ///
+    /// If any batch is refused, nothing of any is written. Every batch is a record of its own, so this is no transaction:
+    /// after a power cut during the call some of the first may be there and the later ones not, each whole or not at all, and
+    /// readers may see them appear one after the other. Together they may be as large as one batch (`batch_bytes`).
+    ///
+    /// ```
+    /// use alluvium::{Database, FieldType, RowBuilder, TableSpec};
+    ///
+    /// # fn main() -> alluvium::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let db = Database::open(dir.path().join("data"))?;
+    /// let air = db.create_table(TableSpec::new("air").tag("room").field("co2", FieldType::Float64))?;
+    /// let power = db.create_table(TableSpec::new("power").field("watts", FieldType::Float64))?;
+    ///
+    /// let (mut co2, mut watts) = (RowBuilder::new(air), RowBuilder::new(power));
+    /// co2.row(1_700_000_000_000_000).tag("room", "A")?.value("co2", 612.5)?;
+    /// watts.row(1_700_000_000_000_000).value("watts", 48.0)?;
+    /// let acks = db.append_all(&[("air", &co2.finish()?), ("power", &watts.finish()?)])?;
+    /// assert!(acks[0].sequence < acks[1].sequence);
+    /// # Ok(()) }
+    /// ```
+    pub fn append_all(&self, batches: &[(&str, &RecordBatch)]) -> Result<Vec<Ack>> {
+        self.inner.append(batches, Durability::Durable)
     }
 
     /// Makes buffered rows durable.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::definitions::Definitions;
-use super::group::{Mutation, Pending, Slot, Work};
+use super::group::{Mutation, Outcomes, Pending, Slot, Work};
 use super::publish::Publisher;
 use crate::catalog::Change;
 use crate::error::{Error, Result};
@@ -55,7 +55,7 @@ struct LogState {
 /// What became of a group that was written.
 #[derive(Default)]
 struct Written {
-    /// By member.
+    /// By work.
     sequences: Vec<Sequence>,
     series: Vec<NewSeries>,
 }
@@ -76,12 +76,18 @@ impl Committer {
 
     /// Commits one mutation and answers its sequence once it is published, and durable where asked.
     pub(crate) fn submit(&self, work: Work) -> Result<Sequence> {
+        let outcomes = self.submit_all(vec![work]);
+        outcomes.into_iter().next().unwrap_or_else(|| Err(Error::Internal("a group without an outcome".to_owned())))
+    }
+
+    /// Commits mutations in one group, which others may join, and answers what became of each. Each is a record of its own.
+    pub(crate) fn submit_all(&self, works: Vec<Work>) -> Outcomes {
         let slot = Slot::default();
         let mut queue = self.queue.lock();
-        queue.pending.push(Pending { work, slot: slot.clone() });
+        queue.pending.push(Pending { works, slot: slot.clone() });
         loop {
-            if let Some(outcome) = slot.take() {
-                return outcome;
+            if let Some(outcomes) = slot.take() {
+                return outcomes;
             }
             if queue.leading {
                 self.wake.wait(&mut queue);
@@ -163,7 +169,7 @@ impl Committer {
         let mut bytes = 0;
         let fits = |pending: &&Pending| {
             let first = bytes == 0;
-            bytes += pending.work.payload.frame_bytes();
+            bytes += pending.frame_bytes();
             first || bytes <= GROUP_BYTES
         };
         let members = queue.pending.iter().take_while(fits).count();
@@ -173,7 +179,9 @@ impl Committer {
     fn commit(&self, state: &mut LogState, group: Vec<Pending>) {
         match self.write(state, &group) {
             Ok(written) => self.publish(state, written, group),
-            Err(error) => group.into_iter().for_each(|pending| pending.slot.put(Err(error.shared()))),
+            Err(error) => group.into_iter().for_each(|Pending { works, slot }| {
+                slot.put(works.iter().map(|_| Err(error.shared())).collect());
+            }),
         }
     }
 
@@ -181,7 +189,7 @@ impl Committer {
     fn write(&self, state: &mut LogState, group: &[Pending]) -> Result<Written> {
         state.check()?;
         let before = state.next;
-        let asked = group.iter().any(|pending| pending.work.durability == Durability::Durable);
+        let asked = works(group).any(|work| work.durability == Durability::Durable);
         let outcome = self.lay_out(state, group).and_then(|written| {
             // The catalog, which learns of new series at once, must never be ahead of what is on disk.
             let durable = asked || !written.series.is_empty();
@@ -199,10 +207,10 @@ impl Committer {
     }
 
     fn lay_out(&self, state: &mut LogState, group: &[Pending]) -> Result<Written> {
-        state.log.begin_group(group.iter().map(|pending| pending.work.payload.frame_bytes()).sum())?;
+        state.log.begin_group(group.iter().map(Pending::frame_bytes).sum())?;
         state.definitions.follow(state.log.file_number());
         let mut written = Written::default();
-        for Pending { work, .. } in group {
+        for work in works(group) {
             match &work.mutation {
                 Mutation::CreateTable(schema) | Mutation::AlterTable(schema) => {
                     state.definitions.schema(schema.id, schema.version);
@@ -250,9 +258,13 @@ impl Committer {
             new.table.series.write().logged = new.end;
             changes.push(Change::PutSeries { table: new.table.id, first: new.first, keys: new.keys });
         }
-        for (Pending { work, slot }, sequence) in group.into_iter().zip(written.sequences) {
-            let outcome = self.publisher.publish(sequence, work.mutation, &mut changes);
-            slot.put(state.latch(outcome).map(|()| sequence));
+        let mut sequences = written.sequences.into_iter();
+        for Pending { works, slot } in group {
+            let publish = |(work, sequence): (Work, Sequence)| {
+                let outcome = self.publisher.publish(sequence, work.mutation, &mut changes);
+                state.latch(outcome).map(|()| sequence)
+            };
+            slot.put(works.into_iter().zip(&mut sequences).map(publish).collect());
         }
         if !changes.is_empty() {
             let outcome = self.publisher.catalog.apply(state.next - 1, &changes);
@@ -260,6 +272,11 @@ impl Committer {
             let _ = state.latch(outcome);
         }
     }
+}
+
+/// All works of a group, in the order of their records.
+fn works(group: &[Pending]) -> impl Iterator<Item = &Work> {
+    group.iter().flat_map(|pending| &pending.works)
 }
 
 impl LogState {

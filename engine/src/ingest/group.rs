@@ -34,8 +34,8 @@ pub(crate) struct Work {
 
 impl Work {
     /// Rows with their encoded record.
-    pub(crate) fn new(mutation: Mutation, payload: Payload) -> Self {
-        Work { mutation, kind: RecordKind::PutRows, payload, durability: Durability::Durable }
+    pub(crate) fn rows(table: TableId, run: Run, payload: Payload, durability: Durability) -> Self {
+        Work { mutation: Mutation::Rows { table, run }, kind: RecordKind::PutRows, payload, durability }
     }
 
     /// Bytes of memory that its rows will take.
@@ -65,23 +65,33 @@ impl Work {
     }
 }
 
-/// Where a writer finds the outcome of its work.
+/// What became of the works of one writer, in their order.
+pub(super) type Outcomes = Vec<Result<Sequence>>;
+
+/// Where a writer finds what became of its works.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Slot(Arc<Mutex<Option<Result<Sequence>>>>);
+pub(super) struct Slot(Arc<Mutex<Option<Outcomes>>>);
 
 impl Slot {
-    pub(super) fn put(&self, outcome: Result<Sequence>) {
-        *self.0.lock() = Some(outcome);
+    pub(super) fn put(&self, outcomes: Outcomes) {
+        *self.0.lock() = Some(outcomes);
     }
 
-    pub(super) fn take(&self) -> Option<Result<Sequence>> {
+    pub(super) fn take(&self) -> Option<Outcomes> {
         self.0.lock().take()
     }
 }
 
-/// Work in the queue.
+/// Works of one writer in the queue; they go into one group.
 #[derive(Debug)]
 pub(super) struct Pending {
-    pub(super) work: Work,
+    pub(super) works: Vec<Work>,
     pub(super) slot: Slot,
+}
+
+impl Pending {
+    /// Bytes of their records in the log.
+    pub(super) fn frame_bytes(&self) -> usize {
+        self.works.iter().map(|work| work.payload.frame_bytes()).sum()
+    }
 }

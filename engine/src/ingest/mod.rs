@@ -15,13 +15,19 @@ pub(crate) use commit::Committer;
 pub(crate) use group::{Mutation, Work};
 pub(crate) use publish::{Publisher, compacted_changes, sealed_changes};
 
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+
 use crate::error::Result;
+use crate::format::limits;
 use crate::memtable::Run;
+use crate::model::TableSchema;
 use crate::record::encode_rows;
 use crate::settings::Durability;
 use crate::table::Table;
 use crate::wal::Payload;
-use arrow::array::RecordBatch;
+use validate::Validated;
 
 /// What the engine answers for a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,15 +38,23 @@ pub struct Ack {
     pub durability: Durability,
 }
 
-/// Turns a batch into work for the log: everything that needs no lock is done here, in the caller's thread.
-pub(crate) fn prepare(table: &Table, batch: &RecordBatch, batch_bytes: usize) -> Result<Option<Work>> {
-    let schema = table.schema();
-    let validated = validate::validate(&schema, batch, batch_bytes)?;
-    if validated.rows() == 0 {
-        return Ok(None);
-    }
-    let block = resolve::resolve(table, &schema, validated)?;
-    let run = Run::from_batch(&schema, block)?;
-    let payload = Payload::new(encode_rows(schema.id, &run.block)?)?;
-    Ok(Some(Work::new(Mutation::Rows { table: schema.id, run }, payload)))
+/// Turns batches into work for the log, one for each that has rows: everything that needs no lock is done here, in the
+/// caller's thread. All are validated before any is resolved, so that a refusal leaves no new series behind.
+pub(crate) fn prepare(batches: &[(Arc<Table>, &RecordBatch)], batch_bytes: usize, durability: Durability) -> Result<Vec<Work>> {
+    let validate = |(table, batch): &(Arc<Table>, &RecordBatch)| {
+        let schema = table.schema();
+        let validated = validate::validate(&schema, batch, batch_bytes)?;
+        Ok((table.clone(), schema, validated))
+    };
+    let mut validated = batches.iter().map(validate).collect::<Result<Vec<_>>>()?;
+    let bytes: usize = validated.iter().map(|(.., batch)| batch.bytes).sum();
+    limits::check("bytes of batches appended together", bytes as u64, batch_bytes as u64, "batch_bytes")?;
+    validated.retain(|(.., batch)| batch.rows() > 0);
+    let encode = |(table, schema, validated): (Arc<Table>, Arc<TableSchema>, Validated)| {
+        let block = resolve::resolve(&table, &schema, validated)?;
+        let run = Run::from_batch(&schema, block)?;
+        let payload = Payload::new(encode_rows(schema.id, &run.block)?)?;
+        Ok(Work::rows(schema.id, run, payload, durability))
+    };
+    validated.into_iter().map(encode).collect()
 }

@@ -22,6 +22,8 @@ pub(super) struct Validated {
     pub(super) tags: Vec<Option<StringArray>>,
     /// By field.
     pub(super) columns: Vec<Column>,
+    /// Memory of the fields.
+    pub(super) bytes: usize,
 }
 
 impl Validated {
@@ -42,7 +44,7 @@ pub(super) fn validate(schema: &TableSchema, batch: &RecordBatch, batch_bytes: u
     let bytes: usize = columns.iter().flatten().map(|column| column.get_array_memory_size()).sum();
     limits::check("bytes of a batch", bytes as u64, batch_bytes as u64, "batch_bytes")?;
     bad.refuse(&schema.name)?;
-    Ok(Validated { times, tags, columns })
+    Ok(Validated { times, tags, columns, bytes })
 }
 
 #[derive(Default)]

@@ -6,6 +6,7 @@ mod power;
 mod querying;
 mod refusals;
 mod sealing;
+mod together;
 mod writing;
 
 use std::sync::Arc;
