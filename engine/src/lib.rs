@@ -33,7 +33,8 @@ mod table;
 mod wal;
 
 pub use database::{
-    Builder, ColumnInspection, CompactReport, Database, Inspection, Problem, ReceiptInspection, TableInspection, VerifyReport,
+    BackgroundStep, Builder, ColumnInspection, CompactReport, Database, Inspection, Problem, ReceiptInspection, TableInspection,
+    VerifyReport,
 };
 pub use error::{BadRow, Error, ErrorKind, Result};
 pub use fence::is_fenced;

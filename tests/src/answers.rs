@@ -2,93 +2,134 @@
 
 use std::sync::Arc;
 
-use alluvium::{Database, FieldType, Query, Result, TableSpec};
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal64Array, Float64Array, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{Decimal64Type, Float64Type, Int64Type, Schema, TimestampMicrosecondType};
+use alluvium::{Database, FieldType, Query, Result, TableSchema};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Decimal64Array, Float32Array, Float64Array, Int64Array, RecordBatch,
+    StringArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray, UInt64Array,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Decimal64Type, Float32Type, Float64Type, Int64Type, TimeUnit, UInt64Type};
 
-use crate::model::{Cell, Row};
+use crate::model::{Cell, Columns, Digest, Row};
 
-/// The table that the randomised tests write: two tags and one field of each kind.
-pub fn spec() -> TableSpec {
-    TableSpec::new("t")
-        .tag("device")
-        .tag("site")
-        .field("f", FieldType::Float64)
-        .field("i", FieldType::Int64)
-        .field("s", FieldType::Utf8)
-        .field("b", FieldType::Bool)
-        .field("d", FieldType::Decimal { scale: 2 })
+/// The columns of a table, as the model has them.
+pub fn columns(schema: &TableSchema) -> Columns {
+    Columns {
+        tags: schema.tags.iter().map(|tag| tag.name.clone()).collect(),
+        fields: schema.fields.iter().map(|field| (field.name.clone(), field.kind)).collect(),
+    }
 }
 
-/// Names of the fields of [`spec`].
-pub const FIELDS: [&str; 5] = ["f", "i", "s", "b", "d"];
+/// Rows as a batch for a table; rows made for an older schema lack the columns added since.
+pub fn batch(schema: &TableSchema, rows: &[Row]) -> RecordBatch {
+    let arrow = schema.arrow();
+    let mut arrays = vec![times(arrow.field(0).data_type(), rows)];
+    for tag in 0..schema.tags.len() {
+        let values = rows.iter().map(|row| row.key.get(tag).and_then(Option::as_deref));
+        arrays.push(Arc::new(values.collect::<StringArray>()));
+    }
+    for (position, field) in schema.fields.iter().enumerate() {
+        let cells: Vec<_> = rows.iter().map(|row| row.cells.get(position).and_then(Option::as_ref)).collect();
+        arrays.push(column(field.kind, &cells));
+    }
+    RecordBatch::try_new(arrow, arrays).expect("columns of one length")
+}
 
-/// Rows as a batch for the table of [`spec`].
-pub fn batch(schema: &Arc<Schema>, rows: &[Row]) -> RecordBatch {
-    let tag = |at: usize| -> ArrayRef { Arc::new(rows.iter().map(|row| row.key[at].as_deref()).collect::<StringArray>()) };
-    let cell = |row: &Row, at: usize| row.cells[at].clone();
-    let float = rows.iter().map(|row| match cell(row, 0) {
-        Some(Cell::Float(bits)) => Some(f64::from_bits(bits)),
-        _ => None,
-    });
-    let integer = rows.iter().map(|row| match cell(row, 1) {
-        Some(Cell::Integer(value)) => Some(value),
-        _ => None,
-    });
-    let text = rows.iter().map(|row| match cell(row, 2) {
-        Some(Cell::Text(value)) => Some(value),
-        _ => None,
-    });
-    let flag = rows.iter().map(|row| match cell(row, 3) {
-        Some(Cell::Flag(value)) => Some(value),
-        _ => None,
-    });
-    let decimal = rows.iter().map(|row| match cell(row, 4) {
-        Some(Cell::Decimal(value)) => Some(value),
-        _ => None,
-    });
-    let times = arrow::array::TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| row.time)).with_timezone("UTC");
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(times),
-        tag(0),
-        tag(1),
-        Arc::new(float.collect::<Float64Array>()),
-        Arc::new(integer.collect::<Int64Array>()),
-        Arc::new(text.collect::<StringArray>()),
-        Arc::new(flag.collect::<BooleanArray>()),
-        Arc::new(decimal.collect::<Decimal64Array>().with_data_type(schema.field(7).data_type().clone())),
-    ];
-    RecordBatch::try_new(schema.clone(), columns).expect("columns of one length")
+fn times(kind: &DataType, rows: &[Row]) -> ArrayRef {
+    let times = rows.iter().map(|row| row.time);
+    match kind {
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            Arc::new(TimestampMillisecondArray::from_iter_values(times).with_timezone("UTC"))
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            Arc::new(TimestampNanosecondArray::from_iter_values(times).with_timezone("UTC"))
+        }
+        _ => Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC")),
+    }
+}
+
+/// Collects the values of one kind of cell.
+macro_rules! collect {
+    ($cells:expr, $array:ty, $variant:ident => $value:expr) => {
+        Arc::new(
+            $cells
+                .iter()
+                .map(|cell| match cell {
+                    Some(Cell::$variant(value)) => Some($value(value)),
+                    Some(other) => panic!("a cell of another type: {other:?}"),
+                    None => None,
+                })
+                .collect::<$array>(),
+        )
+    };
+}
+
+fn column(kind: FieldType, cells: &[Option<&Cell>]) -> ArrayRef {
+    match kind {
+        FieldType::Float64 => collect!(cells, Float64Array, Float => |bits: &u64| f64::from_bits(*bits)),
+        FieldType::Float32 => collect!(cells, Float32Array, Single => |bits: &u32| f32::from_bits(*bits)),
+        FieldType::Int64 => collect!(cells, Int64Array, Integer => |value: &i64| *value),
+        FieldType::UInt64 => collect!(cells, UInt64Array, Unsigned => |value: &u64| *value),
+        FieldType::Bool => collect!(cells, BooleanArray, Flag => |value: &bool| *value),
+        FieldType::Utf8 => collect!(cells, StringArray, Text => String::as_str),
+        FieldType::Binary => collect!(cells, BinaryArray, Bytes => Vec::as_slice),
+        FieldType::Decimal { .. } => {
+            let array: Arc<Decimal64Array> = collect!(cells, Decimal64Array, Decimal => |value: &i64| *value);
+            Arc::new((*array).clone().with_data_type(kind.arrow()))
+        }
+    }
 }
 
 /// All rows that a query answers.
 pub fn rows(db: &Database, query: &Query) -> Result<Vec<Row>> {
+    let tags = db.table(&query.table)?.tags.len();
     let mut rows = Vec::new();
     for batch in db.query(query)? {
-        read(&batch?, &mut rows);
+        read(&batch?, tags, &mut rows);
     }
     Ok(rows)
 }
 
-/// The rows of a batch with time, two tags and any of the fields of [`spec`] in their order; fields not there are missing.
-pub fn read(batch: &RecordBatch, rows: &mut Vec<Row>) {
-    let times = batch.column(0).as_primitive::<TimestampMicrosecondType>();
+/// The rows of a batch of time, so many tags, and fields.
+fn read(batch: &RecordBatch, tags: usize, rows: &mut Vec<Row>) {
+    let times = cast(batch.column(0), &DataType::Int64).expect("times are integers");
+    let times = times.as_primitive::<Int64Type>();
     for row in 0..batch.num_rows() {
-        let tag = |at: usize| {
-            let column = batch.column(at).as_string::<i32>();
-            column.is_valid(row).then(|| column.value(row).to_owned())
-        };
-        let cells = FIELDS.iter().map(|name| batch.column_by_name(name).and_then(|column| cell(column, name, row)));
-        rows.push(Row { key: vec![tag(1), tag(2)], time: times.value(row), cells: cells.collect() });
+        let key = batch.columns()[1..=tags].iter().map(|tag| {
+            let tag = tag.as_string::<i32>();
+            tag.is_valid(row).then(|| tag.value(row).to_owned())
+        });
+        let cells = batch.columns()[tags + 1..].iter().map(|column| cell(column, row));
+        rows.push(Row { key: key.collect(), time: times.value(row), cells: cells.collect() });
     }
 }
 
-fn cell(column: &ArrayRef, name: &str, row: usize) -> Option<Cell> {
-    column.is_valid(row).then(|| match name {
-        "f" => Cell::Float(column.as_primitive::<Float64Type>().value(row).to_bits()),
-        "i" => Cell::Integer(column.as_primitive::<Int64Type>().value(row)),
-        "s" => Cell::Text(column.as_string::<i32>().value(row).to_owned()),
-        "b" => Cell::Flag(column.as_boolean().value(row)),
-        _ => Cell::Decimal(column.as_primitive::<Decimal64Type>().value(row)),
+/// One value of an answer.
+pub fn cell(column: &ArrayRef, row: usize) -> Option<Cell> {
+    column.is_valid(row).then(|| match column.data_type() {
+        DataType::Float64 => Cell::Float(column.as_primitive::<Float64Type>().value(row).to_bits()),
+        DataType::Float32 => Cell::Single(column.as_primitive::<Float32Type>().value(row).to_bits()),
+        DataType::Int64 => Cell::Integer(column.as_primitive::<Int64Type>().value(row)),
+        DataType::UInt64 => Cell::Unsigned(column.as_primitive::<UInt64Type>().value(row)),
+        DataType::Boolean => Cell::Flag(column.as_boolean().value(row)),
+        DataType::Utf8 => Cell::Text(column.as_string::<i32>().value(row).to_owned()),
+        DataType::Binary => Cell::Bytes(column.as_binary::<i32>().value(row).to_owned()),
+        DataType::Decimal64(..) => Cell::Decimal(column.as_primitive::<Decimal64Type>().value(row)),
+        other => panic!("a column of {other}"),
     })
+}
+
+/// A number that all that can be read from a database determines: that of [`crate::model::Model::digest`] if they hold the same.
+pub fn digest(db: &Database) -> Result<u64> {
+    digest_without(db, "")
+}
+
+/// The same, but for one table.
+pub fn digest_without(db: &Database, table: &str) -> Result<u64> {
+    let mut digest = Digest::default();
+    for schema in db.tables().into_iter().filter(|schema| schema.name != table) {
+        digest.table(&schema.name, &columns(&schema));
+        rows(db, &Query::table(&schema.name))?.iter().for_each(|row| digest.row(row));
+    }
+    Ok(digest.finish())
 }

@@ -1,9 +1,12 @@
 //! What the tests share: an independent model of a table, random operations on it, and ways to read answers.
 
+pub mod actors;
 pub mod answers;
 pub mod binary;
+pub mod campaign;
 pub mod model;
-pub mod operations;
+pub mod sim;
+pub mod steps;
 
 /// The seed of a randomised test: `ALLUVIUM_SEED` where set, else a fixed one per test; printed, so that a failure names it.
 pub fn seed(default: u64) -> u64 {

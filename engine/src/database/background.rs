@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use super::inner::Inner;
+use super::steps::BackgroundStep;
 use crate::error::{Error, Result};
 
 /// How often the steps are considered without being asked.
@@ -43,9 +44,9 @@ impl Background {
     /// Starts the threads and leaves itself with the database.
     pub(super) fn start(inner: &Arc<Inner>) -> Result<()> {
         *inner.background.lock() = Some(Background {
-            consolidating: Worker::start("alluvium-merge", inner, consolidate_tick)?,
-            sealing: Worker::start("alluvium-seal", inner, seal_tick)?,
-            compacting: Worker::start("alluvium-compact", inner, compact_tick)?,
+            consolidating: Worker::start("alluvium-merge", inner, BackgroundStep::Consolidate)?,
+            sealing: Worker::start("alluvium-seal", inner, BackgroundStep::Seal)?,
+            compacting: Worker::start("alluvium-compact", inner, BackgroundStep::Compact)?,
         });
         Ok(())
     }
@@ -69,10 +70,10 @@ impl Background {
 }
 
 impl Worker {
-    fn start(name: &str, inner: &Arc<Inner>, tick: fn(&Inner) -> Result<()>) -> Result<Worker> {
+    fn start(name: &str, inner: &Arc<Inner>, step: BackgroundStep) -> Result<Worker> {
         let signal = Arc::<Signal>::default();
         let (inner, awaited) = (Arc::downgrade(inner), signal.clone());
-        let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&inner, &awaited, tick));
+        let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&inner, &awaited, step));
         let thread = spawned.map_err(|error| Error::Internal(format!("cannot start a thread: {error}")))?;
         Ok(Worker { signal, thread })
     }
@@ -85,13 +86,21 @@ impl Worker {
     }
 }
 
-fn run(inner: &Weak<Inner>, signal: &Signal, tick: fn(&Inner) -> Result<()>) {
+fn run(inner: &Weak<Inner>, signal: &Signal, step: BackgroundStep) {
     while signal.wait() {
         let Some(inner) = inner.upgrade() else { return };
-        if let Err(error) = tick(&inner) {
-            tracing::warn!(%error, "a background step failed; it is tried again");
+        match take_all(&inner, step) {
+            // Whoever closes the database waits for this thread to see it.
+            Ok(()) | Err(Error::Closed) => {}
+            Err(error) => tracing::warn!(%error, "a background step failed; it is tried again"),
         }
     }
+}
+
+/// Takes steps while there are any.
+fn take_all(inner: &Inner, step: BackgroundStep) -> Result<()> {
+    while inner.background_step(step)? {}
+    Ok(())
 }
 
 impl Signal {
@@ -117,21 +126,4 @@ impl Signal {
         state.nudged = false;
         !state.stop
     }
-}
-
-fn consolidate_tick(inner: &Inner) -> Result<()> {
-    while inner.check_open().is_ok() && inner.consolidate_step()? {}
-    Ok(())
-}
-
-fn seal_tick(inner: &Inner) -> Result<()> {
-    while inner.check_open().is_ok() && inner.seal_due() {
-        inner.seal()?;
-    }
-    Ok(())
-}
-
-fn compact_tick(inner: &Inner) -> Result<()> {
-    while inner.check_open().is_ok() && inner.compact_step()? {}
-    Ok(())
 }

@@ -19,7 +19,7 @@ use arrow::array::RecordBatch;
 
 pub use builder::Builder;
 pub use inspect::{ColumnInspection, Inspection, ReceiptInspection, TableInspection};
-pub use steps::CompactReport;
+pub use steps::{BackgroundStep, CompactReport};
 pub use verify::{Problem, VerifyReport};
 
 use crate::error::Result;
@@ -163,6 +163,12 @@ impl Database {
     pub fn compact(&self) -> Result<CompactReport> {
         self.inner.check_open()?;
         self.inner.compact()
+    }
+
+    /// Takes one step of background work, if there is one to take; answers whether there was. For those who open the database
+    /// without background threads.
+    pub fn background_step(&self, step: BackgroundStep) -> Result<bool> {
+        self.inner.background_step(step)
     }
 
     /// What the database holds and what it costs.

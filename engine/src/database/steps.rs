@@ -13,6 +13,22 @@ use crate::seal;
 use crate::segment;
 use crate::table::Table;
 
+/// A kind of background work. Threads take its steps; without them ([`Settings::background`](crate::Settings)) the caller does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BackgroundStep {
+    /// Merges unsealed batches of one table, which keeps reads of them fast.
+    Consolidate,
+    /// Turns everything unsealed into segments, if memory, log or age ask for it.
+    Seal,
+    /// Folds some segments of one partition together.
+    Compact,
+}
+
+impl BackgroundStep {
+    /// All of them.
+    pub const ALL: [BackgroundStep; 3] = [BackgroundStep::Consolidate, BackgroundStep::Seal, BackgroundStep::Compact];
+}
+
 /// What a compaction did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompactReport {
@@ -23,8 +39,19 @@ pub struct CompactReport {
 }
 
 impl Inner {
+    /// Takes one step of background work. Answers whether there was one to take.
+    pub(super) fn background_step(&self, step: BackgroundStep) -> Result<bool> {
+        self.check_open()?;
+        match step {
+            BackgroundStep::Consolidate => self.consolidate_step(),
+            BackgroundStep::Seal if !self.seal_due() => Ok(false),
+            BackgroundStep::Seal => self.seal().map(|()| true),
+            BackgroundStep::Compact => self.compact_step(),
+        }
+    }
+
     /// Whether it is time to seal: by memory, by size of the log, or by age of the oldest row.
-    pub(super) fn seal_due(&self) -> bool {
+    fn seal_due(&self) -> bool {
         let used = self.publisher.memory.used();
         if used == 0 {
             return false;
@@ -108,7 +135,7 @@ impl Inner {
     }
 
     /// One merge of unsealed rows that keeps reads of them fast; answers whether there was one to make.
-    pub(super) fn consolidate_step(&self) -> Result<bool> {
+    fn consolidate_step(&self) -> Result<bool> {
         for table in self.publisher.registry.all() {
             if self.publisher.consolidate(&table)? {
                 return Ok(true);
@@ -118,7 +145,7 @@ impl Inner {
     }
 
     /// One compaction that keeps the number of segments bounded; answers whether there was one to make.
-    pub(super) fn compact_step(&self) -> Result<bool> {
+    fn compact_step(&self) -> Result<bool> {
         let _compacting = self.compacting.lock();
         for table in self.publisher.registry.all() {
             if self.compact_table(&table, Effort::Background)? {

@@ -29,10 +29,6 @@ pub(super) struct Opened {
 pub(super) fn open(components: &Components, layout: &Layout, settings: &Settings, survey: &Survey) -> Result<Opened> {
     let (dir, cache) = (layout.catalog(), settings.catalog_cache_bytes);
     let trouble = match Catalog::exists(components, &dir)? {
-        false if is_new(components, layout, survey)? => {
-            let catalog = Catalog::create(components, &dir, cache)?;
-            return Ok(Opened { catalog, sealed_through: 0, rebuilt: false, receipts: Vec::new() });
-        }
         false => "it is missing".to_owned(),
         true => match Catalog::open(components, &dir, cache).and_then(|catalog| current(catalog, components, layout, survey)) {
             Ok(opened) => return Ok(opened),
@@ -40,6 +36,11 @@ pub(super) fn open(components: &Components, layout: &Layout, settings: &Settings
             Err(error) => error.to_string(),
         },
     };
+    // What was never finished is no loss.
+    if is_new(components, layout, survey)? && Catalog::snapshots(components, &dir)?.is_empty() {
+        let catalog = Catalog::create(components, &dir, cache)?;
+        return Ok(Opened { catalog, sealed_through: 0, rebuilt: false, receipts: Vec::new() });
+    }
     if settings.on_damage == OnDamage::Refuse {
         return Err(super::refusal(layout, names::CATALOG, &trouble));
     }

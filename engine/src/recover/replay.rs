@@ -55,7 +55,8 @@ pub(super) fn replay(
             return Ok(());
         }
         let record = decode(layout, &frame)?;
-        known.through = frame.sequence;
+        // A repeated definition carries the number of the record to follow, which may not be there.
+        known.through = frame.sequence - u64::from(frame.flags & wal::CONTEXT != 0);
         materialise(publisher, &mut known, &frame, record)?;
         known.apply_when_many(&catalog)
     })?;

@@ -1,0 +1,163 @@
+//! Power cuts: at every change to the device, with several survivals of what was not synced, and again at every change that the
+//! recovery makes.
+
+use std::sync::atomic::Ordering;
+
+use alluvium::record::ReceiptKind;
+use alluvium::{Database, FieldType, Query, RowBuilder, TableSpec};
+use fastrand::Rng;
+
+use super::workload::{Allowed, Recording};
+use super::{Progress, Violation, at, ensure, parallel};
+use crate::answers;
+use crate::sim::{Change, Device, Image, Machine, small_settings};
+
+/// Changes that one piece of work goes through.
+const PIECE: usize = 16;
+/// The table that shows that writing goes on.
+const AFTERWARDS: &str = "afterwards";
+
+/// How many trials.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Survivals tried at each change.
+    pub survivals: usize,
+    /// At each how many of them recovery is cut again, at every change it makes.
+    pub again_every: usize,
+    /// Distance of the changes at which power is cut.
+    pub stride: usize,
+}
+
+/// Cuts power throughout a recorded life. Answers how many trials were made.
+pub fn run(recording: &Recording, seed: u64, plan: Plan, tell: &(dyn Fn(&Progress) + Sync)) -> Result<u64, Violation> {
+    let cuts: Vec<usize> = (0..=recording.journal.len()).step_by(plan.stride).collect();
+    let starts: Vec<usize> = cuts.chunks(PIECE).map(|piece| piece[0]).collect();
+    let devices = devices(recording, &starts);
+    let work = |piece: usize, progress: &Progress| {
+        let (mut device, mut reached) = (devices[piece].clone(), starts[piece]);
+        for &cut in cuts[piece * PIECE..].iter().take(PIECE) {
+            recording.journal[reached..cut].iter().for_each(|change| device.apply(change));
+            reached = cut;
+            let allowed = recording.allowed(cut);
+            for survival in 0..plan.survivals {
+                let trial = Trial { seed: seed ^ (cut as u64) << 20 ^ survival as u64, allowed: &allowed, progress };
+                let again = (cut / plan.stride * plan.survivals + survival).is_multiple_of(plan.again_every);
+                trial.cut(&device, again).map_err(at(format_args!("cut {cut} survival {survival}, step {}", allowed.step)))?;
+            }
+        }
+        Ok(())
+    };
+    parallel(starts.len(), work, tell)
+}
+
+/// The device after each of some numbers of changes.
+fn devices(recording: &Recording, after: &[usize]) -> Vec<Device> {
+    let (mut device, mut reached) = (Device::default(), 0);
+    let mut devices = Vec::with_capacity(after.len());
+    for &changes in after {
+        recording.journal[reached..changes].iter().for_each(|change| device.apply(change));
+        reached = changes;
+        devices.push(device.clone());
+    }
+    devices
+}
+
+/// One power cut, or those that follow from one.
+struct Trial<'a> {
+    seed: u64,
+    allowed: &'a Allowed,
+    progress: &'a Progress,
+}
+
+impl Trial<'_> {
+    fn cut(&self, device: &Device, again: bool) -> Result<(), Violation> {
+        let image = device.after_power_cut(&mut Rng::with_seed(self.seed));
+        let recovery = self.recover(&image, self.seed)?;
+        if !again {
+            return Ok(());
+        }
+        let mut device = Device::new(&image);
+        for (number, change) in recovery.iter().enumerate() {
+            let seed = self.seed ^ (number as u64 + 1) << 40;
+            let image = device.after_power_cut(&mut Rng::with_seed(seed));
+            self.recover(&image, seed).map_err(at(format_args!("recovery cut at change {number}")))?;
+            device.apply(change);
+        }
+        Ok(())
+    }
+
+    /// Opens what is left, checks it, and goes on. Answers what opening changed.
+    fn recover(&self, image: &Image, seed: u64) -> Result<Vec<Change>, Violation> {
+        let machine = Machine::from_image(image, seed);
+        machine.disk.record();
+        let opened = machine.open(small_settings());
+        let db = opened.map_err(|error| Violation(format!("does not open: {error}")))?;
+        let recovery = machine.disk.journal();
+        let found = self.check(&db)?;
+        let choice = Rng::with_seed(seed).u8(0..8);
+        goes_on(&db, found, choice < 2)?;
+        drop(db);
+        if choice == 7 {
+            let image = machine.disk.after_power_cut(&mut Rng::with_seed(seed + 1));
+            let db = Machine::from_image(&image, seed).open(small_settings());
+            let db = db.map_err(|error| Violation(format!("does not open after going on: {error}")))?;
+            ensure(digest(&db)? == found && afterwards(&db)? == 3, || "what was written afterwards is not there".to_owned())?;
+        }
+        self.progress.trials.fetch_add(1, Ordering::Relaxed);
+        Ok(recovery)
+    }
+
+    /// Everything acknowledged is there, nothing that was never written is, batches are whole, and nothing counts as damaged.
+    fn check(&self, db: &Database) -> Result<u64, Violation> {
+        let found = digest(db)?;
+        ensure(self.allowed.contains(found), || format!("holds something else: {}", summary(db)))?;
+        let inspection = db.inspect().map_err(failed("inspect"))?;
+        let damage = inspection.receipts.iter().find(|receipt| {
+            !matches!(receipt.receipt.kind, ReceiptKind::TornTail | ReceiptKind::CatalogRebuilt)
+                || receipt.receipt.detail.contains("read back from the segments")
+        });
+        ensure(damage.is_none(), || format!("takes a power cut for damage: {damage:?}"))?;
+        let problems = db.verify(&mut |_, _| {}).map_err(failed("verify"))?.problems;
+        ensure(problems.is_empty(), || format!("finds problems: {problems:?}"))?;
+        Ok(found)
+    }
+}
+
+pub(super) fn failed(what: &str) -> impl Fn(alluvium::Error) -> Violation {
+    move |error| Violation(format!("cannot {what}: {error}"))
+}
+
+pub(super) fn digest(db: &Database) -> Result<u64, Violation> {
+    answers::digest_without(db, AFTERWARDS).map_err(failed("read"))
+}
+
+/// Writes three rows to a table of their own; nothing else changes by it.
+pub(super) fn goes_on(db: &Database, found: u64, seal: bool) -> Result<(), Violation> {
+    if db.table(AFTERWARDS).is_err() {
+        db.create_table(TableSpec::new(AFTERWARDS).field("n", FieldType::Int64)).map_err(failed("make a table"))?;
+    }
+    let mut rows = RowBuilder::new(db.table(AFTERWARDS).map_err(failed("find a table"))?);
+    for n in 0..3_i64 {
+        rows.row(n).value("n", n).map_err(failed("build a row"))?;
+    }
+    db.append(AFTERWARDS, &rows.finish().map_err(failed("build rows"))?).map_err(failed("append"))?;
+    if seal {
+        db.seal().map_err(failed("seal"))?;
+    }
+    ensure(afterwards(db)? == 3, || "rows just written are not there".to_owned())?;
+    ensure(!seal || digest(db)? == found, || "sealing changed what is read".to_owned())
+}
+
+fn afterwards(db: &Database) -> Result<usize, Violation> {
+    answers::rows(db, &Query::table(AFTERWARDS)).map(|rows| rows.len()).map_err(failed("read"))
+}
+
+fn summary(db: &Database) -> String {
+    let tables = db.tables();
+    let tables = tables.iter().map(|schema| {
+        let rows =
+            answers::rows(db, &Query::table(&schema.name)).map_or_else(|error| error.to_string(), |rows| rows.len().to_string());
+        format!("{} version {} with {rows} rows", schema.name, schema.version)
+    });
+    tables.collect::<Vec<_>>().join(", ")
+}

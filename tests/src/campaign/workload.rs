@@ -1,0 +1,112 @@
+//! A fixed life of a database that touches every path, as the actors live it for one seed.
+
+use alluvium::io::SyncLabel;
+
+use super::Violation;
+use crate::actors::{self, Actors, Scale};
+use crate::model::{Effect, Model};
+use crate::sim::{Change, Device, Machine, OpClass, SimClock, small_settings};
+use crate::steps::{Runner, Step};
+
+/// Small, so that a trial is short.
+const SCALE: Scale = Scale { batch: 12, burst: 60, table: 350 };
+
+/// The steps of a life.
+pub fn steps(seed: u64, count: usize) -> Vec<Step> {
+    let (mut actors, mut model, clock) = (Actors::new(seed, SCALE), Model::default(), SimClock::default());
+    let mut steps: Vec<_> = actors::tables().into_iter().map(|spec| Step::Write(Effect::Create(spec))).collect();
+    steps.iter().flat_map(Step::effects).for_each(|effect| model.apply(&effect));
+    while steps.len() < count {
+        let step = actors.bound(&model).unwrap_or_else(|| actors.next(&model, &clock));
+        step.effects().iter().for_each(|effect| model.apply(effect));
+        steps.push(step);
+    }
+    steps
+}
+
+/// A life as it was lived, change by change.
+#[derive(Debug)]
+pub struct Recording {
+    /// What was done.
+    pub steps: Vec<Step>,
+    /// Every change to the device.
+    pub journal: Vec<Change>,
+    /// The class of every operation.
+    pub classes: Vec<OpClass>,
+    marks: Vec<Mark>,
+    /// What can be read after so many effects.
+    digests: Vec<u64>,
+}
+
+/// Where a step lies.
+#[derive(Debug)]
+struct Mark {
+    /// Changes before it, and with it.
+    begins: usize,
+    ends: usize,
+    /// Effects with it.
+    after: usize,
+    settles: bool,
+}
+
+/// What may be read after a power cut: the digests after some numbers of effects.
+#[derive(Debug, Clone)]
+pub struct Allowed {
+    digests: Vec<u64>,
+    /// The step at which power was cut.
+    pub step: usize,
+}
+
+impl Allowed {
+    /// Whether a digest is among them.
+    pub fn contains(&self, digest: u64) -> bool {
+        self.digests.contains(&digest)
+    }
+}
+
+impl Recording {
+    /// Lives a life on a machine whose disk ignores syncs of one label.
+    pub fn make(seed: u64, steps: Vec<Step>, ignored: Option<SyncLabel>) -> Result<Recording, Violation> {
+        let machine = Machine::new(seed);
+        machine.disk.ignore_sync(ignored);
+        machine.disk.record();
+        let mut model = Model::default();
+        let mut recording =
+            Recording { journal: Vec::new(), classes: Vec::new(), marks: Vec::new(), digests: vec![model.digest()], steps };
+        let opened = Runner::open(machine, small_settings());
+        let mut runner = opened.map_err(|error| Violation(format!("the first opening fails: {error}")))?;
+        for (number, step) in recording.steps.iter().enumerate() {
+            let begins = runner.machine.disk.journal_len();
+            runner.run(step).map_err(|error| Violation(format!("step {number} {step:?} fails: {error}")))?;
+            for effect in step.effects() {
+                model.apply(&effect);
+                recording.digests.push(model.digest());
+            }
+            recording.marks.push(Mark {
+                begins,
+                ends: runner.machine.disk.journal_len(),
+                after: recording.digests.len() - 1,
+                settles: step.settles(),
+            });
+        }
+        (recording.journal, recording.classes) = (runner.machine.disk.journal(), runner.machine.disk.classes());
+        Ok(recording)
+    }
+
+    /// What may be read if power is cut after so many changes.
+    pub fn allowed(&self, changes: usize) -> Allowed {
+        let begun = self.marks.partition_point(|mark| mark.begins <= changes);
+        let done = self.marks.partition_point(|mark| mark.ends <= changes);
+        let at_least = self.marks[..done].iter().rfind(|mark| mark.settles).map_or(0, |mark| mark.after);
+        // A settled step settles those before it, its own effects included; one under way may have any first part of its own.
+        let at_most = self.marks[..begun].last().map_or(0, |mark| mark.after);
+        Allowed { digests: self.digests[at_least..=at_most].to_vec(), step: done }
+    }
+
+    /// The device after so many changes.
+    pub fn device(&self, changes: usize) -> Device {
+        let mut device = Device::default();
+        self.journal[..changes].iter().for_each(|change| device.apply(change));
+        device
+    }
+}

@@ -1,0 +1,154 @@
+//! What is done to a database, as data: run on the engine, and applied to the model.
+
+use alluvium::io::{Disk, SyncLabel};
+use alluvium::{BackgroundStep, Database, Durability, Error, Filter, Result, Settings, TimeRange};
+
+use crate::answers;
+use crate::model::{Effect, Row};
+use crate::sim::{Machine, ROOT};
+
+/// One thing done to a database.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// A mutation, durable when it returns.
+    Write(Effect),
+    /// Rows that may vanish until something durable follows.
+    Buffer(String, Vec<Row>),
+    /// Several batches that share a group.
+    WriteMany(Vec<(String, Vec<Row>)>),
+    /// Makes buffered rows durable.
+    Flush,
+    /// Seals everything.
+    Seal,
+    /// A step of background work, if there is one to take.
+    Background(BackgroundStep),
+    /// Seals and folds everything.
+    Compact,
+    /// Lets simulated time pass, in microseconds.
+    Pass(u64),
+    /// Sets the wall clock, in microseconds since 1970.
+    SetClock(i64),
+    /// Closes and opens again.
+    Reopen,
+    /// Closes, takes the catalog away, and opens again: it is disposable.
+    LoseCatalog,
+}
+
+impl Step {
+    /// What it does to the model, record by record.
+    pub fn effects(&self) -> Vec<Effect> {
+        match self {
+            Step::Write(effect) => vec![effect.clone()],
+            Step::Buffer(table, rows) => vec![Effect::Put(table.clone(), rows.clone())],
+            Step::WriteMany(batches) => batches.iter().map(|(table, rows)| Effect::Put(table.clone(), rows.clone())).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether everything before it is durable once it returned.
+    pub fn settles(&self) -> bool {
+        !matches!(self, Step::Buffer(..) | Step::Background(_) | Step::Pass(_) | Step::SetClock(_))
+    }
+}
+
+/// A machine with a database that steps are run on.
+#[derive(Debug)]
+pub struct Runner {
+    /// The machine.
+    pub machine: Machine,
+    settings: Settings,
+    db: Option<Database>,
+}
+
+impl Runner {
+    /// Opens the database of a machine.
+    pub fn open(machine: Machine, settings: Settings) -> Result<Self> {
+        let mut runner = Runner { machine, settings, db: None };
+        runner.reopen()?;
+        Ok(runner)
+    }
+
+    /// The open database; after a failed opening there is none.
+    pub fn db(&self) -> Result<&Database> {
+        self.db.as_ref().ok_or(Error::Closed)
+    }
+
+    /// Opens the database, dropping the one that is open without a word.
+    pub fn reopen(&mut self) -> Result<()> {
+        self.db = None;
+        self.db = Some(self.machine.open(self.settings.clone())?);
+        Ok(())
+    }
+
+    /// Goes on with another machine, as after a power cut.
+    pub fn replace_machine(&mut self, machine: Machine) {
+        self.db = None;
+        self.machine = machine;
+    }
+
+    /// Does a step.
+    pub fn run(&mut self, step: &Step) -> Result<()> {
+        match step {
+            Step::Write(effect) => write(self.db()?, effect),
+            Step::Buffer(table, rows) => {
+                let db = self.db()?;
+                let batch = answers::batch(&*db.table(table)?, rows);
+                db.append_with(table, &batch, Durability::Buffered).map(drop)
+            }
+            Step::WriteMany(batches) => write_many(self.db()?, batches),
+            Step::Flush => self.db()?.flush(),
+            Step::Seal => self.db()?.seal(),
+            Step::Background(step) => self.db()?.background_step(*step).map(drop),
+            Step::Compact => self.db()?.compact().map(drop),
+            Step::Pass(micros) => {
+                self.machine.clock.pass(*micros);
+                Ok(())
+            }
+            Step::SetClock(micros) => {
+                self.machine.clock.set_wall(*micros);
+                Ok(())
+            }
+            Step::Reopen => {
+                self.close()?;
+                self.reopen()
+            }
+            Step::LoseCatalog => {
+                self.close()?;
+                self.lose_catalog()?;
+                self.reopen()
+            }
+        }
+    }
+
+    fn close(&mut self) -> Result<()> {
+        self.db.take().map_or(Ok(()), Database::close)
+    }
+
+    fn lose_catalog(&self) -> Result<()> {
+        let dir = std::path::Path::new(ROOT).join("catalog");
+        let path = dir.join("catalog.pages");
+        let disk = &self.machine.disk;
+        let removed = disk.remove(&path).and_then(|()| disk.sync_dir(&dir, SyncLabel::CatalogDirectory));
+        removed.map_err(|source| Error::io("remove", &path, source))
+    }
+}
+
+fn write(db: &Database, effect: &Effect) -> Result<()> {
+    match effect {
+        Effect::Create(spec) => db.create_table(spec.clone()).map(drop),
+        Effect::Extend(table, more) => db.add_columns(table, &more.tags, &more.fields).map(drop),
+        Effect::Put(table, rows) => db.append(table, &answers::batch(&*db.table(table)?, rows)).map(drop),
+        Effect::Delete(table, first_tag, start, end) => {
+            let schema = db.table(table)?;
+            let filter = first_tag.iter().map(|value| Filter::equal(&schema.tags[0].name, value.as_str()));
+            db.delete(table, &filter.collect::<Vec<_>>(), TimeRange::new(*start, *end)).map(drop)
+        }
+    }
+}
+
+fn write_many(db: &Database, batches: &[(String, Vec<Row>)]) -> Result<()> {
+    let arrow = |(table, rows): &(String, Vec<Row>)| Ok(answers::batch(&*db.table(table)?, rows));
+    let arrow = batches.iter().map(arrow).collect::<Result<Vec<_>>>()?;
+    let pairs: Vec<_> = batches.iter().map(|(table, _)| table.as_str()).zip(&arrow).collect();
+    db.append_all(&pairs).map(drop)
+}

@@ -1,0 +1,16 @@
+//! A power cut takes nothing that was acknowledged, wherever it comes.
+
+use alluvium_tests::campaign::power::{self, Plan};
+use alluvium_tests::campaign::workload::{self, Recording};
+use alluvium_tests::seed;
+
+#[test]
+fn power_cuts() {
+    let seed = seed(1);
+    let recording = Recording::make(seed, workload::steps(seed, 260), None).unwrap_or_else(|violation| panic!("{violation}"));
+    println!("{} changes, {} operations", recording.journal.len(), recording.classes.len());
+    let plan = Plan { survivals: 1, again_every: 8, stride: 1 };
+    let begin = std::time::Instant::now();
+    let trials = power::run(&recording, seed, plan, &|_| ()).unwrap_or_else(|violation| panic!("{violation}"));
+    println!("{trials} trials in {:?}", begin.elapsed());
+}
