@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use foldhash::fast::FixedState;
 use parking_lot::Mutex;
 use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
 
 use crate::catalog::CatalogSlot;
 use crate::error::{Error, Result};
@@ -29,7 +30,8 @@ pub(crate) struct Store {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     catalog: Arc<CatalogSlot>,
-    open: Cache<SegmentId, Arc<Segment>, IndexWeight>,
+    /// Hashed without randomness, as the pages are.
+    open: Cache<SegmentId, Arc<Segment>, IndexWeight, FixedState>,
     pub(crate) pages: PageCache,
     /// Segments replaced by compaction, whose files may still be read.
     retired: Mutex<Vec<Arc<SegmentEntry>>>,
@@ -44,7 +46,7 @@ impl Store {
             disk,
             dir: dir.to_owned(),
             catalog,
-            open: Cache::with_weighter(EXPECTED_SEGMENTS, index_bytes, IndexWeight),
+            open: Cache::with(EXPECTED_SEGMENTS, index_bytes, IndexWeight, FixedState::default(), DefaultLifecycle::default()),
             pages: PageCache::new(page_bytes),
             retired: Mutex::default(),
             stopped: AtomicBool::new(false),

@@ -65,6 +65,11 @@ impl Actors {
         Actors { rng: Rng::with_seed(seed), scale, now: START }
     }
 
+    /// The time that ordered writers have reached, in seconds.
+    pub fn now(&self) -> i64 {
+        self.now
+    }
+
     /// What is done next to a database that holds what the model holds.
     pub fn next(&mut self, model: &Model, clock: &SimClock) -> Step {
         match self.rng.u8(0..100) {
@@ -211,6 +216,7 @@ impl Actors {
     }
 }
 
-fn unit_of(table: &str) -> i64 {
+/// How many units of a table's time make a second.
+pub(crate) fn unit_of(table: &str) -> i64 {
     tables().iter().find(|spec| spec.name == table).map_or(1, |spec| spec.time_unit.per_second())
 }

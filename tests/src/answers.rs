@@ -8,7 +8,7 @@ use arrow::array::{
     StringArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray, UInt64Array,
 };
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Decimal64Type, Float32Type, Float64Type, Int64Type, TimeUnit, UInt64Type};
+use arrow::datatypes::{DataType, Decimal64Type, Decimal128Type, Float32Type, Float64Type, Int64Type, TimeUnit, UInt64Type};
 
 use crate::model::{Cell, Columns, Digest, Row};
 
@@ -90,17 +90,18 @@ pub fn rows(db: &Database, query: &Query) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// The rows of a batch of time, so many tags, and fields.
-fn read(batch: &RecordBatch, tags: usize, rows: &mut Vec<Row>) {
-    let times = cast(batch.column(0), &DataType::Int64).expect("times are integers");
-    let times = times.as_primitive::<Int64Type>();
+/// The rows of a batch of time, so many tags, and values. Where there is no time column, time is 0.
+pub fn read(batch: &RecordBatch, tags: usize, rows: &mut Vec<Row>) {
+    let timed = batch.num_columns() > 0 && batch.schema().field(0).name() == "time";
+    let times = timed.then(|| cast(batch.column(0), &DataType::Int64).expect("times are integers"));
+    let (tags, values) = batch.columns()[usize::from(timed)..].split_at(tags);
     for row in 0..batch.num_rows() {
-        let key = batch.columns()[1..=tags].iter().map(|tag| {
+        let key = tags.iter().map(|tag| {
             let tag = tag.as_string::<i32>();
             tag.is_valid(row).then(|| tag.value(row).to_owned())
         });
-        let cells = batch.columns()[tags + 1..].iter().map(|column| cell(column, row));
-        rows.push(Row { key: key.collect(), time: times.value(row), cells: cells.collect() });
+        let time = times.as_ref().map_or(0, |times| times.as_primitive::<Int64Type>().value(row));
+        rows.push(Row { key: key.collect(), time, cells: values.iter().map(|column| cell(column, row)).collect() });
     }
 }
 
@@ -115,6 +116,7 @@ pub fn cell(column: &ArrayRef, row: usize) -> Option<Cell> {
         DataType::Utf8 => Cell::Text(column.as_string::<i32>().value(row).to_owned()),
         DataType::Binary => Cell::Bytes(column.as_binary::<i32>().value(row).to_owned()),
         DataType::Decimal64(..) => Cell::Decimal(column.as_primitive::<Decimal64Type>().value(row)),
+        DataType::Decimal128(..) => Cell::Wide(column.as_primitive::<Decimal128Type>().value(row)),
         other => panic!("a column of {other}"),
     })
 }

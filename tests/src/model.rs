@@ -27,6 +27,8 @@ pub enum Cell {
     Bytes(Vec<u8>),
     /// An unscaled decimal.
     Decimal(i64),
+    /// The sum of integers or unscaled decimals.
+    Wide(i128),
 }
 
 /// One row as written: missing fields are `None`.

@@ -45,6 +45,12 @@ impl Step {
         }
     }
 
+    /// What it is, without its rows.
+    pub fn name(&self) -> String {
+        let text = format!("{self:?}");
+        text.split_once("[Row").map_or(text.as_str(), |(name, _)| name).to_owned()
+    }
+
     /// Whether everything before it is durable once it returned.
     pub fn settles(&self) -> bool {
         !matches!(self, Step::Buffer(..) | Step::Background(_) | Step::Pass(_) | Step::SetClock(_))

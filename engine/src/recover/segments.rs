@@ -1,6 +1,6 @@
 //! The segment list against the segment directory.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ pub(super) fn settle(components: &Components, layout: &Layout, publisher: &Publi
 }
 
 /// Lengths of segment files and of unfinished ones, by name.
-fn lengths(components: &Components, layout: &Layout) -> Result<HashMap<String, u64>> {
+fn lengths(components: &Components, layout: &Layout) -> Result<BTreeMap<String, u64>> {
     let dir = layout.segments();
     let files = components.disk.list(&dir).map_err(|source| Error::io("list", &dir, source))?;
     let ours = |name: &str| segment::is_temporary(name) || segment::parse_file_name(Path::new(name)).is_some();

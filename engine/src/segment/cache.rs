@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
+use foldhash::fast::FixedState;
 use parking_lot::Mutex;
 use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
 use zstd::bulk::Decompressor;
 
 use super::values::Values;
@@ -68,7 +69,8 @@ const USUAL_PAGE_BYTES: usize = 32 << 10;
 
 /// Decoded pages of all segments, within a budget of bytes.
 pub(crate) struct PageCache {
-    items: Cache<Key, Item, Weight>,
+    /// Hashed without randomness, so that a simulation evicts the same pages every time.
+    items: Cache<Key, Item, Weight, FixedState>,
     scratches: Mutex<Vec<Scratch>>,
 }
 
@@ -81,7 +83,8 @@ impl std::fmt::Debug for PageCache {
 impl PageCache {
     /// Keeps at most `bytes` of decoded pages.
     pub(crate) fn new(bytes: usize) -> PageCache {
-        let items = Cache::with_weighter((bytes / USUAL_PAGE_BYTES).max(16), bytes as u64, Weight);
+        let expected = (bytes / USUAL_PAGE_BYTES).max(16);
+        let items = Cache::with(expected, bytes as u64, Weight, FixedState::default(), DefaultLifecycle::default());
         PageCache { items, scratches: Mutex::new(Vec::new()) }
     }
 

@@ -1,9 +1,12 @@
 //! Campaigns: many small trials of what Alluvium promises. Each runs a bounded number of them as a test, and as many as asked for
 //! from `tests/run soak`.
 
+pub mod faults;
 mod parallel;
 pub mod power;
+pub mod subject;
 pub mod workload;
+pub mod world;
 
 use std::fmt;
 

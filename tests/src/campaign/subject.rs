@@ -1,0 +1,201 @@
+//! A database under test and the model it must agree with, through every failure.
+
+use alluvium::{Error, ErrorKind};
+use fastrand::Rng;
+
+use super::{Violation, at, ensure};
+use crate::answers;
+use crate::model::{Effect, Model};
+use crate::sim::{Machine, small_settings};
+use crate::steps::{Runner, Step};
+
+/// How often a step is tried on a full disk before there is room again.
+const TRIES_WHEN_FULL: usize = 3;
+
+/// A database, and what must be read from it.
+#[derive(Debug)]
+pub struct Subject {
+    runner: Runner,
+    /// What readers see.
+    visible: Model,
+    /// What a power cut leaves at least.
+    settled: Model,
+    /// What it may leave beyond that, any first part of it.
+    unsettled: Vec<Effect>,
+    /// Whether any step failed so far.
+    faulted: bool,
+    rng: Rng,
+}
+
+impl Subject {
+    /// Makes a database on a machine, whose faults may strike already.
+    pub fn create(machine: Machine, seed: u64) -> Result<Subject, Violation> {
+        let mut attempts = 0;
+        let runner = loop {
+            match Runner::open(machine.clone(), small_settings()) {
+                Ok(runner) => break runner,
+                Err(error) => clear(&error)?,
+            }
+            attempts += 1;
+            ensure(attempts < 3, || "cannot be made on a disk that was mended".to_owned())?;
+            machine.disk.inject(None);
+        };
+        let (visible, settled) = Default::default();
+        Ok(Subject { runner, visible, settled, unsettled: Vec::new(), faulted: attempts > 0, rng: Rng::with_seed(seed) })
+    }
+
+    /// What readers see.
+    pub fn model(&self) -> &Model {
+        &self.visible
+    }
+
+    /// Whether a fault has struck, seen or unseen.
+    pub fn is_faulted(&self) -> bool {
+        self.faulted || self.machine().disk.has_struck()
+    }
+
+    /// The machine it runs on.
+    pub fn machine(&self) -> &Machine {
+        &self.runner.machine
+    }
+
+    /// The database.
+    pub fn db(&self) -> Result<&alluvium::Database, Violation> {
+        self.runner.db().map_err(|error| Violation(format!("no database: {error}")))
+    }
+
+    /// Does a step, whatever it takes: after failures the disk is mended and the database goes on, or is opened again.
+    pub fn perform(&mut self, step: &Step) -> Result<(), Violation> {
+        for attempt in 0.. {
+            let error = match self.runner.run(step) {
+                Ok(()) => {
+                    self.done(step);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            self.faulted = true;
+            ensure(attempt < 2 * TRIES_WHEN_FULL, || format!("a mended disk does not help: {error}"))?;
+            clear(&error)?;
+            let applied = match error {
+                Error::DiskFull { .. } if self.runner.db().is_ok() => self.wait_for_room(attempt).map(|()| false),
+                _ => self.open_again(step),
+            };
+            if applied.map_err(at(format_args!("attempt {attempt} fails with {error}")))? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that can be read is what the model says.
+    pub fn check(&self) -> Result<(), Violation> {
+        let found = answers::digest(self.db()?).map_err(|error| Violation(format!("cannot read: {error}")))?;
+        ensure(found == self.visible.digest(), || "reads something else than was written".to_owned())
+    }
+
+    /// What was written or failed to be while the fault was there.
+    fn done(&mut self, step: &Step) {
+        for effect in step.effects() {
+            self.visible.apply(&effect);
+            self.unsettled.push(effect);
+        }
+        if step.settles() {
+            self.unsettled.drain(..).for_each(|effect| self.settled.apply(&effect));
+        }
+    }
+
+    /// The disk is full: nothing of the step was done, reading goes on, and once there is room so does writing.
+    fn wait_for_room(&mut self, attempt: usize) -> Result<(), Violation> {
+        if self.rng.bool() {
+            // An error on the way is no violation; a wrong answer is.
+            self.check()
+                .or_else(|violation| if self.machine().disk.has_struck() { self.forgive(violation) } else { Err(violation) })?;
+        }
+        if self.rng.bool()
+            && let Err(error) = self.runner.run(&Step::Seal)
+        {
+            clear(&error)?;
+        }
+        if attempt + 1 >= TRIES_WHEN_FULL {
+            self.machine().disk.inject(None);
+        }
+        Ok(())
+    }
+
+    /// Reading may meet the fault too.
+    fn forgive(&self, violation: Violation) -> Result<(), Violation> {
+        if violation.0.starts_with("cannot read") { Ok(()) } else { Err(violation) }
+    }
+
+    /// The step's outcome is unknown. After opening again, with or without a power cut before, it is there as a whole or not at
+    /// all. Answers whether it is there.
+    fn open_again(&mut self, step: &Step) -> Result<bool, Violation> {
+        if self.runner.db().is_ok() {
+            // What was not acknowledged is not seen.
+            self.check().or_else(|violation| self.forgive(violation))?;
+        }
+        let before = self.unsettled.len();
+        self.unsettled.extend(step.effects());
+        if self.rng.bool()
+            && let Err(error) = self.runner.reopen()
+        {
+            // The fault may still be there.
+            clear(&error)?;
+        }
+        if self.rng.bool() {
+            self.cut_power();
+        }
+        self.machine().disk.inject(None);
+        self.runner.reopen().map_err(|error| Violation(format!("does not open on a mended disk: {error}")))?;
+        let kept = self.settle()?;
+        if self.rng.u8(0..4) == 0 {
+            // What was read after opening is durable, however it came about.
+            self.cut_power();
+            self.runner.reopen().map_err(|error| Violation(format!("does not open after a power cut: {error}")))?;
+            self.check().map_err(at("after another power cut"))?;
+        }
+        Ok(kept.is_some_and(|kept| kept == before + step.effects().len()) && !step.effects().is_empty())
+    }
+
+    /// Cuts power: the next opening finds what is left. Call [`Subject::settle`] after it.
+    fn cut_power(&mut self) {
+        let image = self.runner.machine.disk.after_power_cut(&mut self.rng);
+        let mut machine = Machine::from_image(&image, self.rng.u64(..));
+        machine.clock = self.machine().clock.clone();
+        self.runner.replace_machine(machine);
+    }
+
+    /// Cuts power, opens what is left, and finds out what that is.
+    pub fn survive_power_cut(&mut self) -> Result<(), Violation> {
+        self.cut_power();
+        self.runner.reopen().map_err(|error| Violation(format!("does not open after a power cut: {error}")))?;
+        self.settle().map(drop)
+    }
+
+    /// Finds out how much of what was unsettled is there after an opening. Answers the number of effects.
+    fn settle(&mut self) -> Result<Option<usize>, Violation> {
+        let found = answers::digest(self.db()?).map_err(|error| Violation(format!("cannot read: {error}")))?;
+        let mut model = std::mem::take(&mut self.settled);
+        let effects = std::mem::take(&mut self.unsettled);
+        let mut kept = 0;
+        // As much as possible: effects that change nothing readable count as kept only if something after them is.
+        for (number, effect) in std::iter::once(None).chain(effects.iter().map(Some)).enumerate() {
+            effect.into_iter().for_each(|effect| model.apply(effect));
+            if model.digest() == found {
+                kept = number + 1;
+                break;
+            }
+        }
+        ensure(kept > 0, || format!("after opening holds none of {} states it may hold", effects.len() + 1))?;
+        self.visible = model.clone();
+        self.settled = model;
+        Ok(Some(kept - 1))
+    }
+}
+
+/// An error that says what happened, and is not the fault of the caller or of the engine.
+fn clear(error: &Error) -> Result<(), Violation> {
+    let expected = matches!(error.kind(), ErrorKind::Fatal | ErrorKind::Unavailable | ErrorKind::Damaged);
+    ensure(expected && !matches!(error, Error::Internal(_)), || format!("an error that should not come: {error:?}"))
+}
