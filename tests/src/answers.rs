@@ -10,7 +10,7 @@ use arrow::array::{
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal64Type, Decimal128Type, Float32Type, Float64Type, Int64Type, TimeUnit, UInt64Type};
 
-use crate::model::{Cell, Columns, Digest, Row};
+use crate::model::{Cell, CellRef, Columns, Digest, Row};
 
 /// The columns of a table, as the model has them.
 pub fn columns(schema: &TableSchema) -> Columns {
@@ -101,22 +101,26 @@ pub fn read(batch: &RecordBatch, tags: usize, rows: &mut Vec<Row>) {
             tag.is_valid(row).then(|| tag.value(row).to_owned())
         });
         let time = times.as_ref().map_or(0, |times| times.as_primitive::<Int64Type>().value(row));
-        rows.push(Row { key: key.collect(), time, cells: values.iter().map(|column| cell(column, row)).collect() });
+        rows.push(Row {
+            key: key.collect(),
+            time,
+            cells: values.iter().map(|column| cell(column, row).map(CellRef::owned)).collect(),
+        });
     }
 }
 
 /// One value of an answer.
-pub fn cell(column: &ArrayRef, row: usize) -> Option<Cell> {
+pub fn cell(column: &ArrayRef, row: usize) -> Option<CellRef<'_>> {
     column.is_valid(row).then(|| match column.data_type() {
-        DataType::Float64 => Cell::Float(column.as_primitive::<Float64Type>().value(row).to_bits()),
-        DataType::Float32 => Cell::Single(column.as_primitive::<Float32Type>().value(row).to_bits()),
-        DataType::Int64 => Cell::Integer(column.as_primitive::<Int64Type>().value(row)),
-        DataType::UInt64 => Cell::Unsigned(column.as_primitive::<UInt64Type>().value(row)),
-        DataType::Boolean => Cell::Flag(column.as_boolean().value(row)),
-        DataType::Utf8 => Cell::Text(column.as_string::<i32>().value(row).to_owned()),
-        DataType::Binary => Cell::Bytes(column.as_binary::<i32>().value(row).to_owned()),
-        DataType::Decimal64(..) => Cell::Decimal(column.as_primitive::<Decimal64Type>().value(row)),
-        DataType::Decimal128(..) => Cell::Wide(column.as_primitive::<Decimal128Type>().value(row)),
+        DataType::Float64 => CellRef::Word(0, column.as_primitive::<Float64Type>().value(row).to_bits()),
+        DataType::Float32 => CellRef::Word(1, u64::from(column.as_primitive::<Float32Type>().value(row).to_bits())),
+        DataType::Int64 => CellRef::Word(2, column.as_primitive::<Int64Type>().value(row).cast_unsigned()),
+        DataType::UInt64 => CellRef::Word(3, column.as_primitive::<UInt64Type>().value(row)),
+        DataType::Boolean => CellRef::Word(4, u64::from(column.as_boolean().value(row))),
+        DataType::Decimal64(..) => CellRef::Word(5, column.as_primitive::<Decimal64Type>().value(row).cast_unsigned()),
+        DataType::Utf8 => CellRef::Bytes(6, column.as_string::<i32>().value(row).as_bytes()),
+        DataType::Binary => CellRef::Bytes(7, column.as_binary::<i32>().value(row)),
+        DataType::Decimal128(..) => CellRef::Wide(column.as_primitive::<Decimal128Type>().value(row)),
         other => panic!("a column of {other}"),
     })
 }
@@ -131,7 +135,21 @@ pub fn digest_without(db: &Database, table: &str) -> Result<u64> {
     let mut digest = Digest::default();
     for schema in db.tables().into_iter().filter(|schema| schema.name != table) {
         digest.table(&schema.name, &columns(&schema));
-        rows(db, &Query::table(&schema.name))?.iter().for_each(|row| digest.row(row));
+        for batch in db.query(&Query::table(&schema.name))? {
+            add(&mut digest, &batch?, schema.tags.len());
+        }
     }
     Ok(digest.finish())
+}
+
+fn add(digest: &mut Digest, batch: &RecordBatch, tags: usize) {
+    let times = cast(batch.column(0), &DataType::Int64).expect("times are integers");
+    let times = times.as_primitive::<Int64Type>().values();
+    let (tags, fields) = batch.columns()[1..].split_at(tags);
+    let tags: Vec<_> = tags.iter().map(|tag| tag.as_string::<i32>()).collect();
+    for (row, &time) in times.iter().enumerate() {
+        digest.time(time);
+        tags.iter().for_each(|tag| digest.tag(tag.is_valid(row).then(|| tag.value(row))));
+        fields.iter().for_each(|field| digest.cell(cell(field, row)));
+    }
 }

@@ -1,9 +1,10 @@
 //! Tables as ordered maps: slow, obvious, and independent of the engine.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 
 use alluvium::{FieldType, TableSpec};
+use foldhash::fast::{FixedState, FoldHasher};
 
 /// Tag values; missing sorts before present.
 pub type Key = Vec<Option<String>>;
@@ -105,7 +106,7 @@ impl Model {
         let mut digest = Digest::default();
         for (name, table) in &self.tables {
             digest.table(name, &table.columns);
-            table.all().for_each(|row| digest.row(&row));
+            table.rows.iter().for_each(|(place, cells)| digest.row(place, cells));
         }
         digest.finish()
     }
@@ -157,9 +158,59 @@ impl Table {
     }
 }
 
+/// A value where it lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CellRef<'a> {
+    /// One that fits a word: its type, and its bits.
+    Word(u8, u64),
+    /// One that does not: its type, and its bytes.
+    Bytes(u8, &'a [u8]),
+    /// A sum.
+    Wide(i128),
+}
+
+impl Cell {
+    /// The same value, borrowed.
+    pub fn borrowed(&self) -> CellRef<'_> {
+        match self {
+            Cell::Float(bits) => CellRef::Word(0, *bits),
+            Cell::Single(bits) => CellRef::Word(1, u64::from(*bits)),
+            Cell::Integer(value) => CellRef::Word(2, value.cast_unsigned()),
+            Cell::Unsigned(value) => CellRef::Word(3, *value),
+            Cell::Flag(value) => CellRef::Word(4, u64::from(*value)),
+            Cell::Decimal(value) => CellRef::Word(5, value.cast_unsigned()),
+            Cell::Text(text) => CellRef::Bytes(6, text.as_bytes()),
+            Cell::Bytes(bytes) => CellRef::Bytes(7, bytes),
+            Cell::Wide(value) => CellRef::Wide(*value),
+        }
+    }
+}
+
+impl CellRef<'_> {
+    /// The same value, owned.
+    pub fn owned(self) -> Cell {
+        match self {
+            CellRef::Word(0, bits) => Cell::Float(bits),
+            CellRef::Word(1, bits) => Cell::Single(bits as u32),
+            CellRef::Word(2, bits) => Cell::Integer(bits.cast_signed()),
+            CellRef::Word(3, bits) => Cell::Unsigned(bits),
+            CellRef::Word(4, bits) => Cell::Flag(bits == 1),
+            CellRef::Word(_, bits) => Cell::Decimal(bits.cast_signed()),
+            CellRef::Bytes(6, bytes) => Cell::Text(String::from_utf8_lossy(bytes).into_owned()),
+            CellRef::Bytes(_, bytes) => Cell::Bytes(bytes.to_vec()),
+            CellRef::Wide(value) => Cell::Wide(value),
+        }
+    }
+}
+
 /// Folds contents into a number, the same for a model and for a database that hold the same.
-#[derive(Default)]
-pub struct Digest(DefaultHasher);
+pub struct Digest(FoldHasher<'static>);
+
+impl Default for Digest {
+    fn default() -> Self {
+        Digest(FixedState::with_seed(0).build_hasher())
+    }
+}
 
 impl Digest {
     /// Begins a table.
@@ -167,9 +218,26 @@ impl Digest {
         ("table", name, columns).hash(&mut self.0);
     }
 
+    /// Begins a row of the table begun last.
+    pub fn time(&mut self, time: i64) {
+        self.0.write_i64(time);
+    }
+
+    /// Adds a tag value to the row.
+    pub fn tag(&mut self, value: Option<&str>) {
+        value.hash(&mut self.0);
+    }
+
+    /// Adds a field value to the row.
+    pub fn cell(&mut self, value: Option<CellRef<'_>>) {
+        value.hash(&mut self.0);
+    }
+
     /// Adds a row of the table begun last.
-    pub fn row(&mut self, row: &Row) {
-        row.hash(&mut self.0);
+    fn row(&mut self, (key, time): &(Key, i64), cells: &[Option<Cell>]) {
+        self.time(*time);
+        key.iter().for_each(|tag| self.tag(tag.as_deref()));
+        cells.iter().for_each(|cell| self.cell(cell.as_ref().map(Cell::borrowed)));
     }
 
     /// The number.

@@ -7,7 +7,8 @@ use alluvium_tests::seed;
 #[test]
 fn power_cuts() {
     let seed = seed(1);
-    let recording = Recording::make(seed, workload::steps(seed, 260), None).unwrap_or_else(|violation| panic!("{violation}"));
+    let recording =
+        Recording::make(seed, workload::steps(seed, workload::STEPS), None).unwrap_or_else(|violation| panic!("{violation}"));
     println!("{} changes, {} operations", recording.journal.len(), recording.classes.len());
     let plan = Plan { survivals: 1, again_every: 8, stride: 1 };
     let begin = std::time::Instant::now();

@@ -51,7 +51,7 @@ impl Inner {
     }
 
     /// Whether it is time to seal: by memory, by size of the log, or by age of the oldest row.
-    fn seal_due(&self) -> bool {
+    pub(super) fn seal_due(&self) -> bool {
         let used = self.publisher.memory.used();
         if used == 0 {
             return false;
@@ -135,7 +135,7 @@ impl Inner {
     }
 
     /// One merge of unsealed rows that keeps reads of them fast; answers whether there was one to make.
-    fn consolidate_step(&self) -> Result<bool> {
+    pub(super) fn consolidate_step(&self) -> Result<bool> {
         for table in self.publisher.registry.all() {
             if self.publisher.consolidate(&table)? {
                 return Ok(true);
@@ -145,7 +145,7 @@ impl Inner {
     }
 
     /// One compaction that keeps the number of segments bounded; answers whether there was one to make.
-    fn compact_step(&self) -> Result<bool> {
+    pub(super) fn compact_step(&self) -> Result<bool> {
         let _compacting = self.compacting.lock();
         for table in self.publisher.registry.all() {
             if self.compact_table(&table, Effort::Background)? {

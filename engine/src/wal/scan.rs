@@ -92,10 +92,16 @@ struct Scanner<'a> {
 #[derive(Clone, Copy)]
 struct Group {
     start: u64,
-    /// Where its frames end.
-    end: u64,
-    header: GroupHeader,
+    /// Where its frames end; unknown where its header is damaged.
+    end: Option<u64>,
+    number: u64,
 }
+
+/// How far the number of a group whose header is damaged may be above that of the group before: numbers of groups that
+/// met a full disk are skipped.
+const SKIPPED_NUMBERS: u64 = 16;
+/// How many records a bad frame may be followed by that are bad as well, before the rest of its group is given up.
+const FRAMES_LOOKED_FOR: u64 = 1 << 16;
 
 /// A file being read.
 struct Cursor {
@@ -106,6 +112,8 @@ struct Cursor {
     limit: Option<Sequence>,
     offset: u64,
     group: Option<Group>,
+    /// Number of the last group met.
+    number_before: u64,
     /// Where whole groups end.
     end: u64,
     /// Group headers further on, looked for at the first bad frame.
@@ -143,6 +151,7 @@ impl Scanner<'_> {
             limit,
             offset: DATA_START,
             group: None,
+            number_before: 0,
             end: DATA_START,
             later: None,
             unproven: VecDeque::new(),
@@ -182,23 +191,25 @@ impl Scanner<'_> {
             let Some(header) = cursor.group_at(cursor.offset).filter(|header| header.first == self.expected) else {
                 return Ok(false);
             };
-            cursor.group = Some(Group { start: cursor.offset, end: cursor.offset.saturating_add(header.length), header });
-            cursor.offset += GROUP_HEADER as u64;
+            let end = Some(cursor.offset.saturating_add(header.length));
+            cursor.enter(Group { start: cursor.offset, end, number: header.number });
             self.mark(header.durable, cursor);
             self.report.clean_close = header.close;
             return Ok(true);
         };
-        if cursor.offset == group.end {
-            cursor.group = None;
-            cursor.offset = padded(group.end);
-            cursor.end = cursor.offset;
-            if self.expected - 1 > self.report.durable {
-                cursor.unproven.push_back((group.start, self.expected - 1));
-            }
+        if group.end == Some(cursor.offset) {
+            self.leave(cursor, group);
             return Ok(true);
         }
-        let seed = cursor.seed.group(group.header.number);
-        let Some((frame, payload)) = frame_at(&mut cursor.window, &seed, cursor.offset, group.end) else { return Ok(false) };
+        let seed = cursor.seed.group(group.number);
+        let within = group.end.unwrap_or(cursor.window.len());
+        let Some((frame, payload)) = frame_at(&mut cursor.window, &seed, cursor.offset, within) else {
+            // Without its header, a group ends where no frame follows.
+            if group.end.is_none() {
+                self.leave(cursor, group);
+            }
+            return Ok(group.end.is_none());
+        };
         if frame.sequence != self.expected {
             return Ok(false);
         }
@@ -211,6 +222,15 @@ impl Scanner<'_> {
             self.expected += 1;
         }
         Ok(true)
+    }
+
+    fn leave(&mut self, cursor: &mut Cursor, group: Group) {
+        cursor.group = None;
+        cursor.offset = padded(cursor.offset);
+        cursor.end = cursor.offset;
+        if self.expected - 1 > self.report.durable {
+            cursor.unproven.push_back((group.start, self.expected - 1));
+        }
     }
 
     fn mark(&mut self, durable: Sequence, cursor: &mut Cursor) {
@@ -227,7 +247,7 @@ impl Scanner<'_> {
         let next = later.front().copied();
         let written_to = later.iter().map(|(offset, header)| offset.saturating_add(header.length)).max();
         let was_durable = cursor.limit.is_some() || self.expected <= mark;
-        let written_to = written_to.max(cursor.group.map(|group| group.end)).map(padded);
+        let written_to = written_to.max(cursor.group.and_then(|group| group.end)).map(padded);
         if !was_durable {
             if let Some(end) = written_to {
                 self.report.clean_close = false;
@@ -239,6 +259,11 @@ impl Scanner<'_> {
                 });
             }
             return false;
+        }
+        if let Some(group) = cursor.headless_group(self.expected) {
+            self.damage(cursor, group.start + GROUP_HEADER as u64, self.expected);
+            cursor.enter(group);
+            return true;
         }
         if let Some((offset, sequence)) = cursor.next_frame(self.expected) {
             self.damage(cursor, offset, sequence);
@@ -258,6 +283,7 @@ impl Scanner<'_> {
         false
     }
 
+    /// Notes what cannot be read, up to `resume`, where `sequence` follows.
     fn damage(&mut self, cursor: &mut Cursor, resume: u64, sequence: Sequence) {
         let sequences = (sequence > self.expected).then(|| (self.expected, sequence - 1));
         let bytes = resume - cursor.offset;
@@ -268,6 +294,28 @@ impl Scanner<'_> {
 }
 
 impl Cursor {
+    /// Goes on behind the header of a group at the cursor.
+    fn enter(&mut self, group: Group) {
+        self.group = Some(group);
+        self.number_before = group.number;
+        self.offset = group.start + GROUP_HEADER as u64;
+    }
+
+    /// The group at the cursor, if only its header is bad: the frame behind it checks out under the number it must have had.
+    fn headless_group(&mut self, expected: Sequence) -> Option<Group> {
+        if self.group.is_some() || !self.offset.is_multiple_of(PAGE) {
+            return None;
+        }
+        let (start, end) = (self.offset, self.window.len());
+        let frames = start + GROUP_HEADER as u64;
+        let is_good = |number: &u64| {
+            let frame = frame_at(&mut self.window, &self.seed.group(*number), frames, end);
+            frame.is_some_and(|(frame, _)| frame.sequence == expected)
+        };
+        let number = (self.number_before + 1..).take(SKIPPED_NUMBERS as usize).find(is_good)?;
+        Some(Group { start, end: None, number })
+    }
+
     fn group_at(&mut self, offset: u64) -> Option<GroupHeader> {
         GroupHeader::decode(self.window.get(offset, GROUP_HEADER)?, &self.seed)
     }
@@ -290,15 +338,20 @@ impl Cursor {
         self.later.insert(later)
     }
 
-    /// The frame after the bad one at the cursor, if that one's length is true, and its sequence.
+    /// The next good frame of the group behind the bad one at the cursor, and its sequence. Usually that one's length leads
+    /// there; the length may be what is damaged though, so it is looked for at every byte.
     fn next_frame(&mut self, expected: Sequence) -> Option<(u64, Sequence)> {
         let group = self.group?;
-        let bad = FrameHeader::decode(self.window.get(self.offset, FRAME_HEADER)?)?;
-        let next = self.offset.checked_add((FRAME_HEADER + bad.length) as u64)?;
-        let seed = self.seed.group(group.header.number);
-        let (frame, _) = frame_at(&mut self.window, &seed, next, group.end)?;
-        let limit = self.limit.unwrap_or(Sequence::MAX);
-        (expected..limit).contains(&frame.sequence).then_some((next, frame.sequence))
+        let (seed, end) = (self.seed.group(group.number), group.end?.min(self.window.len()));
+        let sequences = expected..self.limit.unwrap_or(Sequence::MAX).min(expected + FRAMES_LOOKED_FOR);
+        let mut good = |offset: u64| {
+            let frame = FrameHeader::decode(self.window.get(offset, FRAME_HEADER)?)?;
+            if !sequences.contains(&frame.sequence) {
+                return None;
+            }
+            frame_at(&mut self.window, &seed, offset, end).map(|(frame, _)| (offset, frame.sequence))
+        };
+        (self.offset + 1..end.saturating_sub(FRAME_HEADER as u64 - 1)).find_map(&mut good)
     }
 }
 

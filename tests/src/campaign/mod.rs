@@ -2,8 +2,11 @@
 //! from `tests/run soak`.
 
 pub mod faults;
+pub mod flips;
+pub mod memory;
 mod parallel;
 pub mod power;
+pub mod sample;
 pub mod subject;
 pub mod workload;
 pub mod world;

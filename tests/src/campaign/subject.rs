@@ -9,6 +9,8 @@ use crate::model::{Effect, Model};
 use crate::sim::{Machine, small_settings};
 use crate::steps::{Runner, Step};
 
+/// How a violation begins that is an error where an answer should be.
+const CANNOT_READ: &str = "cannot read";
 /// How often a step is tried on a full disk before there is room again.
 const TRIES_WHEN_FULL: usize = 3;
 
@@ -88,9 +90,15 @@ impl Subject {
         Ok(())
     }
 
+    /// What can be read is what the model says, as far as a fault on the way lets it be read.
+    pub fn check_despite_faults(&self) -> Result<(), Violation> {
+        let met_fault = |violation: &Violation| self.machine().disk.has_struck() && violation.0.starts_with(CANNOT_READ);
+        self.check().or_else(|violation| if met_fault(&violation) { Ok(()) } else { Err(violation) })
+    }
+
     /// Everything that can be read is what the model says.
     pub fn check(&self) -> Result<(), Violation> {
-        let found = answers::digest(self.db()?).map_err(|error| Violation(format!("cannot read: {error}")))?;
+        let found = answers::digest(self.db()?).map_err(|error| Violation(format!("{CANNOT_READ}: {error}")))?;
         ensure(found == self.visible.digest(), || "reads something else than was written".to_owned())
     }
 
@@ -108,9 +116,7 @@ impl Subject {
     /// The disk is full: nothing of the step was done, reading goes on, and once there is room so does writing.
     fn wait_for_room(&mut self, attempt: usize) -> Result<(), Violation> {
         if self.rng.bool() {
-            // An error on the way is no violation; a wrong answer is.
-            self.check()
-                .or_else(|violation| if self.machine().disk.has_struck() { self.forgive(violation) } else { Err(violation) })?;
+            self.check_despite_faults()?;
         }
         if self.rng.bool()
             && let Err(error) = self.runner.run(&Step::Seal)
@@ -123,17 +129,12 @@ impl Subject {
         Ok(())
     }
 
-    /// Reading may meet the fault too.
-    fn forgive(&self, violation: Violation) -> Result<(), Violation> {
-        if violation.0.starts_with("cannot read") { Ok(()) } else { Err(violation) }
-    }
-
     /// The step's outcome is unknown. After opening again, with or without a power cut before, it is there as a whole or not at
     /// all. Answers whether it is there.
     fn open_again(&mut self, step: &Step) -> Result<bool, Violation> {
         if self.runner.db().is_ok() {
             // What was not acknowledged is not seen.
-            self.check().or_else(|violation| self.forgive(violation))?;
+            self.check_despite_faults()?;
         }
         let before = self.unsettled.len();
         self.unsettled.extend(step.effects());
@@ -175,7 +176,7 @@ impl Subject {
 
     /// Finds out how much of what was unsettled is there after an opening. Answers the number of effects.
     fn settle(&mut self) -> Result<Option<usize>, Violation> {
-        let found = answers::digest(self.db()?).map_err(|error| Violation(format!("cannot read: {error}")))?;
+        let found = answers::digest(self.db()?).map_err(|error| Violation(format!("{CANNOT_READ}: {error}")))?;
         let mut model = std::mem::take(&mut self.settled);
         let effects = std::mem::take(&mut self.unsettled);
         let mut kept = 0;

@@ -11,6 +11,9 @@ use crate::steps::{Runner, Step};
 /// Small, so that a trial is short.
 const SCALE: Scale = Scale { batch: 12, burst: 60, table: 350 };
 
+/// Steps of a life that makes more than 2,000 changes to the disk.
+pub const STEPS: usize = 330;
+
 /// The steps of a life.
 pub fn steps(seed: u64, count: usize) -> Vec<Step> {
     let (mut actors, mut model, clock) = (Actors::new(seed, SCALE), Model::default(), SimClock::default());

@@ -40,7 +40,7 @@ impl World {
     pub fn step(&mut self) -> Result<(), Violation> {
         match self.rng.u16(0..1_000) {
             0..=399 => self.ask()?,
-            400..=403 => self.subject.check()?,
+            400..=403 => self.subject.check_despite_faults()?,
             404..=411 => self.subject.survive_power_cut()?,
             412..=431 => self.inject(),
             _ => self.act()?,
@@ -101,6 +101,7 @@ pub fn run(first_seed: u64, seeds: usize, steps: usize, tell: &(dyn Fn(&Progress
             world.step().map_err(at(format_args!("ALLUVIUM_SEED={seed} step {step}")))?;
             progress.trials.fetch_add(1, Ordering::Relaxed);
         }
+        world.disk().inject(None);
         world.subject.check().map_err(at(format_args!("ALLUVIUM_SEED={seed} at the end")))
     };
     parallel(seeds, work, tell)

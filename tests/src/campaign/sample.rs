@@ -1,0 +1,137 @@
+//! A small database in which every kind of byte occurs, and what each of its records says.
+
+use std::path::{Path, PathBuf};
+
+use alluvium::{Database, FieldType, Filter, Partitioning, Result, Settings, TableSpec, TimeRange};
+
+use crate::answers;
+use crate::model::{Cell, Effect, Model, Row};
+use crate::sim::{Image, Machine, small_settings};
+
+/// Microseconds in a day: every segment holds a day of one table.
+pub const DAY: i64 = 86_400_000_000;
+/// Days with rows in segments, and one more whose rows lie in the log.
+pub const DAYS: i64 = 3;
+
+/// The database, closed in good order.
+#[derive(Debug)]
+pub struct Sample {
+    /// What lies on disk.
+    pub image: Image,
+    /// Every record that says something about rows, by its number.
+    records: Vec<(u64, Effect)>,
+    tables: Vec<TableSpec>,
+}
+
+/// Settings under which the log stays short.
+pub fn settings() -> Settings {
+    Settings { log_file_bytes: 96 << 10, ballast_bytes: 0, ..small_settings() }
+}
+
+impl Sample {
+    /// Makes it.
+    pub fn make() -> Result<Sample> {
+        let machine = Machine::new(11);
+        let mut sample = Sample { image: Image::default(), records: Vec::new(), tables: tables() };
+        let db = machine.open(settings())?;
+        for table in tables() {
+            db.create_table(table)?;
+        }
+        for day in 0..DAYS {
+            sample.append_together(&db, day, &[("air", 60), ("mains", if day == 1 { 1_060 } else { 8 })])?;
+            db.seal()?;
+        }
+        // The log goes on in a new file.
+        db.close()?;
+        let db = machine.open(settings())?;
+        sample.append_together(&db, DAYS, &[("mains", 5), ("air", 9), ("mains", 7)])?;
+        sample.delete(&db, "air", 2)?;
+        db.close()?;
+        sample.image = machine.disk.after_shutdown();
+        Ok(sample)
+    }
+
+    /// What can be read without the records of some numbers, and without a day of a table.
+    pub fn model(&self, is_lost: impl Fn(u64) -> bool) -> Model {
+        let mut model = Model::default();
+        self.tables.iter().for_each(|spec| model.apply(&Effect::Create(spec.clone())));
+        let left = self.records.iter().filter(|(sequence, _)| !is_lost(*sequence));
+        left.for_each(|(_, effect)| model.apply(effect));
+        model
+    }
+
+    /// The numbers of its records, rising.
+    pub fn sequences(&self) -> impl Iterator<Item = u64> {
+        self.records.iter().map(|(sequence, _)| *sequence)
+    }
+
+    /// The files below a directory, with their lengths.
+    pub fn files(&self, within: &str) -> Vec<(PathBuf, usize)> {
+        let files = self.image.files.iter().filter(|(path, _)| path.starts_with(Path::new(crate::sim::ROOT).join(within)));
+        files.map(|(path, content)| (path.clone(), content.len())).collect()
+    }
+
+    /// Several records in one group.
+    fn append_together(&mut self, db: &Database, day: i64, parts: &[(&str, i64)]) -> Result<()> {
+        let parts: Vec<_> = parts.iter().map(|&(table, count)| (table, rows(table, day, count))).collect();
+        let batches =
+            parts.iter().map(|(table, rows)| Ok(answers::batch(&*db.table(table)?, rows))).collect::<Result<Vec<_>>>()?;
+        let pairs: Vec<_> = parts.iter().map(|(table, _)| *table).zip(&batches).collect();
+        for (ack, (table, rows)) in db.append_all(&pairs)?.into_iter().zip(parts) {
+            self.records.push((ack.sequence, Effect::Put(table.to_owned(), rows)));
+        }
+        Ok(())
+    }
+
+    /// Takes away the second hour of a day of one room.
+    fn delete(&mut self, db: &Database, table: &str, day: i64) -> Result<()> {
+        let range = TimeRange::new(day * DAY, day * DAY + 3_600_000_000);
+        let ack = db.delete(table, &[Filter::equal("room", "A")], range)?;
+        self.records.push((ack.sequence, Effect::Delete(table.to_owned(), Some("A".to_owned()), range.start, range.end)));
+        Ok(())
+    }
+}
+
+fn tables() -> Vec<TableSpec> {
+    vec![
+        TableSpec::new("air")
+            .tag("room")
+            .tag("floor")
+            .field("co2", FieldType::Float64)
+            .field("count", FieldType::Int64)
+            .field("note", FieldType::Utf8)
+            .field("open", FieldType::Bool)
+            .partitioning(Partitioning::Day),
+        TableSpec::new("mains")
+            .tag("phase")
+            .field("volt", FieldType::Decimal { scale: 1 })
+            .field("amp", FieldType::Float32)
+            .field("raw", FieldType::Binary)
+            .partitioning(Partitioning::Day),
+    ]
+}
+
+fn rows(table: &str, day: i64, count: i64) -> Vec<Row> {
+    (0..count).map(|n| if table == "air" { air(day, n) } else { mains(day, n) }).collect()
+}
+
+fn air(day: i64, n: i64) -> Row {
+    let room = ["A", "B", "C"][n as usize % 3].to_owned();
+    let cells = vec![
+        (n % 7 != 0).then(|| Cell::Float((400.0 + (n * n % 211) as f64 * 0.5).to_bits())),
+        Some(Cell::Integer(n * day)),
+        (n % 5 != 0).then(|| Cell::Text(format!("note {}", n % 4))),
+        Some(Cell::Flag(n % 2 == 0)),
+    ];
+    Row { key: vec![Some(room), (n % 2 == 0).then(|| "2".to_owned())], time: day * DAY + n * 60_000_000, cells }
+}
+
+fn mains(day: i64, n: i64) -> Row {
+    let phase = format!("L{}", n % 2);
+    let cells = vec![
+        Some(Cell::Decimal(2_300 + n * 37 % 50)),
+        Some(Cell::Single((n as f32 * 0.1).to_bits())),
+        (n % 3 == 0).then(|| Cell::Bytes(vec![n as u8, day as u8])),
+    ];
+    Row { key: vec![Some(phase)], time: day * DAY + n * 10_000_000, cells }
+}
