@@ -51,7 +51,7 @@ pub(crate) fn prepare(batches: &[(Arc<Table>, &RecordBatch)], batch_bytes: usize
     limits::check("bytes of batches appended together", bytes as u64, batch_bytes as u64, "batch_bytes")?;
     validated.retain(|(.., batch)| batch.rows() > 0);
     let encode = |(table, schema, validated): (Arc<Table>, Arc<TableSchema>, Validated)| {
-        let block = resolve::resolve(&table, &schema, validated)?;
+        let block = resolve::resolve(&table, validated)?;
         let run = Run::from_batch(&schema, block)?;
         let payload = Payload::new(encode_rows(schema.id, &run.block)?)?;
         Ok(Work::rows(schema.id, run, payload, durability))

@@ -4,23 +4,26 @@ use arrow::array::StringArray;
 
 use super::validate::Validated;
 use crate::error::Result;
-use crate::model::{Block, TableSchema};
+use crate::model::Block;
 use crate::table::{SeriesIndex, Table};
 
 /// Marks a tag value that no series has yet.
 const UNKNOWN: u32 = u32::MAX;
 
 /// The rows with their series. New series get their numbers here; the log defines them before their first row.
-pub(super) fn resolve(table: &Table, schema: &TableSchema, batch: Validated) -> Result<Block> {
-    let width = schema.tags.len();
+///
+/// The table may have gained tags since the batch was validated: its rows lack them.
+pub(super) fn resolve(table: &Table, batch: Validated) -> Result<Block> {
     let mut series = vec![UNKNOWN; batch.rows()];
     let missing = {
         let index = table.series.read();
+        let width = index.width();
         let codes = codes(&batch, width, |tag, value| index.find_code(tag, value).unwrap_or(UNKNOWN));
         resolve_known(&index, &codes, width, &mut series)
     };
     if missing {
         let mut index = table.series.write();
+        let width = index.width();
         let codes = codes(&batch, width, |tag, value| index.intern(tag, value));
         for (row, id) in series.iter_mut().enumerate().filter(|(_, id)| **id == UNKNOWN) {
             *id = index.find_or_add(&codes[row * width..(row + 1) * width])?.0;
@@ -73,5 +76,54 @@ fn fill_codes(column: &StringArray, codes: &mut [u32], tag: usize, width: usize,
         };
         previous = Some((value, code));
         codes[row * width + tag] = code;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::RecordBatch;
+
+    use super::*;
+    use crate::ingest::builder::RowBuilder;
+    use crate::ingest::validate::validate;
+    use crate::model::{FieldType, SeriesKey, TableId, TableSpec};
+    use crate::table::Registry;
+    use std::sync::Arc;
+
+    fn batch(schema: &Arc<crate::model::TableSchema>, tags: &[(&str, &str)]) -> RecordBatch {
+        let mut rows = RowBuilder::new(schema.clone());
+        let mut row = rows.row(1).value("v", 1_i64).unwrap();
+        for (tag, value) in tags {
+            row = row.tag(tag, value).unwrap();
+        }
+        rows.finish().unwrap()
+    }
+
+    fn key(tags: [Option<&str>; 2]) -> SeriesKey {
+        SeriesKey(tags.map(|tag| tag.map(str::to_owned)).to_vec())
+    }
+
+    #[test]
+    fn a_tag_gained_between_validation_and_resolution_is_missing_in_the_rows() {
+        let registry = Registry::default();
+        let spec = TableSpec::new("t").tag("a").field("v", FieldType::Int64);
+        let table = registry.put(spec.into_schema(TableId(0)).unwrap());
+        let old = table.schema();
+        let validated = || validate(&old, &batch(&old, &[("a", "x")]), 1 << 20).unwrap();
+        let (early, again) = (validated(), validated());
+        registry.put(old.extended(&["b".to_owned()], &[]).unwrap());
+        let new = table.schema();
+        // Enough series that begin alike for a comparison of the first tag alone to take one for another.
+        for n in 0..500 {
+            let batch = batch(&new, &[("a", "x"), ("b", &n.to_string())]);
+            resolve(&table, validate(&new, &batch, 1 << 20).unwrap()).unwrap();
+        }
+        let first = resolve(&table, early).unwrap().series[0];
+        let later = batch(&new, &[("a", "x"), ("b", "later")]);
+        let later = resolve(&table, validate(&new, &later, 1 << 20).unwrap()).unwrap().series[0];
+        assert_eq!((first, later), (500, 501));
+        assert_eq!(table.key(crate::model::SeriesId(first)), key([Some("x"), None]));
+        assert_eq!(table.key(crate::model::SeriesId(later)), key([Some("x"), Some("later")]));
+        assert_eq!(resolve(&table, again).unwrap().series[0], first);
     }
 }

@@ -107,6 +107,11 @@ impl SeriesIndex {
         self.count
     }
 
+    /// How many tags series have.
+    pub(crate) fn width(&self) -> usize {
+        self.columns.len()
+    }
+
     /// Makes room for the tags of a table; earlier series lack those added.
     pub(crate) fn set_tags(&mut self, tags: usize) {
         while self.columns.len() < tags {
