@@ -86,12 +86,13 @@ impl Inner {
     /// `sealed` record + fdatasync (the commit point; the new version is published with it) → checkpoint → catalog snapshot
     /// when due → trim the log.
     fn seal_locked(&self) -> Result<()> {
-        let tables = self.publisher.registry.all();
-        let through = self.committer.between_groups(|last| {
+        let (tables, through) = self.committer.between_groups(|last| {
+            // Listed here, for a table made before the cut has to be cut as well.
+            let tables = self.publisher.registry.all();
             tables.iter().for_each(|table| table.state.write().freeze());
             self.unsealed_since.store(0, Ordering::Release);
             self.pressed.store(false, Ordering::Release);
-            last
+            (tables, last)
         });
         if tables.iter().any(|table| !table.state.read().frozen.is_empty()) {
             let write = |segments: &mut Vec<SegmentEntry>| {
