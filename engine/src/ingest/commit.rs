@@ -1,15 +1,14 @@
 //! Group commit: writers that wait at the same time share one write and one fdatasync.
-//!
-//! There is no commit thread. Whoever finds nobody leading takes everything that waits, writes it as one group, and leaves
-//! each outcome where its writer looks for it; so a lone writer never changes threads.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::MutexGuard;
 
 use super::definitions::Definitions;
-use super::group::{Mutation, Outcomes, Pending, Slot, Work};
+use super::group::{Mutation, Work};
+use super::leader::{Grouping, Leader};
 use super::publish::Publisher;
 use crate::catalog::Change;
 use crate::error::{Error, Result};
@@ -24,21 +23,22 @@ use crate::wal::{self, Log, Payload};
 /// A group takes no further member beyond this many bytes.
 const GROUP_BYTES: usize = 8 << 20;
 
-/// The queue of writers and the log they share.
+/// What became of the works of one writer, in their order.
+type Outcomes = Vec<Result<Sequence>>;
+
+/// The writers that wait and the log they share.
 #[derive(Debug)]
 pub(crate) struct Committer {
-    queue: Mutex<Queue>,
-    wake: Condvar,
-    log: Mutex<LogState>,
+    leader: Leader<LogGroups>,
+}
+
+/// Groups of the log. Each member is what one writer submitted together.
+#[derive(Debug)]
+struct LogGroups {
     publisher: Arc<Publisher>,
     clock: Arc<dyn Clock>,
     interval: Duration,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    pending: Vec<Pending>,
-    leading: bool,
+    last_sync_micros: AtomicU64,
 }
 
 /// The log and what goes with it; whoever holds its lock may write.
@@ -49,7 +49,8 @@ struct LogState {
     definitions: Definitions,
     /// Why nothing is accepted any more.
     stopped: Option<String>,
-    last_sync_micros: u64,
+    /// Whether a group is under way; if it is, between two groups, then whoever led panicked.
+    committing: bool,
 }
 
 /// What became of a group that was written.
@@ -70,40 +71,29 @@ struct NewSeries {
 
 impl Committer {
     pub(crate) fn new(log: Log, next: Sequence, publisher: Arc<Publisher>, clock: Arc<dyn Clock>, interval: Duration) -> Self {
-        let log = LogState { log, next, definitions: Definitions::default(), stopped: None, last_sync_micros: 0 };
-        Committer { queue: Mutex::default(), wake: Condvar::new(), log: Mutex::new(log), publisher, clock, interval }
+        let state = LogState { log, next, definitions: Definitions::default(), stopped: None, committing: false };
+        let groups = LogGroups { publisher, clock, interval, last_sync_micros: AtomicU64::new(0) };
+        Committer { leader: Leader::new(groups, state) }
     }
 
     /// Commits one mutation and answers its sequence once it is published, and durable where asked.
     pub(crate) fn submit(&self, work: Work) -> Result<Sequence> {
-        let outcomes = self.submit_all(vec![work]);
-        outcomes.into_iter().next().unwrap_or_else(|| Err(Error::Internal("a group without an outcome".to_owned())))
+        let outcome = self.submit_all(vec![work]).pop();
+        outcome.unwrap_or_else(|| Err(Error::Internal("a record without an outcome".to_owned())))
     }
 
     /// Commits mutations in one group, which others may join, and answers what became of each. Each is a record of its own.
-    pub(crate) fn submit_all(&self, works: Vec<Work>) -> Outcomes {
-        let slot = Slot::default();
-        let mut queue = self.queue.lock();
-        queue.pending.push(Pending { works, slot: slot.clone() });
-        loop {
-            if let Some(outcomes) = slot.take() {
-                return outcomes;
-            }
-            if queue.leading {
-                self.wake.wait(&mut queue);
-                continue;
-            }
-            queue.leading = true;
-            let group = self.gather(&mut queue);
-            MutexGuard::unlocked(&mut queue, || self.commit(&mut self.log.lock(), group));
-            queue.leading = false;
-            self.wake.notify_all();
+    pub(crate) fn submit_all(&self, works: Vec<Work>) -> Vec<Result<Sequence>> {
+        let count = works.len();
+        if count == 0 {
+            return Vec::new();
         }
+        self.leader.submit(works).unwrap_or_else(|| (0..count).map(|_| Err(panicked())).collect())
     }
 
     /// Lets `cut` see the last sequence while nothing can be written or published.
     pub(crate) fn between_groups<T>(&self, cut: impl FnOnce(Sequence) -> T) -> T {
-        let state = self.log.lock();
+        let state = self.state();
         cut(state.next - 1)
     }
 
@@ -114,7 +104,7 @@ impl Committer {
 
     /// Makes everything published durable, and lets `then` see the last sequence before anything more is.
     pub(crate) fn flushed<T>(&self, then: impl FnOnce(Sequence) -> Result<T>) -> Result<T> {
-        let mut state = self.log.lock();
+        let mut state = self.state();
         state.check()?;
         let outcome = state.log.sync();
         state.latch(outcome)?;
@@ -123,80 +113,93 @@ impl Committer {
 
     /// Frees log files all of whose records are below `keep_from`.
     pub(crate) fn trim(&self, keep_from: Sequence) -> Result<()> {
-        let mut state = self.log.lock();
+        let mut state = self.state();
         state.check()?;
         state.log.trim(keep_from)
     }
 
     /// Bytes of log that hold records after `sequence`.
     pub(crate) fn bytes_since(&self, sequence: Sequence) -> u64 {
-        self.log.lock().log.bytes_since(sequence)
+        self.state().log.bytes_since(sequence)
     }
 
     /// Bytes of all log files.
     pub(crate) fn bytes_on_disk(&self) -> u64 {
-        self.log.lock().log.bytes_on_disk()
+        self.state().log.bytes_on_disk()
     }
 
     /// Removes log files kept to be overwritten.
     pub(crate) fn drop_spare_files(&self) -> Result<()> {
-        self.log.lock().log.drop_spares()
+        self.state().log.drop_spares()
     }
 
     /// Whether the next log file can be one that was written before.
     pub(crate) fn has_spare_file(&self) -> bool {
-        self.log.lock().log.has_spare()
+        self.state().log.has_spare()
     }
 
     /// Marks everything durable and accepts nothing more.
     pub(crate) fn close(&self) -> Result<()> {
-        let mut state = self.log.lock();
+        let mut state = self.state();
         state.check()?;
         state.stopped = Some("it was closed".to_owned());
         state.log.close()
     }
 
-    /// Takes what waits, after giving others `commit_interval` to join.
-    fn gather(&self, queue: &mut MutexGuard<'_, Queue>) -> Vec<Pending> {
-        if !self.interval.is_zero() {
-            let since = self.clock.monotonic_micros().saturating_sub(self.log.lock().last_sync_micros);
-            let rest = self.interval.saturating_sub(Duration::from_micros(since));
-            let deadline = self.clock.monotonic_micros() + rest.as_micros() as u64;
-            while let Some(rest) = deadline.checked_sub(self.clock.monotonic_micros()).filter(|rest| *rest > 0) {
-                self.wake.wait_for(queue, Duration::from_micros(rest));
-            }
+    fn state(&self) -> MutexGuard<'_, LogState> {
+        self.leader.state()
+    }
+}
+
+impl Grouping for LogGroups {
+    type Work = Vec<Work>;
+    type Outcome = Outcomes;
+    type State = LogState;
+
+    fn linger(&self) -> Duration {
+        if self.interval.is_zero() {
+            return Duration::ZERO;
         }
+        let since = self.clock.monotonic_micros().saturating_sub(self.last_sync_micros.load(Ordering::Acquire));
+        self.interval.saturating_sub(Duration::from_micros(since))
+    }
+
+    fn members<'a>(&self, waiting: impl Iterator<Item = &'a Vec<Work>>) -> usize {
         let mut bytes = 0;
-        let fits = |pending: &&Pending| {
+        let fits = |works: &&Vec<Work>| {
             let first = bytes == 0;
-            bytes += pending.frame_bytes();
+            bytes += frame_bytes(works);
             first || bytes <= GROUP_BYTES
         };
-        let members = queue.pending.iter().take_while(fits).count();
-        queue.pending.drain(..members).collect()
+        waiting.take_while(fits).count()
     }
 
-    fn commit(&self, state: &mut LogState, group: Vec<Pending>) {
-        match self.write(state, &group) {
+    fn commit(&self, state: &mut LogState, group: Vec<Vec<Work>>) -> Vec<Outcomes> {
+        let written = state.check().and_then(|()| {
+            state.committing = true;
+            self.write(state, &group)
+        });
+        let outcomes = match written {
             Ok(written) => self.publish(state, written, group),
-            Err(error) => group.into_iter().for_each(|Pending { works, slot }| {
-                slot.put(works.iter().map(|_| Err(error.shared())).collect());
-            }),
-        }
+            Err(error) => group.iter().map(|works| works.iter().map(|_| Err(error.shared())).collect()).collect(),
+        };
+        state.committing = false;
+        outcomes
     }
+}
 
+impl LogGroups {
     /// One write and one fdatasync for the whole group. A group that failed leaves no trace.
-    fn write(&self, state: &mut LogState, group: &[Pending]) -> Result<Written> {
-        state.check()?;
+    fn write(&self, state: &mut LogState, group: &[Vec<Work>]) -> Result<Written> {
         let before = state.next;
-        let asked = works(group).any(|work| work.durability == Durability::Durable);
+        let asked = group.iter().flatten().any(|work| work.durability == Durability::Durable);
         let outcome = self.lay_out(state, group).and_then(|written| {
             // The catalog, which learns of new series at once, must never be ahead of what is on disk.
             let durable = asked || !written.series.is_empty();
             state.log.commit_group(durable).map(|()| (written, durable))
         });
         match &outcome {
-            Ok((_, true)) => state.last_sync_micros = self.clock.monotonic_micros(),
+            Ok((_, true)) => self.last_sync_micros.store(self.clock.monotonic_micros(), Ordering::Release),
             Ok(_) => {}
             Err(_) => {
                 state.next = before;
@@ -206,11 +209,11 @@ impl Committer {
         state.latch(outcome).map(|(written, _)| written)
     }
 
-    fn lay_out(&self, state: &mut LogState, group: &[Pending]) -> Result<Written> {
-        state.log.begin_group(group.iter().map(Pending::frame_bytes).sum())?;
+    fn lay_out(&self, state: &mut LogState, group: &[Vec<Work>]) -> Result<Written> {
+        state.log.begin_group(group.iter().map(|works| frame_bytes(works)).sum())?;
         state.definitions.follow(state.log.file_number());
         let mut written = Written::default();
-        for work in works(group) {
+        for work in group.iter().flatten() {
             match &work.mutation {
                 Mutation::CreateTable(schema) | Mutation::AlterTable(schema) => {
                     state.definitions.schema(schema.id, schema.version);
@@ -252,36 +255,40 @@ impl Committer {
         Ok(())
     }
 
-    fn publish(&self, state: &mut LogState, written: Written, group: Vec<Pending>) {
+    fn publish(&self, state: &mut LogState, written: Written, group: Vec<Vec<Work>>) -> Vec<Outcomes> {
         let mut changes = Vec::new();
         for new in written.series {
             new.table.series.write().logged = new.end;
             changes.push(Change::PutSeries { table: new.table.id, first: new.first, keys: new.keys });
         }
         let mut sequences = written.sequences.into_iter();
-        for Pending { works, slot } in group {
-            let publish = |(work, sequence): (Work, Sequence)| {
-                let outcome = self.publisher.publish(sequence, work.mutation, &mut changes);
-                state.latch(outcome).map(|()| sequence)
-            };
-            slot.put(works.into_iter().zip(&mut sequences).map(publish).collect());
-        }
+        let mut publish = |(work, sequence): (Work, Sequence)| {
+            let outcome = self.publisher.publish(sequence, work.mutation, &mut changes);
+            state.latch(outcome).map(|()| sequence)
+        };
+        let outcomes = group.into_iter().map(|works| works.into_iter().zip(&mut sequences).map(&mut publish).collect()).collect();
         if !changes.is_empty() {
             let outcome = self.publisher.catalog.apply(state.next - 1, &changes);
             // The records are durable and acknowledged all the same: the log rebuilds what the catalog missed.
             let _ = state.latch(outcome);
         }
+        outcomes
     }
 }
 
-/// All works of a group, in the order of their records.
-fn works(group: &[Pending]) -> impl Iterator<Item = &Work> {
-    group.iter().flat_map(|pending| &pending.works)
+/// Bytes of records in the log.
+fn frame_bytes(works: &[Work]) -> usize {
+    works.iter().map(|work| work.payload.frame_bytes()).sum()
+}
+
+fn panicked() -> Error {
+    Error::Stopped { reason: "a writer panicked while it committed a group".to_owned() }
 }
 
 impl LogState {
     fn check(&self) -> Result<()> {
         match &self.stopped {
+            None if self.committing => Err(panicked()),
             None => Ok(()),
             Some(reason) => Err(Error::Stopped { reason: reason.clone() }),
         }

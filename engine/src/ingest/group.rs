@@ -1,12 +1,8 @@
-//! What waits to be committed, and the place where its outcome is left.
-
-use std::sync::Arc;
-
-use parking_lot::Mutex;
+//! What waits to be committed.
 
 use crate::error::{Error, Result};
 use crate::memtable::Run;
-use crate::model::{Sequence, TableId, TableSchema};
+use crate::model::{TableId, TableSchema};
 use crate::record::{Compacted, Deletion, Receipt, Record, RecordKind, Sealed};
 use crate::settings::Durability;
 use crate::wal::Payload;
@@ -62,36 +58,5 @@ impl Work {
             }
         };
         Ok(Work { mutation, kind, payload, durability: Durability::Durable })
-    }
-}
-
-/// What became of the works of one writer, in their order.
-pub(super) type Outcomes = Vec<Result<Sequence>>;
-
-/// Where a writer finds what became of its works.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Slot(Arc<Mutex<Option<Outcomes>>>);
-
-impl Slot {
-    pub(super) fn put(&self, outcomes: Outcomes) {
-        *self.0.lock() = Some(outcomes);
-    }
-
-    pub(super) fn take(&self) -> Option<Outcomes> {
-        self.0.lock().take()
-    }
-}
-
-/// Works of one writer in the queue; they go into one group.
-#[derive(Debug)]
-pub(super) struct Pending {
-    pub(super) works: Vec<Work>,
-    pub(super) slot: Slot,
-}
-
-impl Pending {
-    /// Bytes of their records in the log.
-    pub(super) fn frame_bytes(&self) -> usize {
-        self.works.iter().map(|work| work.payload.frame_bytes()).sum()
     }
 }

@@ -6,6 +6,8 @@ mod builder;
 mod commit;
 mod definitions;
 mod group;
+mod leader;
+mod monitor;
 mod publish;
 mod resolve;
 mod validate;

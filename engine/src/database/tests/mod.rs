@@ -2,6 +2,7 @@
 
 mod damage;
 mod full_disk;
+mod panics;
 mod power;
 mod querying;
 mod refusals;

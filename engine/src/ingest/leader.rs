@@ -1,0 +1,131 @@
+//! Who commits, who waits, and where outcomes are left. Knows nothing of logs and tables, so that every interleaving of its
+//! threads can be tried.
+//!
+//! There is no commit thread. Whoever finds nobody leading takes what waits, commits it as one group, and leaves each outcome
+//! where its submitter looks for it; so a lone submitter never changes threads.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::time::Duration;
+
+use super::monitor::{Monitor, Monitors, ParkingLot};
+
+#[cfg(test)]
+mod tests;
+
+/// What a group is and how it is committed.
+pub(super) trait Grouping {
+    /// What is submitted.
+    type Work;
+    /// What becomes of it.
+    type Outcome;
+    /// What groups are committed to.
+    type State;
+
+    /// How much longer a group is to wait for company. Asked until it says zero.
+    fn linger(&self) -> Duration;
+    /// How many of the works that wait, oldest first, go into the next group: at least one.
+    fn members<'a>(&self, waiting: impl Iterator<Item = &'a Self::Work>) -> usize
+    where
+        Self::Work: 'a;
+    /// Commits a group and answers what became of each member, in order.
+    fn commit(&self, state: &mut Self::State, group: Vec<Self::Work>) -> Vec<Self::Outcome>;
+}
+
+/// Works that wait, and the state they are committed to, group by group.
+pub(super) struct Leader<G: Grouping, M: Monitors = ParkingLot> {
+    grouping: G,
+    state: M::Monitor<G::State>,
+    queue: M::Monitor<Queue<G::Work, G::Outcome>>,
+}
+
+/// Which work an outcome belongs to.
+type Ticket = u64;
+
+struct Queue<W, O> {
+    waiting: VecDeque<(Ticket, W)>,
+    /// Outcomes not yet fetched.
+    outcomes: BTreeMap<Ticket, O>,
+    next: Ticket,
+    leading: bool,
+    /// A leader panicked: what became of its group is unknown, so nothing more is committed.
+    broken: bool,
+}
+
+impl<G: Grouping, M: Monitors> Leader<G, M> {
+    pub(super) fn new(grouping: G, state: G::State) -> Self {
+        let queue = Queue { waiting: VecDeque::new(), outcomes: BTreeMap::new(), next: 0, leading: false, broken: false };
+        Leader { grouping, state: Monitor::new(state), queue: Monitor::new(queue) }
+    }
+
+    /// The state between two groups. While it is held none is committed.
+    pub(super) fn state(&self) -> <M::Monitor<G::State> as Monitor<G::State>>::Guard<'_> {
+        self.state.lock()
+    }
+
+    /// Commits work, alone or with that of others, and answers what became of it; `None` after a panic while committing.
+    pub(super) fn submit(&self, work: G::Work) -> Option<G::Outcome> {
+        let mut queue = self.queue.lock();
+        let ticket = queue.next;
+        queue.next += 1;
+        queue.waiting.push_back((ticket, work));
+        loop {
+            if let Some(outcome) = queue.outcomes.remove(&ticket) {
+                return Some(outcome);
+            }
+            if queue.broken {
+                return None;
+            }
+            if queue.leading {
+                queue = self.queue.wait(queue);
+                continue;
+            }
+            queue.leading = true;
+            loop {
+                let linger = self.grouping.linger();
+                if linger.is_zero() {
+                    break;
+                }
+                queue = self.queue.wait_for(queue, linger);
+            }
+            let members = self.grouping.members(queue.waiting.iter().map(|(_, work)| work)).min(queue.waiting.len());
+            let (tickets, group): (Vec<_>, Vec<_>) = queue.waiting.drain(..members).unzip();
+            drop(queue);
+            self.lead(tickets, group);
+            queue = self.queue.lock();
+        }
+    }
+
+    /// Commits a group and gives up leading, whatever happens.
+    fn lead(&self, tickets: Vec<Ticket>, group: Vec<G::Work>) {
+        let mut tenure = Tenure { leader: self, outcomes: None };
+        let outcomes = self.grouping.commit(&mut self.state.lock(), group);
+        debug_assert_eq!(tickets.len(), outcomes.len(), "each member has an outcome");
+        tenure.outcomes = Some(tickets.into_iter().zip(outcomes).collect());
+    }
+}
+
+/// Ends with the outcomes left for those who wait; without any if the commit panicked.
+struct Tenure<'a, G: Grouping, M: Monitors> {
+    leader: &'a Leader<G, M>,
+    outcomes: Option<Vec<(Ticket, G::Outcome)>>,
+}
+
+impl<G: Grouping, M: Monitors> Drop for Tenure<'_, G, M> {
+    fn drop(&mut self) {
+        let mut queue = self.leader.queue.lock();
+        match self.outcomes.take() {
+            Some(outcomes) => queue.outcomes.extend(outcomes),
+            None => queue.broken = true,
+        }
+        queue.leading = false;
+        drop(queue);
+        self.leader.queue.notify_all();
+    }
+}
+
+impl<G: Grouping, M: Monitors> fmt::Debug for Leader<G, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Leader").finish_non_exhaustive()
+    }
+}
