@@ -25,11 +25,11 @@ pub(super) struct Plan {
 impl Plan {
     /// Checks a query against its table and takes the snapshot.
     pub(super) fn new(table: &Arc<Table>, store: &Arc<Store>, query: &Query) -> Result<Self> {
+        // The snapshot first: columns and series made after it have no values in it, and it has none that they lack.
+        let state = Arc::new(table.snapshot());
         let schema = table.schema();
         let filters = Filters::new(&query.filters, &schema)?;
         let projection = Projection::new(&schema, &query.fields)?;
-        // The snapshot before the series: a series made in between has no rows in it.
-        let state = Arc::new(table.snapshot());
         let series = select(table, &filters);
         let fields = fields_read(&filters, projection.fields().iter().copied());
         let scan = Scan { schema, state, store: store.clone(), series, range: query.range, fields, times: true };
