@@ -4,9 +4,11 @@ pub mod actors;
 pub mod answers;
 pub mod binary;
 pub mod campaign;
+pub mod history;
 pub mod model;
 pub mod questions;
 pub mod sim;
+pub mod slow;
 pub mod steps;
 
 /// The seed of a randomised test: `ALLUVIUM_SEED` where set, else a fixed one per test; printed, so that a failure names it.
