@@ -93,7 +93,11 @@ pub(crate) fn run(context: &Context, arguments: Arguments) -> Outcome {
         say(&format!("left out {unnamed} more bad rows"));
     }
     if let Err(failure) = outcome {
-        database.close()?;
+        let closed = database.close();
+        // What the engine failed at is the failure to name, not that it cannot close well after it.
+        if !matches!(failure, import::Failure::Engine(_)) {
+            closed?;
+        }
         return Err(told(failure, &named, &report, Some(source.format)));
     }
     database.seal()?;
