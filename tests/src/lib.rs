@@ -5,6 +5,7 @@ pub mod answers;
 pub mod binary;
 pub mod campaign;
 pub mod history;
+pub mod imports;
 pub mod model;
 pub mod questions;
 pub mod sim;

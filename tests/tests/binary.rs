@@ -1,12 +1,14 @@
 //! The binary end to end: import, query, kill -9, bad input.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
-use alluvium_tests::binary::{command, fail, run, succeed};
-use alluvium_tests::seed;
+use alluvium_tests::binary::{fail, run, succeed};
+use alluvium_tests::imports::Import;
+use alluvium_tests::{cases, seed};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -68,40 +70,30 @@ fn aggregates_last_values_and_order() {
     );
 }
 
-/// Rows acknowledged before a kill are there afterwards, whole, and nothing else is.
+/// Rows acknowledged before a kill are there afterwards, whole, and nothing else is; whether killed after some
+/// acknowledgements or after some time.
 #[test]
 fn what_was_acknowledged_survives_kill_9() {
     let mut rng = fastrand::Rng::with_seed(seed(9));
     let dir = directory();
-    let mut text = String::from("time,device,v\n");
-    for n in 0..60_000_u64 {
-        text.push_str(&format!("{},d{},{}\n", 1_700_000_000_000_u64 + n, n % 7, n));
-    }
-    let big = file(dir.path(), "big.csv", &text);
-    for round in 0..4 {
-        let data = dir.path().join(format!("data{round}"));
-        let arguments = ["import", &big, "--table", "t", "--tag", "device", "--batch-rows", "100", "--acks"];
-        let mut child = command(&data, arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let kill_after = rng.u64(1..300);
-        let mut acknowledged = 0;
-        for line in lines.by_ref().take(kill_after as usize) {
-            let line = line.expect("reads");
-            acknowledged = line.strip_prefix("durable ").and_then(|rows| rows.parse().ok()).expect("durable ROWS");
+    let import = Import::new(dir.path(), 20_000);
+    for case in 0..cases(8) {
+        let import = import.beside(&format!("data{case}"));
+        let mut child = import.command().stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starts");
+        let mut printed = BufReader::new(child.stdout.take().expect("piped"));
+        let mut stdout = String::new();
+        if case % 2 == 0 {
+            for _ in 0..rng.u64(1..200) {
+                printed.read_line(&mut stdout).expect("reads");
+            }
+        } else {
+            // Any moment will do, the first ones too, when there is no database yet.
+            std::thread::sleep(Duration::from_micros(rng.u64(0..250_000)));
         }
         child.kill().expect("kill -9");
         child.wait().expect("ends");
-        for line in lines.map_while(Result::ok) {
-            acknowledged = line.strip_prefix("durable ").and_then(|rows| rows.parse().ok()).unwrap_or(acknowledged);
-        }
-        let values = succeed(&data, ["query", "--table", "t", "--format", "csv", "--field", "v"]);
-        let mut kept: Vec<u64> =
-            values.lines().skip(1).map(|line| line.rsplit(',').next().expect("v").parse().expect("a number")).collect();
-        kept.sort_unstable();
-        assert!(kept.len() as u64 >= acknowledged, "{} rows of {acknowledged} acknowledged", kept.len());
-        assert_eq!(kept.len() % 100, 0, "batches are whole");
-        assert!(kept.iter().copied().eq(0..kept.len() as u64), "exactly the first rows of the file");
-        succeed(&data, ["verify"]);
+        printed.read_to_string(&mut stdout).expect("reads");
+        import.check(&stdout);
     }
 }
 
