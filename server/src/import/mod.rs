@@ -20,11 +20,15 @@ mod testing;
 mod time;
 
 pub(crate) use column::{ColumnSpec, Role};
+#[cfg(feature = "internals")]
+pub(crate) use line_protocol::point::{FieldValue, parse_line};
 pub(crate) use rows::Batch;
 pub(crate) use run::{OnError, Report, Sink, run};
 pub(crate) use schema::Wishes;
 pub(crate) use source::{Format, Source};
 pub(crate) use time::EpochUnit;
+#[cfg(feature = "internals")]
+pub(crate) use time::parse_time;
 
 /// Why an import ended early.
 #[derive(Debug)]

@@ -1,10 +1,11 @@
-//! Where the rows come from: a file or standard input.
+//! Where the rows come from: a file, or a stream such as standard input.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use alluvium::io::{Disk, OpenMode, OsDisk};
 
@@ -47,11 +48,10 @@ impl Format {
     }
 }
 
-/// A file or standard input, not yet read.
+/// Rows not yet read.
 #[derive(Debug)]
 pub(crate) struct Source {
-    /// `None` is standard input.
-    path: Option<PathBuf>,
+    origin: Origin,
     /// How its rows are written.
     pub(crate) format: Format,
     read: Arc<AtomicU64>,
@@ -60,19 +60,50 @@ pub(crate) struct Source {
 /// A stream of bytes.
 pub(crate) type Bytes = Box<dyn Read + Send>;
 
+enum Origin {
+    /// A file, or a pipe with a name.
+    Path(PathBuf),
+    /// What can be read once; `None` once it is.
+    Stream(Mutex<Option<Bytes>>),
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Path(path) => write!(f, "{path:?}"),
+            Origin::Stream(_) => f.write_str("a stream"),
+        }
+    }
+}
+
 impl Source {
     /// `-` is standard input, which needs a `format`; a file's is told by its name.
     pub(crate) fn new(path: &Path, format: Option<Format>) -> Result<Source, Failure> {
-        let path = (path != Path::new("-")).then(|| path.to_owned());
-        let format = format.or_else(|| Format::of_name(path.as_deref()?)).ok_or_else(|| {
+        let named = Some(path).filter(|path| *path != Path::new("-"));
+        let format = format.or_else(|| Format::of_name(named?)).ok_or_else(|| {
             Failure::Input("the name does not tell the format: add --format csv, jsonl, lp or parquet".to_owned())
         })?;
-        Ok(Source { path, format, read: Arc::default() })
+        Ok(match named {
+            Some(path) => Source { origin: Origin::Path(path.to_owned()), format, read: Arc::default() },
+            None => Source::stream(Box::new(io::stdin()), format),
+        })
+    }
+
+    /// What comes in a stream.
+    pub(crate) fn stream(input: Bytes, format: Format) -> Source {
+        Source { origin: Origin::Stream(Mutex::new(Some(input))), format, read: Arc::default() }
+    }
+
+    fn path(&self) -> Option<&Path> {
+        match &self.origin {
+            Origin::Path(path) => Some(path),
+            Origin::Stream(_) => None,
+        }
     }
 
     /// Opens the file once, so that its absence is told before anything is made for it.
     pub(crate) fn check(&self) -> io::Result<()> {
-        match &self.path {
+        match self.path() {
             Some(path) if path.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
             // Opening a pipe twice would lose its writer.
             Some(path) if path.is_file() => File::open(path).map(|_| ()),
@@ -83,7 +114,7 @@ impl Source {
 
     /// How many bytes there are, where that is known.
     pub(crate) fn len(&self) -> Option<u64> {
-        let metadata = std::fs::metadata(self.path.as_deref()?).ok()?;
+        let metadata = std::fs::metadata(self.path()?).ok()?;
         metadata.is_file().then_some(metadata.len())
     }
 
@@ -94,45 +125,42 @@ impl Source {
 
     /// The beginning, to look at. What is looked at of a pipe is kept.
     pub(crate) fn look(&self) -> Result<Look, Failure> {
-        if let (Some(path), Some(_)) = (&self.path, self.len()) {
-            return Ok(Look { input: self.open(path)?, left: LOOK_AT_FILE, kept: None, cut: false });
-        }
-        let input: Bytes = match &self.path {
-            Some(path) => self.open(path)?,
-            None => Box::new(io::stdin()),
-        };
-        Ok(Look { input, left: LOOK_AT_PIPE, kept: Some(Vec::new()), cut: false })
+        let input = self.open()?;
+        Ok(match self.len() {
+            Some(_) => Look { input, left: LOOK_AT_FILE, kept: None, cut: false },
+            None => Look { input, left: LOOK_AT_PIPE, kept: Some(Vec::new()), cut: false },
+        })
     }
 
     /// All of it, from the beginning.
     pub(crate) fn read(&self, look: Look) -> Result<Bytes, Failure> {
-        let input: Bytes = match (look.kept, &self.path) {
-            (Some(kept), _) => Box::new(Cursor::new(kept).chain(look.input)),
-            (None, Some(path)) => self.open(path)?,
-            (None, None) => look.input,
+        let input: Bytes = match look.kept {
+            Some(kept) => Box::new(Cursor::new(kept).chain(look.input)),
+            None => self.open()?,
         };
         Ok(Box::new(Metered { input, read: self.meter() }))
     }
 
-    fn open(&self, path: &Path) -> Result<Bytes, Failure> {
-        Ok(Box::new(File::open(path)?))
+    fn open(&self) -> Result<Bytes, Failure> {
+        match &self.origin {
+            Origin::Path(path) => Ok(Box::new(File::open(path)?)),
+            Origin::Stream(input) => {
+                let input = input.lock().unwrap_or_else(PoisonError::into_inner).take();
+                Ok(input.unwrap_or_else(|| Box::new(io::empty())))
+            }
+        }
     }
 
     /// A file to read at any position. What comes through a pipe is put into a temporary file first.
     pub(crate) fn file(&self) -> Result<Arc<dyn alluvium::io::File>, Failure> {
-        match &self.path {
-            Some(path) if self.len().is_some() => Ok(OsDisk.open(path, OpenMode::Read)?),
-            path => {
-                let mut input: Bytes = match path {
-                    Some(path) => self.open(path)?,
-                    None => Box::new(io::stdin()),
-                };
-                // Its name goes when this returns, its bytes with the last handle.
-                let mut file = tempfile::NamedTempFile::new()?;
-                io::copy(&mut input, &mut file)?;
-                Ok(OsDisk.open(file.path(), OpenMode::Read)?)
-            }
+        if let (Some(path), Some(_)) = (self.path(), self.len()) {
+            return Ok(OsDisk.open(path, OpenMode::Read)?);
         }
+        let mut input = self.open()?;
+        // Its name goes when this returns, its bytes with the last handle.
+        let mut file = tempfile::NamedTempFile::new()?;
+        io::copy(&mut input, &mut file)?;
+        Ok(OsDisk.open(file.path(), OpenMode::Read)?)
     }
 }
 

@@ -38,7 +38,9 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let mut total = Duration::default();
     for (count, unit) in terms(text)? {
         match length(unit) {
-            Some(Length::Nanos(nanos)) => total.nanos += nanos * i128::from(count),
+            Some(Length::Nanos(nanos)) => {
+                total.nanos = total.nanos.checked_add(nanos * i128::from(count)).ok_or_else(|| unreadable(text))?;
+            }
             Some(Length::Months(months)) => {
                 total.months = total.months.checked_add(months.saturating_mul(count)).ok_or_else(|| unreadable(text))?;
             }

@@ -30,7 +30,7 @@ pub(crate) fn moment(text: &str, now: Timestamp, zone: &TimeZone) -> Result<i128
 /// The first tick of a table's unit that is not before the moment; saturates at the ends of what the unit can say.
 pub(crate) fn in_unit(nanos: i128, unit: TimeUnit) -> i64 {
     let tick = SECOND / i128::from(unit.per_second());
-    let ticks = -((-nanos).div_euclid(tick));
+    let ticks = -(nanos.saturating_neg().div_euclid(tick));
     i64::try_from(ticks).unwrap_or(if ticks < 0 { i64::MIN } else { i64::MAX })
 }
 
@@ -65,7 +65,7 @@ fn relative(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Result<i128, 
         let far = || format!("{text:?} is too far away: use a time between the years 1 and 9999");
         let span = Span::new().try_months(sign * by.months).map_err(|_| far())?;
         let moved = now.to_zoned(zone.clone()).checked_add(span).map_err(|_| far())?;
-        Ok(moved.timestamp().as_nanosecond() + i128::from(sign) * by.nanos)
+        Ok(moved.timestamp().as_nanosecond().saturating_add(i128::from(sign) * by.nanos))
     }))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A table holds one measurement: the one named like the table, or else the first in the file. Lines of others are bad rows.
 
-mod point;
+pub(super) mod point;
 
 use std::collections::HashMap;
 use std::io::Read;
