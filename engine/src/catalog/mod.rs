@@ -30,6 +30,8 @@ use backend::{Backend, Store};
 use guard::Failure;
 pub(crate) use slot::CatalogSlot;
 use tables::{Kind, State};
+#[cfg(feature = "internals")]
+pub(crate) use tables::{decode_series, encode_series};
 
 use crate::error::{Error, Result};
 use crate::fence::fence;

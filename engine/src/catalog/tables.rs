@@ -134,7 +134,7 @@ fn same(what: &'static str, key: u64, found: u64) -> Result<(), DecodeError> {
 }
 
 /// Appends the bytes of a series' tags.
-pub(super) fn encode_series(key: &SeriesKey, into: &mut Vec<u8>) {
+pub(crate) fn encode_series(key: &SeriesKey, into: &mut Vec<u8>) {
     for tag in &key.0 {
         let Some(text) = tag else {
             into.push(0);
@@ -150,7 +150,7 @@ pub(super) fn encode_series(key: &SeriesKey, into: &mut Vec<u8>) {
     }
 }
 
-pub(super) fn decode_series(mut value: &[u8]) -> Result<SeriesKey, DecodeError> {
+pub(crate) fn decode_series(mut value: &[u8]) -> Result<SeriesKey, DecodeError> {
     const WHAT: &str = "series";
     let mut tags = Vec::new();
     while !value.is_empty() {

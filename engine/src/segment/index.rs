@@ -27,6 +27,8 @@ use crate::model::{FieldType, SeriesId, TimeUnit, Value};
 const VERSION: u8 = 1;
 /// Largest page accepted, decompressed.
 const PAGE_BYTES: u32 = 1 << 30;
+/// Rows of the largest page accepted: far more than are written, far fewer than would be a burden.
+const PAGE_ROWS: u32 = 1 << 16;
 /// Largest dictionary accepted.
 const DICTIONARY_BYTES: u32 = 64 << 20;
 
@@ -321,7 +323,7 @@ impl SegmentIndex {
     }
 
     /// All but the block checksums: what the file itself can carry.
-    pub(super) fn encode_layout(&self) -> Vec<u8> {
+    pub(crate) fn encode_layout(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
         put_varint(self.pages.len() as u64, &mut out);
         self.pages.iter().for_each(|page| put_varint(u64::from(page.rows), &mut out));
@@ -364,7 +366,7 @@ impl SegmentIndex {
     }
 
     /// Reads what [`SegmentIndex::encode_layout`] wrote.
-    pub(super) fn decode_layout(bytes: &[u8], file_bytes: u64, blocks: Vec<u32>) -> Result<SegmentIndex, Malformed> {
+    pub(crate) fn decode_layout(bytes: &[u8], file_bytes: u64, blocks: Vec<u32>) -> Result<SegmentIndex, Malformed> {
         let mut reader = Reader::new(bytes);
         let parts = Parts::read(&mut reader)?;
         if !reader.rest().is_empty() {
@@ -481,7 +483,7 @@ fn read_pages(reader: &mut Reader<'_>) -> Result<Vec<PageSpan>, Malformed> {
     let mut first_row = 0u32;
     for _ in 0..count {
         let rows = reader.small()?;
-        if rows == 0 || u64::from(rows) > limits::BLOCK_ROWS {
+        if rows == 0 || rows > PAGE_ROWS {
             return Err(Malformed("a page of an impossible number of rows"));
         }
         pages.push(PageSpan { first_row, rows });

@@ -15,6 +15,8 @@
 //! A file is begun only after all before it is durable, and each file is at an end where the next one's first sequence begins.
 
 mod file;
+#[cfg(feature = "internals")]
+pub(crate) mod forge;
 mod frame;
 mod log;
 mod report;
