@@ -96,7 +96,7 @@ pub(crate) fn open(components: &Components, root: &Path, settings: &Settings) ->
         memory: MemoryGauge::default(),
     });
     catalog::load(&publisher)?;
-    let undefined = replay::replay(components, &layout, &publisher, sealed_through)?;
+    let undefined = replay::replay(components, &layout, &publisher, &survey, sealed_through)?;
     receipts.extend(replay::report_losses(components, &survey, covered, &undefined));
     receipts.extend(segments::missing(components, &layout, &publisher)?);
     // The same damage is found again at every open until its file is gone; one receipt says it.

@@ -1,5 +1,6 @@
 //! The log, read from the start: what is not yet in segments or in the catalog is materialised again.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Layout;
@@ -9,7 +10,7 @@ use crate::format::names;
 use crate::ingest::{Mutation, Publisher, compacted_changes, sealed_changes};
 use crate::io::Components;
 use crate::memtable::Run;
-use crate::model::{Sequence, SeriesId, SeriesKey, TableId};
+use crate::model::{Sequence, SeriesId, SeriesKey, TableId, TableSchema};
 use crate::record::{Receipt, ReceiptKind, Record, RecordKind};
 use crate::table::Table;
 use crate::wal::{self, FrameRef, LogDamage, ScanReport};
@@ -22,22 +23,28 @@ pub(super) struct Survey {
     pub(super) report: ScanReport,
     /// The last cut that the log knows to be sealed.
     pub(super) sealed_through: Sequence,
+    /// The first readable definition of each table.
+    tables: Vec<TableSchema>,
 }
 
-/// Reads the log once for its extent, its damage and the last seal in it.
+/// Reads the log once for its extent, its damage, its tables and the last seal in it.
 pub(super) fn survey(components: &Components, layout: &Layout) -> Result<Survey> {
-    let mut seals = Vec::new();
+    let (mut seals, mut tables) = (Vec::new(), BTreeMap::new());
+    let wanted = [RecordKind::Sealed, RecordKind::CreateTable, RecordKind::AlterTable].map(RecordKind::code);
     let report = wal::scan(&*components.disk, &layout.log(), &mut |frame| {
-        if frame.kind == RecordKind::Sealed.code()
-            && let Record::Sealed(sealed) = decode(layout, &frame)?
-        {
-            seals.push((frame.sequence, sealed.through));
+        if !wanted.contains(&frame.kind) {
+            return Ok(());
+        }
+        match decode(layout, &frame)? {
+            Record::Sealed(sealed) => seals.push((frame.sequence, sealed.through)),
+            Record::CreateTable(schema) | Record::AlterTable(schema) => drop(tables.entry(schema.id).or_insert(schema)),
+            _ => {}
         }
         Ok(())
     })?;
     let sealed_through =
         seals.into_iter().filter(|(record, _)| *record <= report.last_sequence).map(|(_, through)| through).max();
-    Ok(Survey { report, sealed_through: sealed_through.unwrap_or(0) })
+    Ok(Survey { report, sealed_through: sealed_through.unwrap_or(0), tables: tables.into_values().collect() })
 }
 
 /// Materialises every record that the segments or the catalog lack. Answers the records that could not be, since what
@@ -46,10 +53,17 @@ pub(super) fn replay(
     components: &Components,
     layout: &Layout,
     publisher: &Publisher,
+    survey: &Survey,
     sealed_through: Sequence,
 ) -> Result<Vec<Undefined>> {
     let Some(catalog) = publisher.catalog.get() else { return Ok(Vec::new()) };
     let mut known = Known { applied: catalog.applied(), changes: Vec::new(), through: 0, undefined: Vec::new() };
+    // Where the definition of a table is lost a later one serves what came before it: columns are only ever added.
+    for schema in &survey.tables {
+        if publisher.registry.by_id(schema.id).is_none() {
+            publisher.publish(0, Mutation::AlterTable(schema.clone()), &mut known.changes)?;
+        }
+    }
     wal::scan(&*components.disk, &layout.log(), &mut |frame| {
         if frame.kind == RecordKind::PutRows.code() && frame.sequence <= sealed_through {
             return Ok(());

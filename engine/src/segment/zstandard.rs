@@ -48,6 +48,10 @@ fn refused(error: std::io::Error) -> Error {
     Error::Internal(format!("zstd: {error}"))
 }
 
+/// Bytes that one block of a frame can stand for, and the fewest it takes: a header of three and what is to be repeated.
+const BLOCK_PLAIN_BYTES: usize = 128 << 10;
+const BLOCK_LEAST_BYTES: usize = 4;
+
 /// Decompresses into `out`, which then holds exactly `expected` bytes.
 pub(super) fn decompress(
     decompressor: &mut Decompressor<'static>,
@@ -55,6 +59,10 @@ pub(super) fn decompress(
     expected: usize,
     out: &mut Vec<u8>,
 ) -> Result<(), Malformed> {
+    // What is expected is only claimed; no more is reserved than these bytes can hold.
+    if expected.div_ceil(BLOCK_PLAIN_BYTES) > bytes.len().div_ceil(BLOCK_LEAST_BYTES) {
+        return Err(Malformed("a page decompresses to another size than expected"));
+    }
     out.clear();
     out.reserve_exact(expected);
     match decompressor.decompress_to_buffer(bytes, out) {
