@@ -1,0 +1,51 @@
+//! One of each form.
+
+use alluvium::Profile;
+use alluvium::internals::{Form, again};
+use alluvium::record::Record;
+use alluvium_fuzz::record::choice;
+
+use crate::{Seeds, samples};
+
+pub fn seeds() -> Seeds {
+    let mut seeds = Seeds::new();
+    let mut add = |name, form: Form, bytes: Vec<u8>| {
+        assert!(again(form, &bytes).is_some(), "{name} is valid");
+        seeds.push((name, [vec![choice(form)], bytes].concat()));
+    };
+    let names = [
+        "create-table",
+        "create-series",
+        "put-rows",
+        "alter-table",
+        "create-more-series",
+        "put-more-rows",
+        "delete-rows",
+        "delete-all",
+        "receipt-record",
+        "sealed-empty",
+        "sealed",
+        "compacted",
+    ];
+    for (name, record) in names.into_iter().zip(samples::records()) {
+        let payload = record.encode().expect("a small record");
+        match &record {
+            Record::CreateTable(_) => add("table", Form::Table, payload.clone()),
+            Record::DeleteRows(_) if name == "delete-rows" => add("deletion", Form::Deletion, payload.clone()),
+            Record::Receipt(_) => add("receipt", Form::Receipt, payload.clone()),
+            _ => {}
+        }
+        add(name, Form::Record(record.kind().code()), payload);
+    }
+    add("segment", Form::Segment, entry());
+    add("series", Form::Series, b"\x02A\x00\x06north".to_vec());
+    add("index", Form::Index, crate::segment::sample(&[0, 4, 5], 2, 40, Profile::Open).index());
+    add("long-index", Form::Index, crate::segment::sample(&[0, 2], 1, 600, Profile::Compact).index());
+    seeds
+}
+
+/// A seal of one segment is `through`, a count of one, and the segment.
+fn entry() -> Vec<u8> {
+    let sealed = alluvium::record::Sealed { through: 1, segments: vec![samples::entry()] };
+    Record::Sealed(sealed).encode().expect("a small record").split_off(2)
+}
