@@ -47,7 +47,7 @@ pub(crate) fn open(disk: &MemoryDisk, on_damage: OnDamage) -> alluvium::Result<D
         memtable_bytes: 64 << 20,
         page_cache_bytes: 1 << 18,
         catalog_cache_bytes: 1 << 20,
-        log_file_bytes: 1 << 16,
+        log_file_bytes: 1 << 14,
         on_damage,
         ..Settings::default()
     };

@@ -6,11 +6,11 @@ use std::path::Path;
 use super::Layout;
 use crate::catalog::{Catalog, Change};
 use crate::error::{Error, Result};
-use crate::format::names;
+use crate::format::{limits, names};
 use crate::ingest::{Mutation, Publisher, compacted_changes, sealed_changes};
 use crate::io::Components;
 use crate::memtable::Run;
-use crate::model::{Sequence, SeriesId, SeriesKey, TableId, TableSchema};
+use crate::model::{Block, Sequence, SeriesId, SeriesKey, TableId, TableSchema};
 use crate::record::{Receipt, ReceiptKind, Record, RecordKind};
 use crate::table::Table;
 use crate::wal::{self, FrameRef, LogDamage, ScanReport};
@@ -23,21 +23,25 @@ pub(super) struct Survey {
     pub(super) report: ScanReport,
     /// The last cut that the log knows to be sealed.
     pub(super) sealed_through: Sequence,
-    /// The first readable definition of each table.
+    /// The latest definition of each table.
     tables: Vec<TableSchema>,
 }
 
 /// Reads the log once for its extent, its damage, its tables and the last seal in it.
 pub(super) fn survey(components: &Components, layout: &Layout) -> Result<Survey> {
-    let (mut seals, mut tables) = (Vec::new(), BTreeMap::new());
+    let (mut seals, mut tables) = (Vec::new(), BTreeMap::<TableId, TableSchema>::new());
     let wanted = [RecordKind::Sealed, RecordKind::CreateTable, RecordKind::AlterTable].map(RecordKind::code);
     let report = wal::scan(&*components.disk, &layout.log(), &mut |frame| {
         if !wanted.contains(&frame.kind) {
             return Ok(());
         }
         match decode(layout, &frame)? {
-            Record::Sealed(sealed) => seals.push((frame.sequence, sealed.through)),
-            Record::CreateTable(schema) | Record::AlterTable(schema) => drop(tables.entry(schema.id).or_insert(schema)),
+            Record::Sealed(sealed) if sealed.through < frame.sequence => seals.push((frame.sequence, sealed.through)),
+            Record::CreateTable(schema) | Record::AlterTable(schema) => {
+                if tables.get(&schema.id).is_none_or(|known| known.version < schema.version) {
+                    tables.insert(schema.id, schema);
+                }
+            }
             _ => {}
         }
         Ok(())
@@ -58,9 +62,9 @@ pub(super) fn replay(
 ) -> Result<Vec<Undefined>> {
     let Some(catalog) = publisher.catalog.get() else { return Ok(Vec::new()) };
     let mut known = Known { applied: catalog.applied(), changes: Vec::new(), through: 0, undefined: Vec::new() };
-    // Where the definition of a table is lost a later one serves what came before it: columns are only ever added.
+    // The latest definitions serve everything before them, since columns are only ever added: so the loss of one is made up for.
     for schema in &survey.tables {
-        if publisher.registry.by_id(schema.id).is_none() {
+        if publisher.registry.by_id(schema.id).is_none_or(|table| table.schema().version < schema.version) {
             publisher.publish(0, Mutation::AlterTable(schema.clone()), &mut known.changes)?;
         }
     }
@@ -78,11 +82,11 @@ pub(super) fn replay(
     Ok(known.undefined)
 }
 
-/// A record whose table or series nothing defines any more.
+/// A record that nothing makes sense of any more, at least in part.
 pub(super) struct Undefined {
     pub(super) sequence: Sequence,
     pub(super) file: u64,
-    pub(super) table: TableId,
+    pub(super) table: Option<TableId>,
 }
 
 /// Tells the catalog what it missed; everything else is in memory already.
@@ -131,9 +135,9 @@ pub(super) fn report_losses(
         }
     }
     for lost in undefined {
-        let detail = format!("record {} is of a table or series whose definition is lost", lost.sequence);
+        let detail = format!("record {} is of a table, series or column whose definition is lost", lost.sequence);
         let receipt = blank(ReceiptKind::LogDamage, lost.file, 0, detail);
-        receipts.push(Receipt { sequences: Some((lost.sequence, lost.sequence)), table: Some(lost.table), ..receipt });
+        receipts.push(Receipt { sequences: Some((lost.sequence, lost.sequence)), table: lost.table, ..receipt });
     }
     receipts
 }
@@ -190,7 +194,7 @@ fn decode(layout: &Layout, frame: &FrameRef<'_>) -> Result<Record> {
 fn materialise(publisher: &Publisher, known: &mut Known, frame: &FrameRef<'_>, record: Record) -> Result<()> {
     let sequence = frame.sequence;
     let new = sequence > known.applied;
-    let undefined = |table| Undefined { sequence, file: frame.file, table };
+    let undefined = |table| Undefined { sequence, file: frame.file, table: Some(table) };
     let mutation = match record {
         // Definitions are repeated in every log file, so what counts is whether they say something new.
         Record::CreateTable(schema) | Record::AlterTable(schema) => {
@@ -202,15 +206,17 @@ fn materialise(publisher: &Publisher, known: &mut Known, frame: &FrameRef<'_>, r
         }
         Record::CreateSeries { table, first, keys } => {
             let Some(owner) = publisher.registry.by_id(table) else { return known.lack(undefined(table)) };
-            return restore_series(&owner, &mut known.changes, first, &keys);
+            let whole = restore_series(&owner, &mut known.changes, first, &keys);
+            return if whole { Ok(()) } else { known.lack(undefined(table)) };
         }
         Record::PutRows { table, block } => {
             let Some(owner) = publisher.registry.by_id(table) else { return known.lack(undefined(table)) };
-            let highest = block.series.iter().copied().max().unwrap_or(0);
-            if owner.series.write().presume(SeriesId(highest)).map_err(Error::Internal)? {
+            let schema = owner.schema();
+            let Some(fitted) = fit(&owner, &schema, block, &mut known.changes) else { return known.lack(undefined(table)) };
+            if fitted.lacking {
                 known.undefined.push(undefined(table));
             }
-            Mutation::Rows { table, run: Run::from_batch(&owner.schema(), block)? }
+            Mutation::Rows { table, run: Run::from_batch(&schema, fitted.block)? }
         }
         Record::DeleteRows(deletion) => match publisher.registry.by_id(deletion.table) {
             None => return known.lack(undefined(deletion.table)),
@@ -221,6 +227,9 @@ fn materialise(publisher: &Publisher, known: &mut Known, frame: &FrameRef<'_>, r
                 return Ok(());
             }
         },
+        Record::Sealed(sealed) if sealed.through >= sequence => {
+            return known.lack(Undefined { table: None, ..undefined(TableId(0)) });
+        }
         Record::Sealed(sealed) if new => Mutation::Sealed(sealed),
         Record::Compacted(compacted) if new => Mutation::Compacted(compacted),
         Record::Receipt(receipt) if new => Mutation::Receipt(receipt),
@@ -229,22 +238,53 @@ fn materialise(publisher: &Publisher, known: &mut Known, frame: &FrameRef<'_>, r
     publisher.publish(sequence, mutation, &mut known.changes)
 }
 
-/// Adds or confirms series, and tells the catalog of those it does not have.
-fn restore_series(owner: &Table, changes: &mut Vec<Change>, first: SeriesId, keys: &[SeriesKey]) -> Result<()> {
+/// Rows that fit their table as it is known.
+struct Fitted {
+    block: Block,
+    /// Whether a series had to be made up, or a column left out.
+    lacking: bool,
+}
+
+/// Fits rows to a table of which definitions may be lost. `None` where they contradict it.
+fn fit(owner: &Table, schema: &TableSchema, mut block: Block, changes: &mut Vec<Change>) -> Option<Fitted> {
+    let highest = block.series.iter().copied().max().unwrap_or(0);
+    if u64::from(highest) >= limits::SERIES {
+        return None;
+    }
+    let mut known = block.columns.iter().zip(&schema.fields);
+    if known.any(|(column, field)| column.as_ref().is_some_and(|array| *array.data_type() != field.kind.arrow())) {
+        return None;
+    }
     let mut index = owner.series.write();
     let before = index.len();
-    let mut redefined = false;
+    let mut lacking = index.presume(SeriesId(highest)).ok()?;
+    if lacking {
+        // Segments may come to refer to them when the log is gone.
+        let keys = (before..index.len()).map(|id| index.key(SeriesId(id))).collect();
+        changes.push(Change::PutSeries { table: owner.id, first: SeriesId(before), keys });
+    }
+    if block.columns.len() > schema.fields.len() {
+        lacking |= block.columns.drain(schema.fields.len()..).any(|column| column.is_some());
+    }
+    Some(Fitted { block, lacking })
+}
+
+/// Adds or confirms series, and tells the catalog of those it does not have. Answers whether all have the keys named here.
+fn restore_series(owner: &Table, changes: &mut Vec<Change>, first: SeriesId, keys: &[SeriesKey]) -> bool {
+    let mut index = owner.series.write();
+    let before = index.len();
+    let (mut redefined, mut whole) = (false, true);
     for (id, key) in (first.0..).map(SeriesId).zip(keys) {
         redefined |= id.0 < before && index.key(id).normalized() != key.clone().normalized();
-        index.restore(id, key).map_err(Error::Internal)?;
+        whole &= index.restore(id, key).is_ok();
     }
-    let end = first.0 + keys.len() as u32;
+    let end = (first.0 + keys.len() as u32).min(index.len());
     if redefined || end > before {
-        let from = if redefined { first.0 } else { before };
-        let keys = (from.min(first.0)..end).map(|id| index.key(SeriesId(id))).collect();
-        changes.push(Change::PutSeries { table: owner.id, first: SeriesId(from.min(first.0)), keys });
+        let from = if redefined { first.0 } else { first.0.min(before) };
+        let keys = (from..end).map(|id| index.key(SeriesId(id))).collect();
+        changes.push(Change::PutSeries { table: owner.id, first: SeriesId(from), keys });
     }
-    Ok(())
+    whole
 }
 
 fn changes_of(sequence: Sequence, record: Record) -> Vec<Change> {

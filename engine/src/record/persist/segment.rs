@@ -6,6 +6,9 @@ use super::super::{Compacted, DecodeError, Sealed, SegmentEntry, SegmentId};
 use super::RangeForm;
 use crate::model::{Partition, PartitionKind, TableId};
 
+const WHAT: &str = "segment entry";
+const MOST_SEGMENTS: u64 = 1 << 60;
+
 #[derive(Serialize, Deserialize)]
 struct EntryForm<'a> {
     id: u64,
@@ -59,7 +62,7 @@ pub(crate) fn encode(entry: &SegmentEntry) -> Vec<u8> {
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<SegmentEntry, DecodeError> {
-    super::read("segment entry", bytes).map(entry)
+    super::read(WHAT, bytes).and_then(entry)
 }
 
 pub(crate) fn encode_sealed(sealed: &Sealed) -> Vec<u8> {
@@ -68,7 +71,7 @@ pub(crate) fn encode_sealed(sealed: &Sealed) -> Vec<u8> {
 
 pub(crate) fn decode_sealed(bytes: &[u8]) -> Result<Sealed, DecodeError> {
     let form: SealedForm<'_> = super::read("seal", bytes)?;
-    Ok(Sealed { through: form.through, segments: form.segments.into_iter().map(entry).collect() })
+    Ok(Sealed { through: form.through, segments: form.segments.into_iter().map(entry).collect::<Result<_, _>>()? })
 }
 
 pub(crate) fn encode_compacted(compacted: &Compacted) -> Vec<u8> {
@@ -83,7 +86,7 @@ pub(crate) fn decode_compacted(bytes: &[u8]) -> Result<Compacted, DecodeError> {
     let form: CompactedForm<'_> = super::read("compaction", bytes)?;
     Ok(Compacted {
         removed: form.removed.into_iter().map(SegmentId).collect(),
-        added: form.added.into_iter().map(entry).collect(),
+        added: form.added.into_iter().map(entry).collect::<Result<_, _>>()?,
         retired_deletions: form.retired_deletions,
     })
 }
@@ -115,8 +118,12 @@ fn form(entry: &SegmentEntry) -> EntryForm<'_> {
     }
 }
 
-fn entry(form: EntryForm<'_>) -> SegmentEntry {
-    SegmentEntry {
+fn entry(form: EntryForm<'_>) -> Result<SegmentEntry, DecodeError> {
+    // Segments are counted one by one; a number that leaves no room for the next was never given.
+    if form.id >= MOST_SEGMENTS {
+        return Err(DecodeError::new(WHAT, format!("segment number {}", form.id)));
+    }
+    Ok(SegmentEntry {
         id: SegmentId(form.id),
         table: TableId(form.table),
         partition: form.partition.map(|partition| Partition {
@@ -138,5 +145,5 @@ fn entry(form: EntryForm<'_>) -> SegmentEntry {
         series: form.series,
         hash: form.hash,
         index: form.index.to_vec(),
-    }
+    })
 }

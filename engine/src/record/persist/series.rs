@@ -30,6 +30,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<NewSeries, DecodeError> {
     if u64::from(form.first) + form.keys.len() as u64 > limits::SERIES {
         return Err(DecodeError::new(WHAT, format!("{} from number {}", form.keys.len(), form.first)));
     }
+    if let Some(key) = form.keys.iter().find(|key| key.len() as u64 > limits::COLUMNS) {
+        return Err(DecodeError::new(WHAT, format!("{} tags", key.len())));
+    }
     let key = |tags: Vec<Option<&str>>| SeriesKey(tags.into_iter().map(|tag| tag.map(str::to_owned)).collect());
     Ok((TableId(form.table), SeriesId(form.first), form.keys.into_iter().map(key).collect()))
 }

@@ -90,6 +90,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<TableSchema, DecodeError> {
     if columns > limits::COLUMNS {
         return Err(DecodeError::new(WHAT, format!("{columns} columns")));
     }
+    if u64::from(form.id) >= limits::TABLES {
+        return Err(DecodeError::new(WHAT, format!("table number {}", form.id)));
+    }
     Ok(TableSchema {
         id: TableId(form.id),
         name: form.name.to_owned(),
