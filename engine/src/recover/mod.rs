@@ -87,8 +87,7 @@ pub(crate) fn open(components: &Components, root: &Path, settings: &Settings) ->
     let opened = catalog::open(components, &layout, settings, &survey)?;
     let sealed_through = if opened.rebuilt { opened.sealed_through } else { survey.sealed_through.max(opened.sealed_through) };
     let covered = sealed_through.min(opened.catalog.applied());
-    let known: HashSet<String> =
-        opened.catalog.receipts()?.into_iter().map(|(_, receipt)| receipt.detail + &receipt.file).collect();
+    let known: HashSet<String> = opened.catalog.receipts()?.iter().map(|(_, receipt)| loss_of(receipt)).collect();
     let mut receipts = opened.receipts;
     let publisher = Arc::new(Publisher {
         registry: Registry::default(),
@@ -100,7 +99,7 @@ pub(crate) fn open(components: &Components, root: &Path, settings: &Settings) ->
     receipts.extend(replay::report_losses(components, &survey, covered, &undefined));
     receipts.extend(segments::missing(components, &layout, &publisher)?);
     // The same damage is found again at every open until its file is gone; one receipt says it.
-    receipts.retain(|receipt| !known.contains(&(receipt.detail.clone() + &receipt.file)));
+    receipts.retain(|receipt| !known.contains(&loss_of(receipt)));
     let loss = receipts.iter().find(|receipt| receipt.kind != ReceiptKind::TornTail);
     if let (true, Some(loss)) = (strict, loss) {
         return Err(refusal(&layout, &loss.file, &loss.detail));
@@ -115,6 +114,14 @@ pub(crate) fn open(components: &Components, root: &Path, settings: &Settings) ->
     let next = survey.report.next_sequence().max(applied(&publisher).max(sealed_through) + 1);
     let log = Log::start(components, &layout.log(), settings.log_file_bytes, next, &survey.report)?;
     Ok(Recovered { identity, publisher, store: Arc::new(store), log, next, sealed_through, next_segment, receipts })
+}
+
+/// What tells one loss from another. How many bytes a damaged stretch has may change as the log goes on.
+fn loss_of(receipt: &Receipt) -> String {
+    match receipt.sequences {
+        Some(sequences) => format!("{:?} {} {sequences:?}", receipt.kind, receipt.file),
+        None => format!("{:?} {} {}", receipt.kind, receipt.file, receipt.detail),
+    }
 }
 
 /// Copies log bytes that cannot be read, before their file is recycled one day.

@@ -91,6 +91,50 @@ fn a_damaged_frame_costs_its_records_and_a_receipt() {
     assert_eq!(values(&db).unwrap().len() as i64, 300 * ROWS);
 }
 
+/// The one log file of a table whose schema gained a column, with rows before and after, no catalog, and one frame damaged.
+fn with_damaged_definition(sequence: u64) -> MemoryDisk {
+    let (disk, db) = begin();
+    append(&db, 0..1);
+    db.add_columns("t", &[], &[("w".to_owned(), FieldType::Bool)]).unwrap();
+    append(&db, 1..2);
+    db.close().unwrap();
+    for path in files(&disk, "/catalog/") {
+        disk.corrupt(&path, |bytes| bytes.fill(0)).unwrap();
+    }
+    let log = files(&disk, ".log").pop().unwrap();
+    let mut at = 0;
+    let visit = &mut |frame: crate::wal::FrameRef<'_>| {
+        at = if frame.sequence == sequence && frame.flags == 0 { frame.offset } else { at };
+        Ok(())
+    };
+    crate::wal::scan(&disk, std::path::Path::new("/data/log"), visit).unwrap();
+    flip(&disk, &log, |_| at as usize + 20);
+    disk
+}
+
+#[test]
+fn a_lost_definition_of_a_table_is_made_up_for_by_the_next_one() {
+    let db = open(&with_damaged_definition(1));
+    assert_values(&db, 2);
+    assert_eq!(db.table("t").unwrap().version, 2);
+    let receipts = db.inspect().unwrap().receipts;
+    let lost: Vec<_> = receipts.iter().filter_map(|receipt| receipt.receipt.sequences).collect();
+    assert_eq!(lost, [(1, 1)], "{receipts:?}");
+}
+
+#[test]
+fn what_opening_makes_of_damage_stays() {
+    for sequence in 1..=5 {
+        let disk = with_damaged_definition(sequence);
+        let db = open(&disk);
+        let (found, receipts) = (values(&db), db.inspect().unwrap().receipts);
+        drop(db);
+        let db = open(&disk);
+        assert_eq!(values(&db).ok(), found.ok(), "record {sequence} damaged");
+        assert_eq!(db.inspect().unwrap().receipts, receipts, "record {sequence} damaged");
+    }
+}
+
 #[test]
 fn a_damaged_catalog_is_rebuilt_without_loss() {
     for part in ["catalog.pages", "catalog.sums"] {
