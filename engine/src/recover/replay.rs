@@ -37,10 +37,10 @@ pub(super) fn survey(components: &Components, layout: &Layout) -> Result<Survey>
         }
         match decode(layout, &frame)? {
             Record::Sealed(sealed) if sealed.through < frame.sequence => seals.push((frame.sequence, sealed.through)),
-            Record::CreateTable(schema) | Record::AlterTable(schema) => {
-                if tables.get(&schema.id).is_none_or(|known| known.version < schema.version) {
-                    tables.insert(schema.id, schema);
-                }
+            Record::CreateTable(schema) | Record::AlterTable(schema)
+                if tables.get(&schema.id).is_none_or(|known| known.version < schema.version) =>
+            {
+                tables.insert(schema.id, schema);
             }
             _ => {}
         }
