@@ -80,37 +80,37 @@ fn mutated(data: &[u8], other: &[u8], rng: &mut Rng) -> Vec<u8> {
 
 #[test]
 fn log() {
-    check("log", 20);
+    check("log", 40);
 }
 
 #[test]
 fn segment() {
-    check("segment", 100);
+    check("segment", 400);
 }
 
 #[test]
 fn record() {
-    check("record", 1_000);
+    check("record", 5_000);
 }
 
 #[test]
 fn csv() {
-    check("csv", 100);
+    check("csv", 200);
 }
 
 #[test]
 fn json_lines() {
-    check("json_lines", 100);
+    check("json_lines", 200);
 }
 
 #[test]
 fn line_protocol() {
-    check("line_protocol", 100);
+    check("line_protocol", 200);
 }
 
 #[test]
 fn query() {
-    check("query", 100);
+    check("query", 200);
 }
 
 #[test]

@@ -201,6 +201,13 @@ impl TableSchema {
         Ok(next)
     }
 
+    /// Whether it is this table with columns added, or without.
+    pub(crate) fn extends(&self, earlier: &TableSchema) -> bool {
+        (self.id, &self.name, self.time_unit) == (earlier.id, &earlier.name, earlier.time_unit)
+            && self.tags.starts_with(&earlier.tags)
+            && self.fields.starts_with(&earlier.fields)
+    }
+
     fn push_columns(&mut self, tags: &[String], fields: &[(String, FieldType)]) -> Result<()> {
         let mut id = 1 + self.tags.len() as u32 + self.fields.len() as u32;
         let mut next_id = || {
@@ -212,7 +219,9 @@ impl TableSchema {
         self.check()
     }
 
-    fn check(&self) -> Result<()> {
+    /// What holds of every schema, whoever made it.
+    pub(crate) fn check(&self) -> Result<()> {
+        check_name("table", &self.name)?;
         let names = self.tags.iter().map(|tag| &tag.name).chain(self.fields.iter().map(|field| &field.name));
         let mut seen = HashSet::from([TIME_COLUMN]);
         for name in names {
@@ -289,7 +298,6 @@ impl TableSpec {
 
     /// The schema of version 1, checked.
     pub(crate) fn into_schema(self, id: TableId) -> Result<TableSchema> {
-        check_name("table", &self.name)?;
         let mut schema = TableSchema {
             id,
             name: self.name,

@@ -64,7 +64,7 @@ pub(super) fn replay(
     let mut known = Known { applied: catalog.applied(), changes: Vec::new(), through: 0, undefined: Vec::new() };
     // The latest definitions serve everything before them, since columns are only ever added: so the loss of one is made up for.
     for schema in &survey.tables {
-        if publisher.registry.by_id(schema.id).is_none_or(|table| table.schema().version < schema.version) {
+        if let Some(true) = is_news(publisher, schema) {
             publisher.publish(0, Mutation::AlterTable(schema.clone()), &mut known.changes)?;
         }
     }
@@ -197,13 +197,11 @@ fn materialise(publisher: &Publisher, known: &mut Known, frame: &FrameRef<'_>, r
     let undefined = |table| Undefined { sequence, file: frame.file, table: Some(table) };
     let mutation = match record {
         // Definitions are repeated in every log file, so what counts is whether they say something new.
-        Record::CreateTable(schema) | Record::AlterTable(schema) => {
-            let current = publisher.registry.by_id(schema.id).map_or(0, |table| table.schema().version);
-            if schema.version <= current {
-                return Ok(());
-            }
-            Mutation::AlterTable(schema)
-        }
+        Record::CreateTable(schema) | Record::AlterTable(schema) => match is_news(publisher, &schema) {
+            None => return known.lack(undefined(schema.id)),
+            Some(false) => return Ok(()),
+            Some(true) => Mutation::AlterTable(schema),
+        },
         Record::CreateSeries { table, first, keys } => {
             let Some(owner) = publisher.registry.by_id(table) else { return known.lack(undefined(table)) };
             let whole = restore_series(&owner, &mut known.changes, first, &keys);
@@ -236,6 +234,15 @@ fn materialise(publisher: &Publisher, known: &mut Known, frame: &FrameRef<'_>, r
         Record::Sealed(_) | Record::Compacted(_) | Record::Receipt(_) => return Ok(()),
     };
     publisher.publish(sequence, mutation, &mut known.changes)
+}
+
+/// Whether a schema says something new; `None` where it contradicts what is known already.
+fn is_news(publisher: &Publisher, schema: &TableSchema) -> Option<bool> {
+    let Some(table) = publisher.registry.by_id(schema.id) else {
+        return publisher.registry.find(&schema.name).is_none().then_some(true);
+    };
+    let current = table.schema();
+    if schema.version <= current.version { Some(false) } else { schema.extends(&current).then_some(true) }
 }
 
 /// Rows that fit their table as it is known.

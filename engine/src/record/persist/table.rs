@@ -90,10 +90,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<TableSchema, DecodeError> {
     if columns > limits::COLUMNS {
         return Err(DecodeError::new(WHAT, format!("{columns} columns")));
     }
-    if u64::from(form.id) >= limits::TABLES {
-        return Err(DecodeError::new(WHAT, format!("table number {}", form.id)));
+    if u64::from(form.id) >= limits::TABLES || form.version == u32::MAX {
+        return Err(DecodeError::new(WHAT, format!("version {} of table number {}", form.version, form.id)));
     }
-    Ok(TableSchema {
+    let schema = TableSchema {
         id: TableId(form.id),
         name: form.name.to_owned(),
         version: form.version,
@@ -111,7 +111,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<TableSchema, DecodeError> {
         },
         tags: form.tags.into_iter().map(|tag| Tag { name: tag.name.to_owned(), id: tag.id }).collect(),
         fields: form.fields.into_iter().map(field).collect::<Result<_, _>>()?,
-    })
+    };
+    schema.check().map_err(|error| DecodeError::new(WHAT, error.to_string()))?;
+    Ok(schema)
 }
 
 fn type_form(kind: FieldType) -> TypeForm {

@@ -62,6 +62,10 @@ impl ParquetReader {
         check_footer(&*file, len)?;
         let chunks = Chunks { file: Arc::clone(&file), len };
         let metadata = fenced(|| ArrowReaderMetadata::load(&chunks, ArrowReaderOptions::new()))?.map_err(invalid)?;
+        let (declared, groups) = (metadata.metadata().file_metadata().num_rows(), metadata.metadata().row_groups());
+        if groups.iter().try_fold(0_i64, |rows, group| rows.checked_add(group.num_rows())) != Some(declared) {
+            return Err(invalid(format_args!("it says that it has {declared} rows, and its row groups say something else")));
+        }
         let columns = metadata.schema().fields().iter().map(|field| foreign_column(field)).collect::<Result<Vec<_>>>()?;
         let decoded: Vec<_> = metadata.schema().fields().iter().map(|field| decoded_as(field)).collect();
         let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(decoded)));
