@@ -12,13 +12,14 @@ use alluvium::{Aggregate, Database, FieldType, Filter, Order, Query, RowBuilder,
 use alluvium_tests::history::{
     Answer, Change, Event, History, Named, Observation, Observations, Row, Rows, Series, Span, Ticks, Total, timed,
 };
-use alluvium_tests::operations::START;
 use alluvium_tests::slow::SlowDisk;
 use alluvium_tests::{cases, seed};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Decimal128Type, Int64Type, TimestampMicrosecondType};
 use fastrand::Rng;
 
+/// 2023-11-14T22:13:20Z.
+const START: i64 = 1_700_000_000_000_000;
 const WRITERS: i64 = 3;
 const READERS: u64 = 2;
 /// Batches of each writer.
