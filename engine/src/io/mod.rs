@@ -43,6 +43,23 @@ pub enum SyncLabel {
     Quarantine,
 }
 
+impl SyncLabel {
+    /// All of them.
+    pub const ALL: [SyncLabel; 11] = [
+        SyncLabel::Identity,
+        SyncLabel::LogGroup,
+        SyncLabel::LogDirectory,
+        SyncLabel::SegmentFile,
+        SyncLabel::SegmentDirectory,
+        SyncLabel::CatalogChecksums,
+        SyncLabel::CatalogPages,
+        SyncLabel::CatalogDirectory,
+        SyncLabel::SnapshotFile,
+        SyncLabel::SnapshotDirectory,
+        SyncLabel::Quarantine,
+    ];
+}
+
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenMode {

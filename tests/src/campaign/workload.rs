@@ -5,7 +5,7 @@ use alluvium::io::SyncLabel;
 use super::Violation;
 use crate::actors::{self, Actors, Scale};
 use crate::model::{Effect, Model};
-use crate::sim::{Change, Device, Machine, OpClass, SimClock, small_settings};
+use crate::sim::{Change, Machine, OpClass, SimClock, small_settings};
 use crate::steps::{Runner, Step};
 
 /// Small, so that a trial is short.
@@ -39,6 +39,8 @@ pub struct Recording {
     marks: Vec<Mark>,
     /// What can be read after so many effects.
     digests: Vec<u64>,
+    /// Which database it is.
+    incarnation: String,
 }
 
 /// Where a step lies.
@@ -58,6 +60,12 @@ pub struct Allowed {
     digests: Vec<u64>,
     /// The step at which power was cut.
     pub step: usize,
+    /// Which database it must be, once it was made.
+    pub incarnation: Option<String>,
+    /// How often the catalog was taken away so far.
+    pub lost_catalogs: usize,
+    /// Whether a snapshot of the catalog was finished.
+    pub has_snapshot: bool,
 }
 
 impl Allowed {
@@ -74,8 +82,14 @@ impl Recording {
         machine.disk.ignore_sync(ignored);
         machine.disk.record();
         let mut model = Model::default();
-        let mut recording =
-            Recording { journal: Vec::new(), classes: Vec::new(), marks: Vec::new(), digests: vec![model.digest()], steps };
+        let mut recording = Recording {
+            incarnation: String::new(),
+            journal: Vec::new(),
+            classes: Vec::new(),
+            marks: Vec::new(),
+            digests: vec![model.digest()],
+            steps,
+        };
         let opened = Runner::open(machine, small_settings());
         let mut runner = opened.map_err(|error| Violation(format!("the first opening fails: {error}")))?;
         for (number, step) in recording.steps.iter().enumerate() {
@@ -92,6 +106,8 @@ impl Recording {
                 settles: step.settles(),
             });
         }
+        let inspection = runner.db().and_then(alluvium::Database::inspect);
+        recording.incarnation = inspection.map_err(|error| Violation(format!("cannot inspect: {error}")))?.incarnation;
         (recording.journal, recording.classes) = (runner.machine.disk.journal(), runner.machine.disk.classes());
         Ok(recording)
     }
@@ -103,13 +119,18 @@ impl Recording {
         let at_least = self.marks[..done].iter().rfind(|mark| mark.settles).map_or(0, |mark| mark.after);
         // A settled step settles those before it, its own effects included; one under way may have any first part of its own.
         let at_most = self.marks[..begun].last().map_or(0, |mark| mark.after);
-        Allowed { digests: self.digests[at_least..=at_most].to_vec(), step: done }
+        let taken_away = |step: &&Step| matches!(step, Step::LoseCatalog);
+        Allowed {
+            digests: self.digests[at_least..=at_most].to_vec(),
+            step: done,
+            incarnation: (done > 0).then(|| self.incarnation.clone()),
+            lost_catalogs: self.steps[..begun].iter().filter(taken_away).count(),
+            has_snapshot: self.journal[..self.marks[..done].last().map_or(0, |mark| mark.ends)].iter().any(is_snapshot),
+        }
     }
+}
 
-    /// The device after so many changes.
-    pub fn device(&self, changes: usize) -> Device {
-        let mut device = Device::default();
-        self.journal[..changes].iter().for_each(|change| device.apply(change));
-        device
-    }
+/// Whether a change gives a snapshot of the catalog its name.
+fn is_snapshot(change: &Change) -> bool {
+    matches!(change, Change::Rename(_, to) if to.to_string_lossy().contains("/snapshot-"))
 }
