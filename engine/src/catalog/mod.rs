@@ -88,6 +88,10 @@ impl Catalog {
     /// Opens the catalog in `dir` as its last checkpoint left it. [`Error::Damaged`] if that cannot be had.
     pub(crate) fn open(components: &Components, dir: &Path, cache_bytes: usize) -> Result<Catalog> {
         let store = Arc::new(Store::open(components, dir, Arc::default())?);
+        // Nearly all of it is read anyway, and what is damaged is mended while that is easy.
+        if let Some(damaged) = store.scrub()?.pop() {
+            return Err(damaged);
+        }
         let catalog = Self::over(components, dir, store, cache_bytes)?;
         let applied = catalog.state(State::Applied)?.ok_or_else(|| catalog.damaged("it does not say what was applied"))?;
         catalog.applied.store(applied, Ordering::Release);

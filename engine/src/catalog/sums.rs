@@ -102,7 +102,7 @@ impl Sums {
         let mut slots = BTreeMap::new();
         apply(&mut slots, first);
         while let Some((_, record, next)) = reader.record(end, Some(salt))? {
-            if record.generation != generation + 1 {
+            if generation.checked_add(1) != Some(record.generation) {
                 return Err(latch.damaged(&path, format_args!("record {} follows {generation}", record.generation)));
             }
             (generation, len, end) = (record.generation, record.len, next);

@@ -25,54 +25,50 @@ pub(super) struct Opened {
     pub(super) receipts: Vec<Receipt>,
 }
 
-/// Opens, restores, rebuilds or makes the catalog.
-pub(super) fn open(components: &Components, layout: &Layout, settings: &Settings, survey: &Survey) -> Result<Opened> {
+/// Opens, restores, rebuilds or makes the catalog, and hands it to `load`. What cannot be loaded is damaged like what cannot
+/// be opened: the next best takes its place.
+pub(super) fn open<T>(
+    components: &Components,
+    layout: &Layout,
+    settings: &Settings,
+    survey: &Survey,
+    load: &dyn Fn(Opened) -> Result<T>,
+) -> Result<T> {
     let (dir, cache) = (layout.catalog(), settings.catalog_cache_bytes);
+    let current = |catalog| current(catalog, components, layout, survey);
     let trouble = match Catalog::exists(components, &dir)? {
         false => "it is missing".to_owned(),
-        true => match Catalog::open(components, &dir, cache).and_then(|catalog| current(catalog, components, layout, survey)) {
-            Ok(opened) => return Ok(opened),
-            Err(error @ (Error::DiskFull { .. } | Error::Io { .. })) => return Err(error),
+        true => match Catalog::open(components, &dir, cache).and_then(current).and_then(load) {
+            Err(error) if is_no_fault_of_its_own(&error) => return Err(error),
             Err(error) => error.to_string(),
+            loaded => return loaded,
         },
     };
     // What was never finished is no loss.
     if is_new(components, layout, survey)? && Catalog::snapshots(components, &dir)?.is_empty() {
         let catalog = Catalog::create(components, &dir, cache)?;
-        return Ok(Opened { catalog, sealed_through: 0, rebuilt: false, receipts: Vec::new() });
+        return load(Opened { catalog, sealed_through: 0, rebuilt: false, receipts: Vec::new() });
     }
     if settings.on_damage == OnDamage::Refuse {
         return Err(super::refusal(layout, names::CATALOG, &trouble));
     }
     tracing::warn!(reason = trouble, "the catalog cannot be used and is rebuilt");
-    let opened = match restore(components, layout, cache, survey)? {
-        Some((snapshot, opened)) => {
-            with_receipt(opened, components, format!("{trouble}; restored from the snapshot at record {snapshot} and the log"))
-        }
-        None => {
-            let opened = from_segments(components, layout, cache, survey)?;
-            with_receipt(
-                opened,
-                components,
-                format!("{trouble}; tables, series and segments were read back from the segments and the log"),
-            )
-        }
-    };
-    Ok(opened)
-}
-
-/// The newest snapshot that is whole and that the log can bring up to date.
-fn restore(components: &Components, layout: &Layout, cache: usize, survey: &Survey) -> Result<Option<(Sequence, Opened)>> {
-    let dir = layout.catalog();
     for snapshot in Catalog::snapshots(components, &dir)? {
-        let restored = Catalog::restore(components, &dir, snapshot, cache);
-        match restored.and_then(|catalog| current(catalog, components, layout, survey)) {
-            Ok(opened) => return Ok(Some((snapshot, opened))),
-            Err(error @ (Error::DiskFull { .. } | Error::Io { .. })) => return Err(error),
+        let restored = Catalog::restore(components, &dir, snapshot, cache).and_then(current);
+        let detail = || format!("{trouble}; restored from the snapshot at record {snapshot} and the log");
+        match restored.and_then(|opened| load(with_receipt(opened, components, detail()))) {
+            Err(error) if is_no_fault_of_its_own(&error) => return Err(error),
             Err(error) => tracing::warn!(snapshot, %error, "a snapshot cannot be used"),
+            loaded => return loaded,
         }
     }
-    Ok(None)
+    let detail = format!("{trouble}; tables, series and segments were read back from the segments and the log");
+    load(with_receipt(from_segments(components, layout, cache, survey)?, components, detail))
+}
+
+/// Whether an error says nothing about the catalog itself.
+fn is_no_fault_of_its_own(error: &Error) -> bool {
+    matches!(error, Error::DiskFull { .. } | Error::Io { .. })
 }
 
 /// A catalog that the log can bring up to date. An older one would leave a hole.

@@ -84,22 +84,8 @@ pub(crate) fn open(components: &Components, root: &Path, settings: &Settings) ->
 
     // What can refuse does so before anything is changed.
     let survey = replay::survey(components, &layout)?;
-    let opened = catalog::open(components, &layout, settings, &survey)?;
-    let sealed_through = if opened.rebuilt { opened.sealed_through } else { survey.sealed_through.max(opened.sealed_through) };
-    let covered = sealed_through.min(opened.catalog.applied());
-    let known: HashSet<String> = opened.catalog.receipts()?.iter().map(|(_, receipt)| loss_of(receipt)).collect();
-    let mut receipts = opened.receipts;
-    let publisher = Arc::new(Publisher {
-        registry: Registry::default(),
-        catalog: Arc::new(CatalogSlot::new(opened.catalog)),
-        memory: MemoryGauge::default(),
-    });
-    catalog::load(&publisher)?;
-    let undefined = replay::replay(components, &layout, &publisher, &survey, sealed_through)?;
-    receipts.extend(replay::report_losses(components, &survey, covered, &undefined));
-    receipts.extend(segments::missing(components, &layout, &publisher)?);
-    // The same damage is found again at every open until its file is gone; one receipt says it.
-    receipts.retain(|receipt| !known.contains(&loss_of(receipt)));
+    let load = |opened| Loaded::new(components, &layout, &survey, opened);
+    let Loaded { publisher, sealed_through, receipts } = catalog::open(components, &layout, settings, &survey, &load)?;
     let loss = receipts.iter().find(|receipt| receipt.kind != ReceiptKind::TornTail);
     if let (true, Some(loss)) = (strict, loss) {
         return Err(refusal(&layout, &loss.file, &loss.detail));
@@ -114,6 +100,35 @@ pub(crate) fn open(components: &Components, root: &Path, settings: &Settings) ->
     let next = survey.report.next_sequence().max(applied(&publisher).max(sealed_through) + 1);
     let log = Log::start(components, &layout.log(), settings.log_file_bytes, next, &survey.report)?;
     Ok(Recovered { identity, publisher, store: Arc::new(store), log, next, sealed_through, next_segment, receipts })
+}
+
+/// The catalog and the log as they are in memory.
+struct Loaded {
+    publisher: Arc<Publisher>,
+    sealed_through: Sequence,
+    receipts: Vec<Receipt>,
+}
+
+impl Loaded {
+    fn new(components: &Components, layout: &Layout, survey: &replay::Survey, opened: catalog::Opened) -> Result<Self> {
+        let sealed = survey.sealed_through.max(opened.sealed_through);
+        let sealed_through = if opened.rebuilt { opened.sealed_through } else { sealed };
+        let covered = sealed_through.min(opened.catalog.applied());
+        let known: HashSet<String> = opened.catalog.receipts()?.iter().map(|(_, receipt)| loss_of(receipt)).collect();
+        let mut receipts = opened.receipts;
+        let publisher = Arc::new(Publisher {
+            registry: Registry::default(),
+            catalog: Arc::new(CatalogSlot::new(opened.catalog)),
+            memory: MemoryGauge::default(),
+        });
+        catalog::load(&publisher)?;
+        let undefined = replay::replay(components, layout, &publisher, survey, sealed_through)?;
+        receipts.extend(replay::report_losses(components, survey, covered, &undefined));
+        receipts.extend(segments::missing(components, layout, &publisher)?);
+        // The same damage is found again at every open until its file is gone; one receipt says it.
+        receipts.retain(|receipt| !known.contains(&loss_of(receipt)));
+        Ok(Loaded { publisher, sealed_through, receipts })
+    }
 }
 
 /// What tells one loss from another. How many bytes a damaged stretch has may change as the log goes on.

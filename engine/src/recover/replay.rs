@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Layout;
 use crate::catalog::{Catalog, Change};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::{limits, names};
 use crate::ingest::{Mutation, Publisher, compacted_changes, sealed_changes};
 use crate::io::Components;
@@ -35,9 +35,9 @@ pub(super) fn survey(components: &Components, layout: &Layout) -> Result<Survey>
         if !wanted.contains(&frame.kind) {
             return Ok(());
         }
-        match decode(layout, &frame)? {
-            Record::Sealed(sealed) if sealed.through < frame.sequence => seals.push((frame.sequence, sealed.through)),
-            Record::CreateTable(schema) | Record::AlterTable(schema)
+        match decode(&frame) {
+            Some(Record::Sealed(sealed)) if sealed.through < frame.sequence => seals.push((frame.sequence, sealed.through)),
+            Some(Record::CreateTable(schema) | Record::AlterTable(schema))
                 if tables.get(&schema.id).is_none_or(|known| known.version < schema.version) =>
             {
                 tables.insert(schema.id, schema);
@@ -72,10 +72,13 @@ pub(super) fn replay(
         if frame.kind == RecordKind::PutRows.code() && frame.sequence <= sealed_through {
             return Ok(());
         }
-        let record = decode(layout, &frame)?;
+        let record = decode(&frame);
         // A repeated definition carries the number of the record to follow, which may not be there.
         known.through = frame.sequence - u64::from(frame.flags & wal::CONTEXT != 0);
-        materialise(publisher, &mut known, &frame, record)?;
+        match record {
+            Some(record) => materialise(publisher, &mut known, &frame, record)?,
+            None => known.lack(Undefined { why: UNREADABLE, ..Undefined::of(&frame, None) })?,
+        }
         known.apply_when_many(&catalog)
     })?;
     known.apply(&catalog)?;
@@ -84,9 +87,20 @@ pub(super) fn replay(
 
 /// A record that nothing makes sense of any more, at least in part.
 pub(super) struct Undefined {
-    pub(super) sequence: Sequence,
-    pub(super) file: u64,
-    pub(super) table: Option<TableId>,
+    sequence: Sequence,
+    file: u64,
+    offset: u64,
+    table: Option<TableId>,
+    why: &'static str,
+}
+
+const UNREADABLE: &str = "is whole but cannot be understood";
+const LACKING: &str = "is of a table, series or column whose definition is lost";
+
+impl Undefined {
+    fn of(frame: &FrameRef<'_>, table: Option<TableId>) -> Self {
+        Undefined { sequence: frame.sequence, file: frame.file, offset: frame.offset, table, why: LACKING }
+    }
 }
 
 /// Tells the catalog what it missed; everything else is in memory already.
@@ -98,7 +112,7 @@ pub(super) fn catalog_only(components: &Components, layout: &Layout, catalog: &C
             return Ok(());
         }
         known.through = frame.sequence;
-        known.changes.extend(changes_of(frame.sequence, decode(layout, &frame)?));
+        known.changes.extend(decode(&frame).into_iter().flat_map(|record| changes_of(frame.sequence, record)));
         known.apply_when_many(catalog)
     })?;
     known.apply(catalog)
@@ -135,7 +149,7 @@ pub(super) fn report_losses(
         }
     }
     for lost in undefined {
-        let detail = format!("record {} is of a table, series or column whose definition is lost", lost.sequence);
+        let detail = format!("record {} at byte {} {}", lost.sequence, lost.offset, lost.why);
         let receipt = blank(ReceiptKind::LogDamage, lost.file, 0, detail);
         receipts.push(Receipt { sequences: Some((lost.sequence, lost.sequence)), table: lost.table, ..receipt });
     }
@@ -184,17 +198,15 @@ impl Known {
     }
 }
 
-fn decode(layout: &Layout, frame: &FrameRef<'_>) -> Result<Record> {
-    Record::decode(frame.kind, frame.payload).map_err(|error| {
-        let path = wal::log_path(&layout.log(), frame.file);
-        Error::damaged(&path, format_args!("record {} at byte {}: {error}", frame.sequence, frame.offset))
-    })
+/// `None` where the bytes of a frame, which are as they were written, are no record.
+fn decode(frame: &FrameRef<'_>) -> Option<Record> {
+    Record::decode(frame.kind, frame.payload).ok()
 }
 
 fn materialise(publisher: &Publisher, known: &mut Known, frame: &FrameRef<'_>, record: Record) -> Result<()> {
     let sequence = frame.sequence;
     let new = sequence > known.applied;
-    let undefined = |table| Undefined { sequence, file: frame.file, table: Some(table) };
+    let undefined = |table| Undefined::of(frame, Some(table));
     let mutation = match record {
         // Definitions are repeated in every log file, so what counts is whether they say something new.
         Record::CreateTable(schema) | Record::AlterTable(schema) => match is_news(publisher, &schema) {
@@ -226,7 +238,7 @@ fn materialise(publisher: &Publisher, known: &mut Known, frame: &FrameRef<'_>, r
             }
         },
         Record::Sealed(sealed) if sealed.through >= sequence => {
-            return known.lack(Undefined { table: None, ..undefined(TableId(0)) });
+            return known.lack(Undefined { why: UNREADABLE, ..Undefined::of(frame, None) });
         }
         Record::Sealed(sealed) if new => Mutation::Sealed(sealed),
         Record::Compacted(compacted) if new => Mutation::Compacted(compacted),

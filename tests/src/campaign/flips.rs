@@ -64,7 +64,7 @@ fn spread(len: usize, count: usize) -> impl Iterator<Item = usize> {
 }
 
 /// Where the footer of a Parquet file begins: its length stands before the last four bytes.
-fn footer_start(bytes: &[u8]) -> usize {
+pub(super) fn footer_start(bytes: &[u8]) -> usize {
     let end = bytes.len() - 8;
     let length = u32::from_le_bytes(bytes[end..end + 4].try_into().expect("four bytes"));
     end - length as usize

@@ -3,6 +3,7 @@
 
 pub mod faults;
 pub mod flips;
+pub mod hostile;
 pub mod memory;
 mod parallel;
 pub mod power;

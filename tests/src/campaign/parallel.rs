@@ -25,6 +25,7 @@ pub fn parallel(
     work: impl Fn(usize, &Progress) -> Result<(), Violation> + Sync,
     tell: &(dyn Fn(&Progress) + Sync),
 ) -> Result<u64, Violation> {
+    keep_refusals_quiet();
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let (next, ended, progress) = (AtomicUsize::new(0), AtomicUsize::new(0), Progress::default());
     let (found, stop) = (Mutex::new(None), AtomicBool::new(false));
@@ -52,6 +53,19 @@ pub fn parallel(
         Some(violation) => Err(violation),
         None => Ok(progress.trials.load(Ordering::Relaxed)),
     }
+}
+
+/// What a decoder panics over behind its fence is not for people.
+fn keep_refusals_quiet() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let tell = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !alluvium::is_fenced() {
+                tell(panic);
+            }
+        }));
+    });
 }
 
 /// Waits for the end, and ends the process if nothing moves any more: a hang cannot be unwound.
