@@ -5,6 +5,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
+use std::time::{Duration, Instant};
 
 use alluvium_fuzz::{TARGETS, Target, canary};
 use alluvium_tests::{cases, seed};
@@ -12,6 +13,8 @@ use fastrand::Rng;
 
 /// Where an input is left that a target fails on, to be copied into the corpus.
 const LEFT: &str = env!("CARGO_TARGET_TMPDIR");
+/// Inputs are small: what takes so long believes a size that it should not.
+const LONG: Duration = Duration::from_secs(10);
 
 /// The inputs of a target, by name.
 fn corpus(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
@@ -27,11 +30,16 @@ fn target(name: &str) -> Target {
     TARGETS.iter().find(|(known, _)| *known == name).expect("a target").1
 }
 
-/// Runs a target and keeps what it fails on.
+/// Runs a target and keeps what it fails on. Taking long is failing.
 fn attempt(name: &str, what: &str, data: &[u8]) {
     static QUIET: Once = Once::new();
     QUIET.call_once(alluvium_fuzz::keep_fenced_panics_quiet);
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| target(name)(data))) {
+    let run = || {
+        let begun = Instant::now();
+        target(name)(data);
+        assert!(begun.elapsed() < LONG, "it took {:?}", begun.elapsed());
+    };
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
         let left = Path::new(LEFT).join(format!("failed-{name}"));
         std::fs::write(&left, data).expect("room for what failed");
         println!("{name} fails on {what}; the input is in {}", left.display());

@@ -9,6 +9,7 @@ use parquet::file::metadata::ParquetMetaDataReader;
 use super::blocks::{Sums, sum_file};
 use super::cache::PageCache;
 use super::footer::NOTE_KEY;
+use super::foreign::check_lists;
 use super::index::{ColumnRef, SegmentIndex};
 use super::read::Segment;
 use super::{Malformed, note};
@@ -89,6 +90,7 @@ pub(crate) fn rebuild(disk: &dyn Disk, path: &Path) -> Result<Rebuilt> {
 
 /// Finds our notes. The footer's own form is left to the parquet crate, fenced.
 fn note_place(path: &Path, footer: &[u8]) -> Result<(u64, u64)> {
+    check_lists(footer).map_err(|flaw| Error::damaged(path, flaw))?;
     let parsed = fence(|| ParquetMetaDataReader::decode_metadata(footer));
     let Ok(Ok(metadata)) = parsed else { return Err(Error::damaged(path, "its footer does not read")) };
     let notes = metadata.file_metadata().key_value_metadata().into_iter().flatten().find(|pair| pair.key == NOTE_KEY);

@@ -166,7 +166,11 @@ impl Rows {
         let (mut points, mut added) = (0, Vec::new());
         for (column, announced) in self.columns.iter_mut().zip(&mut self.announced) {
             let kind = match column.spec.role {
-                Role::Undecided => continue,
+                Role::Undecided => {
+                    // A bad row may have left missing values in it.
+                    column.truncate(0);
+                    continue;
+                }
                 Role::Tag => DataType::Utf8,
                 Role::Field(kind) => kind.arrow(),
             };

@@ -21,6 +21,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::Malformed;
 use crate::error::{Error, Result};
 use crate::fence::fence;
 use crate::io::File;
@@ -174,6 +175,11 @@ fn fitting_rows(batch: &RecordBatch) -> Result<usize> {
         0 => Err(invalid(format_args!("a row has more than {} MiB of text and bytes", BATCH_BYTES >> 20))),
         rows => Ok(rows),
     }
+}
+
+/// Checks that the lists of a footer are no longer than its bytes, before the decoder makes room for them.
+pub(super) fn check_lists(footer: &[u8]) -> Result<(), Malformed> {
+    thrift::Walker::new(footer).skip_struct().map_err(|_| Malformed("the lists of its footer are longer than its bytes"))
 }
 
 /// Runs a piece of the decoder. Whatever it was working on is dropped after a panic.
