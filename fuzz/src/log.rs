@@ -9,8 +9,11 @@ use std::path::{Path, PathBuf};
 use alluvium::internals::{Frame, Group, LogFile};
 use alluvium::io::{Disk, MemoryDisk, OpenMode};
 use alluvium::record::{Record, RecordKind};
-use alluvium::{Aggregate, Database, Error, FieldType, OnDamage, Query, RowBuilder, TableSpec};
+use alluvium::{Aggregate, Database, Error, FieldType, OnDamage, Order, Query, RowBuilder, TableSchema, TableSpec};
 use alluvium_server::internals::{Form, write};
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, UInt64Type};
 
 use crate::input::Input;
 use crate::world::{self, ROOT};
@@ -192,7 +195,7 @@ fn outlive_the_log(db: &Database) -> bool {
 
 /// Whether a step was taken; all that may stand in its way is damage.
 fn done<T>(outcome: alluvium::Result<T>) -> bool {
-    outcome.map_err(|error| assert!(is_damage(&error), "{error:?}")).is_ok()
+    done_with(outcome).is_ok()
 }
 
 fn sound(answers: &Answers) -> bool {
@@ -214,36 +217,47 @@ fn is_damage(error: &Error) -> bool {
 
 type Answers = Vec<(String, Result<Vec<String>, ()>)>;
 
-/// All rows of all tables, counted in two ways.
+/// All rows of all tables, counted in several ways.
 fn answers(db: &Database) -> Answers {
     let tables = db.tables();
-    let table = |name: &String| {
-        let answer = rows(db, name).map_err(|error| assert!(is_damage(&error), "{error:?}"));
-        answer.as_ref().into_iter().for_each(|rows| count_again(db, name, rows.len()));
-        (name.clone(), answer)
-    };
-    tables.iter().filter(|schema| schema.name != FRESH).map(|schema| table(&schema.name)).collect()
+    let tables = tables.iter().filter(|schema| schema.name != FRESH);
+    tables.map(|schema| (schema.name.clone(), done_with(rows(db, schema)))).collect()
+}
+
+fn done_with<T>(outcome: alluvium::Result<T>) -> Result<T, ()> {
+    outcome.map_err(|error| assert!(is_damage(&error), "{error:?}"))
 }
 
 /// Each row as text.
-fn rows(db: &Database, table: &str) -> alluvium::Result<Vec<String>> {
-    let batches = db.query(&Query::table(table))?.collect::<alluvium::Result<Vec<_>>>()?;
-    let text = write(Form::JsonLines, &*db.table(table)?, &batches).expect("every answer can be written");
+fn rows(db: &Database, schema: &TableSchema) -> alluvium::Result<Vec<String>> {
+    let table = Query::table(&schema.name);
+    let all = batches(db, &table)?;
+    let by_time = count(&batches(db, &table.clone().order(Order::TimeDescending))?);
+    let last = count(&batches(db, &table.clone().last())?);
+    let rows = count(&all);
+    assert_eq!(by_time, rows, "rows by time");
+    assert!(last <= rows && (last > 0) == (rows > 0), "{last} last values of {rows} rows");
+    // Counted from statistics where there are some.
+    let counts = if schema.fields.is_empty() { Vec::new() } else { batches(db, &table.aggregate([Aggregate::Count]))? };
+    for field in &schema.fields {
+        let present = |batch: &RecordBatch| batch.column_by_name(&field.name).map_or(0, |array| array.len() - array.null_count());
+        let counted = counts.iter().map(|batch| count_in(batch, &field.name)).sum::<u64>();
+        assert_eq!(counted, all.iter().map(present).sum::<usize>() as u64, "values of {:?}", field.name);
+    }
+    let text = write(Form::JsonLines, schema, &all).expect("every answer can be written");
     Ok(String::from_utf8(text).expect("JSON is UTF-8").lines().map(str::to_owned).collect())
 }
 
-/// Statistics and rows know the same.
-fn count_again(db: &Database, table: &str, rows: usize) {
-    let by_time = Query::table(table).order(alluvium::Order::TimeDescending);
-    let counted: usize = db.query(&by_time).expect("an answer").map(|batch| batch.expect("an answer").num_rows()).sum();
-    assert_eq!(counted, rows, "rows by time");
-    let last: usize = {
-        let query = Query::table(table).last();
-        db.query(&query).expect("an answer").map(|batch| batch.expect("an answer").num_rows()).sum()
-    };
-    assert!(last <= rows && (last > 0) == (rows > 0), "{last} last values of {rows} rows");
-    let counts = Query::table(table).aggregate([Aggregate::Count]);
-    for batch in db.query(&counts).expect("an answer") {
-        assert!(batch.expect("an answer").columns().iter().all(|column| column.len() <= 1));
-    }
+fn batches(db: &Database, query: &Query) -> alluvium::Result<Vec<RecordBatch>> {
+    db.query(query)?.collect()
+}
+
+fn count(batches: &[RecordBatch]) -> usize {
+    batches.iter().map(RecordBatch::num_rows).sum()
+}
+
+fn count_in(batch: &RecordBatch, field: &str) -> u64 {
+    let column = batch.column_by_name(&format!("count({field})")).expect("a count of every field");
+    let counts = cast(column, &DataType::UInt64).expect("a count is a number");
+    counts.as_primitive::<UInt64Type>().iter().flatten().sum()
 }
