@@ -1,6 +1,7 @@
 //! Writing the log.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -122,14 +123,14 @@ impl Log {
     /// group, so that a torn tail is never appended to.
     ///
     /// What the scan could read but nothing proves to be on disk is written again in place and synced, so that every record
-    /// it showed is durable from here on. (A sync alone would not do: after one that failed, the kernel holds pages for clean
-    /// that never reached the disk.)
+    /// it showed is durable from here on, and none that it did not show appears later. (A sync alone would not do: after one
+    /// that failed, the kernel holds pages for clean that never reached the disk.)
     pub(crate) fn start(components: &Components, dir: &Path, file_bytes: u64, next: Sequence, found: &ScanReport) -> Result<Log> {
         if next < found.next_sequence() {
             return Err(Error::Internal(format!("the log was to go on at {next}, but reaches {}", found.last_sequence)));
         }
-        if let Some(file) = found.files.iter().find(|file| file.unproven < file.end) {
-            write_again(components.disk.as_ref(), dir, file)?;
+        if let Some(last) = found.files.iter().rfind(|file| file.end > 0).filter(|_| !found.clean_close) {
+            secure(components.disk.as_ref(), dir, last)?;
         }
         let used = found.files.iter().map(|file| file.number).chain(found.spares.iter().map(|spare| spare.number)).max();
         let mut log = Log {
@@ -362,9 +363,10 @@ impl Log {
                 current.unsynced = false;
                 self.durable = self.committed;
             }
+            // Now it is unknown whether the group counts.
             Err(undo_error) => {
-                let undo_error = Error::io("undo a write to", &current.path, undo_error);
-                self.stop(undo_error);
+                let undo_error = Error::Io { action: "undo a write to", path: current.path.clone(), source: undo_error };
+                return self.stop(undo_error);
             }
         }
         error
@@ -439,19 +441,36 @@ impl Log {
     }
 }
 
-/// Reads the part of a file that nothing proves to be on disk, writes it in its place, and syncs.
-fn write_again(disk: &dyn Disk, dir: &Path, file: &LogFile) -> Result<()> {
+/// Makes what was read of a file true of the device: the part that nothing proves to be on disk is written in its place again,
+/// the header too where no group proves it, and zeroes behind the end make sure that nothing else comes to light there. (After
+/// a sync that failed, what the page cache shows and what the device holds may be two things.)
+fn secure(disk: &dyn Disk, dir: &Path, file: &LogFile) -> Result<()> {
     let path = log_path(dir, file.number);
-    let rewrite = || {
+    let behind = file.end..file.len.min(file.end + PAGE);
+    if file.unproven == file.end && behind.is_empty() {
+        return Ok(());
+    }
+    let secure = || {
         let handle = disk.open(&path, OpenMode::Write)?;
-        let mut offset = file.unproven;
-        while offset < file.end {
-            let mut bytes = vec![0; (file.end - offset).min(REWRITE_BYTES) as usize];
-            handle.read_exact_at(offset, &mut bytes)?;
-            handle.write_all_at(offset, &bytes)?;
-            offset += bytes.len() as u64;
+        if file.unproven <= DATA_START {
+            write_again(&*handle, 0..DATA_START)?;
+        }
+        write_again(&*handle, file.unproven..file.end)?;
+        if !behind.is_empty() {
+            handle.write_all_at(behind.start, &vec![0; (behind.end - behind.start) as usize])?;
         }
         handle.sync(SyncLabel::LogGroup)
     };
-    rewrite().map_err(|error| Error::io("secure", &path, error))
+    secure().map_err(|error| Error::io("secure", &path, error))
+}
+
+fn write_again(file: &dyn File, range: Range<u64>) -> std::io::Result<()> {
+    let mut offset = range.start;
+    while offset < range.end {
+        let mut bytes = vec![0; (range.end - offset).min(REWRITE_BYTES) as usize];
+        file.read_exact_at(offset, &mut bytes)?;
+        file.write_all_at(offset, &bytes)?;
+        offset += bytes.len() as u64;
+    }
+    Ok(())
 }

@@ -218,7 +218,9 @@ fn page(image: &mut Image, rng: &mut Rng) {
     // The last word on each page.
     let mut last = std::collections::BTreeMap::new();
     for (start, end) in records(&journal) {
-        (start + 40..end - 4).step_by(12).for_each(|entry| drop(last.insert(half(&journal, entry), (entry, start, end))));
+        (start + 40..end - 4).step_by(12).for_each(|entry| {
+            last.insert(half(&journal, entry), (entry, start, end));
+        });
     }
     let used: Vec<_> = last.values().filter(|(entry, ..)| half(&journal, entry + 4) != u32::MAX as usize).collect();
     let &(entry, start, end) = used[rng.usize(0..used.len())];

@@ -1,5 +1,7 @@
 //! A database under test and the model it must agree with, through every failure.
 
+use std::collections::VecDeque;
+
 use alluvium::{Error, ErrorKind};
 use fastrand::Rng;
 
@@ -13,6 +15,8 @@ use crate::steps::{Runner, Step};
 const CANNOT_READ: &str = "cannot read";
 /// How often a step is tried on a full disk before there is room again.
 const TRIES_WHEN_FULL: usize = 3;
+/// Events remembered.
+const EVENTS: usize = 24;
 
 /// A database, and what must be read from it.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub struct Subject {
     unsettled: Vec<Effect>,
     /// Whether any step failed so far.
     faulted: bool,
+    /// What happened last, in words.
+    events: VecDeque<String>,
     rng: Rng,
 }
 
@@ -43,12 +49,33 @@ impl Subject {
             machine.disk.inject(None);
         };
         let (visible, settled) = Default::default();
-        Ok(Subject { runner, visible, settled, unsettled: Vec::new(), faulted: attempts > 0, rng: Rng::with_seed(seed) })
+        Ok(Subject {
+            runner,
+            visible,
+            settled,
+            unsettled: Vec::new(),
+            faulted: attempts > 0,
+            events: VecDeque::new(),
+            rng: Rng::with_seed(seed),
+        })
     }
 
     /// What readers see.
     pub fn model(&self) -> &Model {
         &self.visible
+    }
+
+    /// Remembers what happens, for when something goes wrong.
+    pub fn note(&mut self, event: impl FnOnce() -> String) {
+        if self.events.len() == EVENTS {
+            self.events.pop_front();
+        }
+        self.events.push_back(event());
+    }
+
+    /// What happened last.
+    pub fn events(&self) -> String {
+        self.events.iter().map(|event| format!("\n    {event}")).collect()
     }
 
     /// Whether a fault has struck, seen or unseen.
@@ -71,12 +98,14 @@ impl Subject {
         for attempt in 0.. {
             let error = match self.runner.run(step) {
                 Ok(()) => {
+                    self.note(|| step.name());
                     self.done(step);
                     return Ok(());
                 }
                 Err(error) => error,
             };
             self.faulted = true;
+            self.note(|| format!("{} fails: {error}", step.name()));
             ensure(attempt < 2 * TRIES_WHEN_FULL, || format!("a mended disk does not help: {error}"))?;
             clear(&error)?;
             let applied = match error {
@@ -99,7 +128,24 @@ impl Subject {
     /// Everything that can be read is what the model says.
     pub fn check(&self) -> Result<(), Violation> {
         let found = answers::digest(self.db()?).map_err(|error| Violation(format!("{CANNOT_READ}: {error}")))?;
-        ensure(found == self.visible.digest(), || "reads something else than was written".to_owned())
+        ensure(found == self.visible.digest(), || {
+            format!("reads something else than was written: {}", self.difference(&self.visible))
+        })
+    }
+
+    /// Where the database and a model part.
+    fn difference(&self, model: &Model) -> String {
+        let mut told = String::new();
+        for (name, table) in &model.tables {
+            let found = self.runner.db().and_then(|db| answers::rows(db, &alluvium::Query::table(name))).unwrap_or_default();
+            let expected: Vec<_> = table.all().collect();
+            if found != expected {
+                let differs = found.iter().zip(&expected).position(|(a, b)| a != b).unwrap_or(found.len().min(expected.len()));
+                let rows = (found.get(differs), expected.get(differs));
+                told += &format!("{} rows of {} in {name}, first other {rows:?}; ", found.len(), expected.len());
+            }
+        }
+        if told.is_empty() { "only schemas differ".to_owned() } else { told }
     }
 
     /// What was written or failed to be while the fault was there.
@@ -148,6 +194,7 @@ impl Subject {
             self.cut_power();
         }
         self.machine().disk.inject(None);
+        self.note(|| "opened on a mended disk".to_owned());
         self.runner.reopen().map_err(|error| Violation(format!("does not open on a mended disk: {error}")))?;
         let kept = self.settle()?;
         if self.rng.u8(0..4) == 0 {
@@ -165,6 +212,7 @@ impl Subject {
         let mut machine = Machine::from_image(&image, self.rng.u64(..));
         machine.clock = self.machine().clock.clone();
         self.runner.replace_machine(machine);
+        self.note(|| "power cut".to_owned());
     }
 
     /// Cuts power, opens what is left, and finds out what that is.
@@ -188,7 +236,9 @@ impl Subject {
                 break;
             }
         }
-        ensure(kept > 0, || format!("after opening holds none of {} states it may hold", effects.len() + 1))?;
+        ensure(kept > 0, || {
+            format!("after opening holds none of {} states it may hold; of all: {}", effects.len() + 1, self.difference(&model))
+        })?;
         self.visible = model.clone();
         self.settled = model;
         Ok(Some(kept - 1))

@@ -54,6 +54,11 @@ impl World {
         self.trace.finish()
     }
 
+    /// What it is about.
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
     /// The disk it lives on now.
     pub fn disk(&self) -> &crate::sim::SimDisk {
         &self.subject.machine().disk
@@ -86,9 +91,12 @@ impl World {
 
     /// A fault is to strike soon.
     fn inject(&mut self) {
-        let disk = &self.subject.machine().disk;
+        let disk = self.subject.machine().disk.clone();
         let fault = Fault::ALL[self.rng.usize(0..4)];
-        disk.inject(Some(Injection { at: disk.operations() + self.rng.u64(0..60), fault, for_good: self.rng.bool() }));
+        let at = disk.operations() + self.rng.u64(0..60);
+        let injection = Injection { at, fault, for_good: self.rng.bool() };
+        disk.inject(Some(injection));
+        self.subject.note(|| format!("{injection:?}"));
     }
 }
 
@@ -98,7 +106,8 @@ pub fn run(first_seed: u64, seeds: usize, steps: usize, tell: &(dyn Fn(&Progress
         let seed = first_seed + number as u64;
         let mut world = World::new(seed)?;
         for step in 0..steps {
-            world.step().map_err(at(format_args!("ALLUVIUM_SEED={seed} step {step}")))?;
+            let stepped = world.step();
+            stepped.map_err(at(format_args!("ALLUVIUM_SEED={seed} step {step} after{}\n", world.subject.events())))?;
             progress.trials.fetch_add(1, Ordering::Relaxed);
         }
         world.disk().inject(None);
