@@ -8,6 +8,7 @@ pub mod input;
 pub mod json_lines;
 pub mod line_protocol;
 pub mod log;
+pub mod model;
 pub mod query;
 pub mod record;
 pub mod segment;
@@ -17,7 +18,7 @@ mod world;
 pub type Target = fn(&[u8]);
 
 /// Every target that must not fail, by name.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("log", log::run),
     ("segment", segment::run),
     ("record", record::run),
@@ -25,6 +26,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("json_lines", json_lines::run),
     ("line_protocol", line_protocol::run),
     ("query", query::run),
+    ("model", model::run),
 ];
 
 /// A decoder's panic that ends in an error of the engine is no finding. libFuzzer's own hook would abort over it.

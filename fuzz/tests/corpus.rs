@@ -122,6 +122,11 @@ fn query() {
 }
 
 #[test]
+fn model() {
+    check("model", 10);
+}
+
+#[test]
 fn the_canary_dies_of_its_magic_and_of_nothing_else() {
     for (_, data) in corpus("canary") {
         canary::run(&data);

@@ -72,7 +72,18 @@ impl Actors {
 
     /// What is done next to a database that holds what the model holds.
     pub fn next(&mut self, model: &Model, clock: &SimClock) -> Step {
-        match self.rng.u8(0..100) {
+        let what = self.rng.u8(0..100);
+        self.of_kind(what, model, clock)
+    }
+
+    /// Does the same from here on for the same seed.
+    pub fn reseed(&mut self, seed: u64) {
+        self.rng = Rng::with_seed(seed);
+    }
+
+    /// What is done next, its kind chosen by a number below 100.
+    pub fn of_kind(&mut self, what: u8, model: &Model, clock: &SimClock) -> Step {
+        match what {
             0..=39 => self.write(model),
             40..=44 => self.write_twice(model),
             45..=49 => Step::WriteMany((0..self.rng.usize(2..5)).map(|_| self.batch(model)).collect()),

@@ -4,8 +4,11 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// The `alluvium` binary that `tests/run` built beside these tests.
+/// The `alluvium` binary that `tests/run` built beside these tests, or the one that ALLUVIUM_BINARY names.
 pub fn path() -> PathBuf {
+    if let Some(named) = std::env::var_os("ALLUVIUM_BINARY") {
+        return named.into();
+    }
     let here = std::env::current_exe().expect("the path of this test");
     let profile = here.ancestors().nth(2).expect("a test lies in target/PROFILE/deps");
     let binary = profile.join("alluvium");

@@ -7,6 +7,7 @@ pub mod campaign;
 pub mod history;
 pub mod imports;
 pub mod model;
+pub mod mutants;
 pub mod questions;
 pub mod sim;
 pub mod slow;

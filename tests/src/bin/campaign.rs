@@ -4,9 +4,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use alluvium::io::SyncLabel;
+use alluvium_tests::campaign::sample::Sample;
 use alluvium_tests::campaign::workload::{self, Recording};
-use alluvium_tests::campaign::{Progress, Violation, faults, flips, power, sample::Sample, world};
-use clap::{Parser, Subcommand, ValueEnum};
+use alluvium_tests::campaign::{Progress, Violation, faults, flips, hostile, power, world};
+use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Proves by many small trials that nothing acknowledged is lost.
@@ -33,14 +34,20 @@ enum What {
         #[arg(long, default_value_t = 3_000)]
         runs: usize,
     },
-    /// Damages files at rest.
+    /// Damages files at rest, and forges them.
     Flips {
         /// Flips besides every bit of the log and of segment footers.
-        #[arg(long, default_value_t = 40_000)]
+        #[arg(long, default_value_t = 30_000)]
         others: usize,
         /// Lengths at which files are cut.
         #[arg(long, default_value_t = 20_000)]
         cuts: usize,
+        /// Whether every bit of the log's padding is among them.
+        #[arg(long)]
+        padding: bool,
+        /// Files with damage under right checksums.
+        #[arg(long, default_value_t = 20_000)]
+        forgeries: usize,
     },
     /// Lets actors do anything in any order.
     World {
@@ -51,20 +58,14 @@ enum What {
         #[arg(long, default_value_t = 20_000)]
         steps: usize,
     },
-    /// Everything, at one of two sizes.
-    All {
-        /// How much of it.
-        #[arg(value_enum)]
-        size: Size,
-    },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Size {
-    /// What every change has to pass.
+    /// Everything, as much as every change has to pass.
     Bounded,
-    /// What a release has to pass.
-    Full,
+    /// Everything, as much as a release has to pass; again with other seeds as long as there is time.
+    Soak {
+        /// How long rounds are begun after the first; 0 = without end.
+        #[arg(long)]
+        minutes: Option<u64>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -82,16 +83,35 @@ fn run(seed: u64, what: What) -> Result<(), Violation> {
     match what {
         What::Power { trials } => power_cuts(seed, trials),
         What::Faults { runs } => failing_io(seed, runs),
-        What::Flips { others, cuts } => damage(seed, others, cuts),
+        What::Flips { others, cuts, padding, forgeries } => damage(seed, flips::Plan { padding, others, cuts }, forgeries),
         What::World { seeds, steps } => worlds(seed, seeds, steps),
-        What::All { size } => {
-            let full = size == Size::Full;
-            power_cuts(seed, if full { 100_000 } else { 20_000 })?;
-            failing_io(seed, if full { usize::MAX } else { 3_000 })?;
-            damage(seed, if full { 500_000 } else { 40_000 }, if full { usize::MAX } else { 20_000 })?;
-            worlds(seed, if full { 200 } else { 20 }, 20_000)
+        What::Bounded => {
+            power_cuts(seed, 20_000)?;
+            failing_io(seed, 3_000)?;
+            damage(seed, flips::Plan { padding: false, others: 30_000, cuts: 20_000 }, 20_000)?;
+            worlds(seed, 20, 20_000)
+        }
+        What::Soak { minutes } => soak(seed, minutes),
+    }
+}
+
+fn soak(first_seed: u64, minutes: Option<u64>) -> Result<(), Violation> {
+    let begun = Instant::now();
+    for round in 0.. {
+        // Worlds use neighbouring seeds.
+        let seed = first_seed + round * 1_000;
+        println!("round {round}, seed {seed}");
+        power_cuts(seed, 100_000)?;
+        failing_io(seed, usize::MAX)?;
+        damage(seed, flips::Plan { padding: true, others: 300_000, cuts: usize::MAX }, 200_000)?;
+        worlds(seed, 200, 20_000)?;
+        let elapsed = begun.elapsed();
+        println!("{} rounds without a violation in {} minutes", round + 1, elapsed.as_secs() / 60);
+        if minutes.is_none_or(|minutes| minutes > 0 && elapsed >= Duration::from_secs(60 * minutes)) {
+            break;
         }
     }
+    Ok(())
 }
 
 fn life(seed: u64, ignored: Option<SyncLabel>) -> Result<Recording, Violation> {
@@ -114,10 +134,11 @@ fn failing_io(seed: u64, runs: usize) -> Result<(), Violation> {
     })
 }
 
-fn damage(seed: u64, others: usize, cuts: usize) -> Result<(), Violation> {
+fn damage(seed: u64, plan: flips::Plan, forgeries: usize) -> Result<(), Violation> {
     let sample = Sample::make().map_err(|error| Violation(format!("cannot make a sample: {error}")))?;
-    let all = flips::choose(&sample, seed, others, cuts);
-    told("bits and lengths", all.len(), |tell| flips::run(&sample, &all, tell))
+    let all = flips::choose(&sample, seed, plan);
+    told("bits and lengths", all.len(), |tell| flips::run(&sample, &all, tell))?;
+    told("forgeries", forgeries, |tell| hostile::run(&sample, seed, forgeries, tell))
 }
 
 fn worlds(seed: u64, seeds: usize, steps: usize) -> Result<(), Violation> {

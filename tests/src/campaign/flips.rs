@@ -1,5 +1,6 @@
 //! Damage at rest: every bit of a small database turned, every file cut at every length, one at a time.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
@@ -35,14 +36,26 @@ pub enum What {
     Cut(usize),
 }
 
-/// Damage to a sample: every bit of the log and of segment footers, `others` flips spread over every other file, and `cuts`
-/// spread over all files.
-pub fn choose(sample: &Sample, seed: u64, others: usize, cuts: usize) -> Vec<Damage> {
+/// How much damage.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Whether every bit of the log's padding is turned as well, and not only some.
+    pub padding: bool,
+    /// Flips spread over all files.
+    pub others: usize,
+    /// Cuts spread over all files.
+    pub cuts: usize,
+}
+
+/// Damage to a sample: every bit of the log and of segment footers, and the rest as planned.
+pub fn choose(sample: &Sample, seed: u64, plan: Plan) -> Vec<Damage> {
+    let Plan { padding, others, cuts } = plan;
     let mut rng = Rng::with_seed(seed);
     let flip = |file: &PathBuf, bit| Damage { file: file.clone(), what: What::Flip(bit) };
     let mut damage = Vec::new();
     for (file, len) in sample.files("log").into_iter().filter(|(file, _)| file.extension().is_some_and(|kind| kind == "log")) {
-        damage.extend((0..len * 8).map(|bit| flip(&file, bit)));
+        let parts = if padding { vec![0..len] } else { written(&sample.image.files[&file].to_vec()) };
+        damage.extend(parts.into_iter().flatten().flat_map(|byte| byte * 8..byte * 8 + 8).map(|bit| flip(&file, bit)));
     }
     for (file, len) in sample.files("segments") {
         let footer = footer_start(&sample.image.files[&file].to_vec());
@@ -55,6 +68,12 @@ pub fn choose(sample: &Sample, seed: u64, others: usize, cuts: usize) -> Vec<Dam
         damage.extend(spread(*len, each(cuts, number)).map(|len| Damage { file: file.clone(), what: What::Cut(len) }));
     }
     damage
+}
+
+/// The bytes of a log file that are not padding: its header twice, and every group.
+fn written(bytes: &[u8]) -> Vec<Range<usize>> {
+    let groups = super::hostile::groups(bytes).into_iter().map(|start| start..start + super::hostile::group_len(bytes, start));
+    [0..40, 4_096..4_136].into_iter().chain(groups).collect()
 }
 
 /// As many lengths below `len` as asked for, evenly; all of them where that is more.

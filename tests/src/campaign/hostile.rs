@@ -150,8 +150,13 @@ fn log_header(bytes: &mut [u8], rng: &mut Rng) {
 }
 
 /// Where the groups of a log file begin.
-fn groups(bytes: &[u8]) -> Vec<usize> {
+pub(super) fn groups(bytes: &[u8]) -> Vec<usize> {
     (2 * PAGE..bytes.len()).step_by(PAGE).filter(|at| bytes[*at..].starts_with(b"ALVG")).collect()
+}
+
+/// The length of the group that begins there, without its padding.
+pub(super) fn group_len(bytes: &[u8], start: usize) -> usize {
+    word(bytes, start + 8) as usize
 }
 
 fn log_group(bytes: &mut [u8], rng: &mut Rng) {
@@ -168,7 +173,7 @@ fn log_frame(bytes: &mut [u8], rng: &mut Rng) {
     let salt: [u8; 8] = bytes[32..40].try_into().expect("eight bytes");
     let mut frames = Vec::new();
     for start in groups(bytes) {
-        let (end, mut at) = (start + word(bytes, start + 8) as usize, start + GROUP_HEADER);
+        let (end, mut at) = (start + group_len(bytes, start), start + GROUP_HEADER);
         while at < end {
             frames.push((at, start));
             at += FRAME_HEADER + half(bytes, at);

@@ -43,7 +43,7 @@ impl World {
             400..=403 => self.subject.check_despite_faults()?,
             404..=411 => self.subject.survive_power_cut()?,
             412..=431 => self.inject(),
-            _ => self.act()?,
+            _ => self.act(None)?,
         }
         self.subject.machine().disk.trace().hash(&mut self.trace);
         Ok(())
@@ -64,10 +64,31 @@ impl World {
         &self.subject.machine().disk
     }
 
-    fn act(&mut self) -> Result<(), Violation> {
-        let model = self.subject.model();
-        let bound = self.actors.bound(model);
-        let step = bound.unwrap_or_else(|| self.actors.next(model, &self.subject.machine().clock));
+    /// Happens as bytes say, three for each thing: what, and the seed of the rest.
+    pub fn play(&mut self, choices: &[u8]) -> Result<(), Violation> {
+        for choice in choices.chunks_exact(3) {
+            let seed = u64::from(choice[1]) << 8 | u64::from(choice[2]);
+            self.rng = Rng::with_seed(seed);
+            self.actors.reseed(seed);
+            match choice[0] {
+                what @ 0..100 => self.act(Some(what))?,
+                100..180 => self.ask()?,
+                180..200 => self.inject(),
+                200..220 => self.subject.survive_power_cut()?,
+                _ => self.subject.check_despite_faults()?,
+            }
+        }
+        self.disk().inject(None);
+        self.subject.check()
+    }
+
+    fn act(&mut self, kind: Option<u8>) -> Result<(), Violation> {
+        let (model, clock) = (self.subject.model(), &self.subject.machine().clock);
+        let step = match (self.actors.bound(model), kind) {
+            (Some(bound), _) => bound,
+            (None, Some(kind)) => self.actors.of_kind(kind, model, clock),
+            (None, None) => self.actors.next(model, clock),
+        };
         self.subject.perform(&step).map_err(at(step.name()))
     }
 

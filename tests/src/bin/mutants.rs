@@ -1,0 +1,110 @@
+//! Takes out one safeguard of the engine at a time, in a copy of the sources, and sees whether a test notices.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use alluvium_tests::mutants::Mutant;
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// What may notice, the quickest first.
+const TESTS: [&[&str]; 2] = [
+    &["-p", "alluvium", "--lib"],
+    &["-p", "alluvium-tests", "--test", "syncs", "--test", "power", "--test", "faults", "--test", "flips", "--test", "world"],
+];
+/// A test that runs so long does not end, which is noticed as well.
+const SECONDS: &str = "900";
+
+/// Takes out one safeguard of the engine at a time and prints those that no test misses.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Only mutants whose name contains one of these.
+    names: Vec<String>,
+    /// Only names them.
+    #[arg(long)]
+    list: bool,
+    /// Where the copy of the sources and its build go.
+    #[arg(long, default_value = "target/mutants")]
+    dir: PathBuf,
+}
+
+enum Fate {
+    Noticed,
+    Survived,
+    DoesNotBuild,
+}
+
+fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let wanted = |mutant: &Mutant| arguments.names.is_empty() || arguments.names.iter().any(|name| mutant.name.contains(name));
+    let mutants: Vec<_> = Mutant::all().into_iter().filter(wanted).collect();
+    if arguments.list {
+        mutants.iter().for_each(|mutant| println!("{}", mutant.name));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (copy, build) = (arguments.dir.join("sources"), std::path::absolute(arguments.dir.join("build"))?);
+    copy_sources(&copy)?;
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}")?;
+    let bar = ProgressBar::new(mutants.len() as u64).with_style(style);
+    bar.println("without a change, every test has to pass");
+    ensure!(matches!(fate(&copy, &build)?, Fate::Survived), "the tests fail without any change");
+    let mut survivors = Vec::new();
+    for mutant in &mutants {
+        bar.set_message(mutant.name.clone());
+        let begun = Instant::now();
+        let before = mutant.apply(&copy).map_err(anyhow::Error::msg)?;
+        let fate = fate(&copy, &build);
+        fs::write(copy.join(&mutant.file), before)?;
+        let told = match fate? {
+            Fate::Noticed => "noticed",
+            Fate::Survived => "SURVIVED",
+            Fate::DoesNotBuild => "DOES NOT BUILD",
+        };
+        bar.println(format!("{told:9} {:4} s  {}", begun.elapsed().as_secs(), mutant.name));
+        if told != "noticed" {
+            survivors.push(&mutant.name);
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    println!("{} mutants, {} survivors", mutants.len(), survivors.len());
+    survivors.iter().for_each(|name| println!("  {name}"));
+    Ok(if survivors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Copies what git knows. Files that are the same stay, so that they are not built again.
+fn copy_sources(to: &Path) -> Result<()> {
+    let listed = Command::new("git").args(["ls-files", "-z"]).output().context("git lists the sources")?;
+    for name in String::from_utf8(listed.stdout)?.split_terminator('\0') {
+        let (bytes, target) = (fs::read(name).with_context(|| name.to_owned())?, to.join(name));
+        if fs::read(&target).is_ok_and(|there| there == bytes) {
+            continue;
+        }
+        fs::create_dir_all(target.parent().context("a file lies in a directory")?)?;
+        fs::write(&target, bytes)?;
+    }
+    Ok(())
+}
+
+fn fate(copy: &Path, build: &Path) -> Result<Fate> {
+    for tests in TESTS {
+        if !cargo(copy, build, &[tests, &["--no-run"]].concat())? {
+            return Ok(Fate::DoesNotBuild);
+        }
+        if !cargo(copy, build, tests)? {
+            return Ok(Fate::Noticed);
+        }
+    }
+    Ok(Fate::Survived)
+}
+
+/// Runs `cargo test`. Answers whether it succeeded.
+fn cargo(copy: &Path, build: &Path, arguments: &[&str]) -> Result<bool> {
+    let mut command = Command::new("timeout");
+    command.args([SECONDS, "cargo", "test", "--locked", "--quiet"]).args(arguments);
+    command.current_dir(copy).env("CARGO_TARGET_DIR", build).env("RUST_BACKTRACE", "0");
+    Ok(command.output().context("cargo runs")?.status.success())
+}
