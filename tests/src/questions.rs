@@ -117,12 +117,12 @@ impl Question {
             What::Last => last(passing),
             What::Aggregate { field, function, window, by } => {
                 let width = window.map(|micros| micros / 1_000_000 * crate::actors::unit_of(&self.table));
-                let mut groups: BTreeMap<(Key, i64), Vec<(i64, Key, Cell)>> = BTreeMap::new();
+                let mut groups: BTreeMap<(Key, i64), Vec<Cell>> = BTreeMap::new();
                 for row in passing {
                     let key = by.iter().map(|&tag| row.key[tag].clone()).collect();
                     let bucket = width.map_or(0, |width| row.time.div_euclid(width) * width);
                     let group = groups.entry((key, bucket)).or_default();
-                    group.extend(row.cells[*field].clone().map(|cell| (row.time, row.key, cell)));
+                    group.extend(row.cells[*field].clone());
                 }
                 if window.is_none() && by.is_empty() {
                     groups.entry((Vec::new(), 0)).or_default();
@@ -179,19 +179,19 @@ fn last(rows: impl Iterator<Item = Row>) -> Vec<Row> {
 }
 
 /// A function over the values of a group, in the order of series and time.
-fn fold(function: Aggregate, values: Vec<(i64, Key, Cell)>) -> Option<Cell> {
-    let cells = values.iter().map(|(.., cell)| cell.clone());
+fn fold(function: Aggregate, values: Vec<Cell>) -> Option<Cell> {
+    let cells = values.iter().cloned();
     let mut found = match function {
         Aggregate::Count => Some(Cell::Integer(values.len() as i64)),
         Aggregate::Min => cells.min_by(|a, b| rank(a).total_cmp(&rank(b)).then_with(|| a.cmp(b))),
         Aggregate::Max => {
             let number = |cell: &Cell| !rank(cell).is_nan();
-            let numbers = values.iter().map(|(.., cell)| cell).any(number);
+            let numbers = values.iter().any(number);
             cells.filter(|cell| !numbers || number(cell)).max_by(|a, b| rank(a).total_cmp(&rank(b)).then_with(|| a.cmp(b)))
         }
         Aggregate::Sum => (!values.is_empty()).then(|| Cell::Wide(cells.map(|cell| whole(&cell)).sum())),
-        Aggregate::First => values.first().map(|(.., cell)| cell.clone()),
-        Aggregate::Last => values.last().map(|(.., cell)| cell.clone()),
+        Aggregate::First => values.first().cloned(),
+        Aggregate::Last => values.last().cloned(),
         Aggregate::Mean | Aggregate::Stddev => unreachable!("not asked"),
     };
     unify(&mut found);

@@ -54,8 +54,9 @@ pub fn choose(sample: &Sample, seed: u64, plan: Plan) -> Vec<Damage> {
     let flip = |file: &PathBuf, bit| Damage { file: file.clone(), what: What::Flip(bit) };
     let mut damage = Vec::new();
     for (file, len) in sample.files("log").into_iter().filter(|(file, _)| file.extension().is_some_and(|kind| kind == "log")) {
-        let parts = if padding { vec![0..len] } else { written(&sample.image.files[&file].to_vec()) };
-        damage.extend(parts.into_iter().flatten().flat_map(|byte| byte * 8..byte * 8 + 8).map(|bit| flip(&file, bit)));
+        let written = written(&sample.image.files[&file].to_vec());
+        let chosen = (0..len).filter(|byte| padding || written.iter().any(|part| part.contains(byte)));
+        damage.extend(chosen.flat_map(|byte| byte * 8..byte * 8 + 8).map(|bit| flip(&file, bit)));
     }
     for (file, len) in sample.files("segments") {
         let footer = footer_start(&sample.image.files[&file].to_vec());

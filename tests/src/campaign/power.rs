@@ -105,7 +105,7 @@ impl Trial<'_> {
         let db = opened.map_err(|error| Violation(format!("does not open: {error}")))?;
         let recovery = machine.disk.journal();
         let choice = Rng::with_seed(seed).u8(0..8);
-        let found = self.check(&db, choice % 4 == 0)?;
+        let found = self.check(&db, choice.is_multiple_of(4))?;
         goes_on(&db, found, choice < 2)?;
         drop(db);
         match choice {
