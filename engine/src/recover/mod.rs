@@ -90,7 +90,6 @@ pub(crate) fn open(components: &Components, root: &Path, settings: &Settings) ->
     if let (true, Some(loss)) = (strict, loss) {
         return Err(refusal(&layout, &loss.file, &loss.detail));
     }
-    segments::settle(components, &layout, &publisher, loss.is_some())?;
     set_aside(components, &layout, &survey)?;
 
     let index_bytes = settings.page_cache_bytes.max(1 << 20) as u64 / 2;
@@ -99,6 +98,8 @@ pub(crate) fn open(components: &Components, root: &Path, settings: &Settings) ->
     let next_segment = segments::highest_number(components, &layout, &publisher)? + 1;
     let next = survey.report.next_sequence().max(applied(&publisher).max(sealed_through) + 1);
     let log = Log::start(components, &layout.log(), settings.log_file_bytes, next, &survey.report)?;
+    // Only what is durable may take files away: after a sync that failed, a record may be read that the device does not hold.
+    segments::settle(components, &layout, &publisher, loss.is_some())?;
     Ok(Recovered { identity, publisher, store: Arc::new(store), log, next, sealed_through, next_segment, receipts })
 }
 
