@@ -133,7 +133,7 @@ impl Actors {
             1..=12 => self.rng.usize(1..=self.scale.batch.div_ceil(5)),
             _ => self.rng.usize(1..=self.scale.batch),
         };
-        let unit = unit_of(name);
+        let unit = table.time_unit.per_second();
         (name.clone(), (0..rows).map(|_| self.row(name, &table.columns, unit)).collect())
     }
 
@@ -201,7 +201,7 @@ impl Actors {
 
     fn delete(&mut self, model: &Model) -> Step {
         let (name, table) = self.table(model);
-        let per_second = unit_of(name);
+        let per_second = table.time_unit.per_second();
         let start = (self.now - self.rng.i64(0..4_000)) * per_second;
         let end = start + self.rng.i64(1..400) * per_second;
         let one = (!table.columns.tags.is_empty() && self.rng.bool()).then(|| self.tag(name, 0)).flatten();
@@ -225,9 +225,4 @@ impl Actors {
         }
         Step::Write(Effect::Extend(name.clone(), more))
     }
-}
-
-/// How many units of a table's time make a second.
-pub(crate) fn unit_of(table: &str) -> i64 {
-    tables().iter().find(|spec| spec.name == table).map_or(1, |spec| spec.time_unit.per_second())
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hash, Hasher};
 
-use alluvium::{FieldType, TableSpec};
+use alluvium::{FieldType, TableSpec, TimeUnit};
 use foldhash::fast::{FixedState, FoldHasher};
 
 /// Tag values; missing sorts before present.
@@ -57,6 +57,8 @@ pub struct Columns {
 pub struct Table {
     /// Its columns.
     pub columns: Columns,
+    /// In what it counts time.
+    pub time_unit: TimeUnit,
     rows: BTreeMap<(Key, i64), Vec<Option<Cell>>>,
 }
 
@@ -86,7 +88,7 @@ impl Model {
         match effect {
             Effect::Create(spec) => {
                 let columns = Columns { tags: spec.tags.clone(), fields: spec.fields.clone() };
-                self.tables.insert(spec.name.clone(), Table { columns, rows: BTreeMap::new() });
+                self.tables.insert(spec.name.clone(), Table { columns, time_unit: spec.time_unit, rows: BTreeMap::new() });
             }
             Effect::Extend(table, more) => self.table(table).extend(more),
             Effect::Put(table, rows) => rows.iter().for_each(|row| self.table(table).put(row)),

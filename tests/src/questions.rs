@@ -31,7 +31,7 @@ impl Question {
     /// A question that makes sense to a model whose writers have come to about a time, in seconds.
     pub fn random(rng: &mut Rng, model: &Model, now: i64) -> Question {
         let (name, table) = model.tables.iter().nth(rng.usize(0..model.tables.len())).expect("a table");
-        let per_second = crate::actors::unit_of(name);
+        let per_second = table.time_unit.per_second();
         let range = match rng.u8(0..4) {
             0 => TimeRange::ALL,
             _ => {
@@ -116,7 +116,7 @@ impl Question {
             }
             What::Last => last(passing),
             What::Aggregate { field, function, window, by } => {
-                let width = window.map(|micros| micros / 1_000_000 * crate::actors::unit_of(&self.table));
+                let width = window.map(|micros| micros / 1_000_000 * table.time_unit.per_second());
                 let mut groups: BTreeMap<(Key, i64), Vec<Cell>> = BTreeMap::new();
                 for row in passing {
                     let key = by.iter().map(|&tag| row.key[tag].clone()).collect();

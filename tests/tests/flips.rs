@@ -1,8 +1,8 @@
 //! Damage at rest is noticed, named, and costs no more than it must.
 
+use alluvium_tests::campaign::flips;
 use alluvium_tests::campaign::flips::Plan;
 use alluvium_tests::campaign::sample::Sample;
-use alluvium_tests::campaign::{flips, hostile};
 use alluvium_tests::{cases, seed};
 
 #[test]
@@ -13,12 +13,4 @@ fn any_bit_any_length() {
     let chosen: Vec<_> = all.iter().step_by(all.len() / cases(1_000) as usize).cloned().collect();
     let trials = flips::run(&sample, &chosen, &|_| ()).unwrap_or_else(|violation| panic!("{violation}"));
     println!("{trials} trials of {}", all.len());
-}
-
-#[test]
-fn forgeries_are_survived() {
-    let seed = seed(2);
-    let sample = Sample::make().expect("a sample");
-    let trials = hostile::run(&sample, seed, cases(1_000) as usize, &|_| ()).unwrap_or_else(|violation| panic!("{violation}"));
-    println!("{trials} forgeries");
 }

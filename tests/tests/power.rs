@@ -3,6 +3,8 @@
 use alluvium_tests::campaign::power::{self, Plan};
 use alluvium_tests::campaign::workload::{self, Recording};
 use alluvium_tests::seed;
+use alluvium_tests::sim::Change;
+use alluvium_tests::steps::Step;
 
 #[test]
 fn power_cuts() {
@@ -13,4 +15,44 @@ fn power_cuts() {
     let plan = Plan { survivals: 1, again_every: 8, stride: 9 };
     let trials = power::run(&recording, seed, plan, &|_| ()).unwrap_or_else(|violation| panic!("{violation}"));
     println!("{trials} trials");
+}
+
+/// What a trial does not touch it does not prove.
+#[test]
+fn the_life_touches_every_path() {
+    let seed = seed(1);
+    let recording =
+        Recording::make(seed, workload::steps(seed, workload::STEPS), None).unwrap_or_else(|violation| panic!("{violation}"));
+    let text = |step: &Step| format!("{step:?}");
+    for kind in [
+        "Write(Create",
+        "Write(Extend",
+        "Write(Put",
+        "Write(Delete",
+        "Buffer(",
+        "WriteMany(",
+        "Flush",
+        "Seal",
+        "Compact",
+        "Background(Consolidate)",
+        "Background(Compact)",
+        "Background(Seal)",
+        "Pass(",
+        "SetClock(",
+        "Reopen",
+        "LoseCatalog",
+    ] {
+        assert!(recording.steps.iter().any(|step| text(step).starts_with(kind)), "no step {kind}");
+    }
+    let ends = |path: &std::path::Path, end: &str| path.to_string_lossy().ends_with(end);
+    let renamed = |from: &str, to: &str| {
+        let fits = |change: &Change| matches!(change, Change::Rename(old, new) if ends(old, from) && ends(new, to));
+        recording.journal.iter().any(fits)
+    };
+    assert!(renamed(".tmp", ".parquet"), "no segment");
+    assert!(renamed(".log", ".spare"), "no log file is kept to be overwritten");
+    assert!(renamed(".spare", ".log"), "no log file is overwritten");
+    assert!(renamed("catalog.sums.new", "catalog.sums"), "no journal is begun afresh");
+    let removed = |change: &Change| matches!(change, Change::Remove(path) if ends(path, ".parquet"));
+    assert!(recording.journal.iter().any(removed), "no compaction");
 }

@@ -181,6 +181,14 @@ impl Store {
         *self.sums.lock() = None;
     }
 
+    /// What redb is told. A place that no image has can only come from damage that no checksum shows.
+    fn refused(&self, error: Error) -> io::Error {
+        io::Error::other(match error {
+            Error::Limit { .. } | Error::Internal(_) => self.latch.damaged(&self.path, error),
+            other => other,
+        })
+    }
+
     /// Fills a buffer from the image, reading as much at once as lies together.
     fn read(&self, mut offset: u64, mut out: &mut [u8]) -> Result<()> {
         self.latch.check()?;
@@ -391,11 +399,11 @@ impl redb::StorageBackend for Backend {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out).map_err(io::Error::other)
+        self.0.read(offset, out).map_err(|error| self.0.refused(error))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len).map_err(io::Error::other)
+        self.0.set_len(len).map_err(|error| self.0.refused(error))
     }
 
     /// Nothing to do: only a checkpoint makes anything durable.
@@ -404,6 +412,6 @@ impl redb::StorageBackend for Backend {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data).map_err(io::Error::other)
+        self.0.write(offset, data).map_err(|error| self.0.refused(error))
     }
 }

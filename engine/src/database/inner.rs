@@ -111,7 +111,7 @@ impl Inner {
     /// Bytes written to the directory since it was created. What was written after the last checkpoint before a crash is
     /// not known and not counted.
     pub(super) fn bytes_written(&self) -> u64 {
-        self.written_before + self.meter.bytes()
+        self.written_before.saturating_add(self.meter.bytes())
     }
 
     pub(super) fn next_segment(&self) -> SegmentId {

@@ -65,6 +65,7 @@ pub(crate) fn rebuild(disk: &dyn Disk, path: &Path) -> Result<Rebuilt> {
     let (note, layout) = note::decode(&notes).map_err(damaged)?;
     let index = SegmentIndex::decode_layout(layout, bytes, blocks).map_err(damaged)?;
     let told = note.tell(&index.columns).map_err(damaged)?;
+    told.schema.check().map_err(|flaw| Error::damaged(path, flaw))?;
     if (told.schema.id, told.segment) != (named.table, named.id) {
         return Err(Error::damaged(path, "its notes are of another segment than its name"));
     }

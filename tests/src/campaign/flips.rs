@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use alluvium::record::{Receipt, ReceiptKind};
@@ -13,6 +14,7 @@ use super::sample::{DAY, DAYS, Sample, settings};
 use super::{Progress, Violation, at, ensure, memory, parallel};
 use crate::answers;
 use crate::model::{Model, Row};
+use crate::questions::Question;
 use crate::sim::{Image, Machine, ROOT};
 
 /// Trials in one piece of work.
@@ -22,7 +24,7 @@ const PIECE: usize = 256;
 #[derive(Debug, Clone)]
 pub struct Damage {
     /// The file.
-    pub file: PathBuf,
+    pub file: Arc<Path>,
     /// What happens to it.
     pub what: What,
 }
@@ -51,18 +53,21 @@ pub struct Plan {
 pub fn choose(sample: &Sample, seed: u64, plan: Plan) -> Vec<Damage> {
     let Plan { padding, others, cuts } = plan;
     let mut rng = Rng::with_seed(seed);
-    let flip = |file: &PathBuf, bit| Damage { file: file.clone(), what: What::Flip(bit) };
+    let flip = |file: &Arc<Path>, bit| Damage { file: file.clone(), what: What::Flip(bit) };
+    let named = |(file, len): (PathBuf, usize)| (Arc::<Path>::from(file), len);
     let mut damage = Vec::new();
-    for (file, len) in sample.files("log").into_iter().filter(|(file, _)| file.extension().is_some_and(|kind| kind == "log")) {
-        let written = written(&sample.image.files[&file].to_vec());
+    for (file, len) in
+        sample.files("log").into_iter().map(named).filter(|(file, _)| file.extension().is_some_and(|kind| kind == "log"))
+    {
+        let written = written(&sample.image.files[&*file].to_vec());
         let chosen = (0..len).filter(|byte| padding || written.iter().any(|part| part.contains(byte)));
         damage.extend(chosen.flat_map(|byte| byte * 8..byte * 8 + 8).map(|bit| flip(&file, bit)));
     }
-    for (file, len) in sample.files("segments") {
-        let footer = footer_start(&sample.image.files[&file].to_vec());
+    for (file, len) in sample.files("segments").into_iter().map(named) {
+        let footer = footer_start(&sample.image.files[&*file].to_vec());
         damage.extend((footer * 8..len * 8).map(|bit| flip(&file, bit)));
     }
-    let files: Vec<_> = sample.files("").into_iter().filter(|(_, len)| *len > 0).collect();
+    let files: Vec<_> = sample.files("").into_iter().map(named).filter(|(_, len)| *len > 0).collect();
     let each = |count: usize, number: usize| count / files.len() + usize::from(number < count % files.len());
     for (number, (file, len)) in files.iter().enumerate() {
         damage.extend((0..each(others, number)).map(|_| flip(file, rng.usize(0..len * 8))));
@@ -93,7 +98,8 @@ pub(super) fn footer_start(bytes: &[u8]) -> usize {
 /// Tries each piece of damage. Answers how many there were.
 pub fn run(sample: &Sample, damage: &[Damage], tell: &(dyn Fn(&Progress) + Sync)) -> Result<u64, Violation> {
     let whole = sample.model(|_| false);
-    let trial = Trial { sample, whole: &whole, digest: whole.digest() };
+    let questions = questions(&whole);
+    let trial = Trial { sample, whole: &whole, digest: whole.digest(), questions: &questions };
     let memory = memory::Bound::begin();
     let work = |piece: usize, progress: &Progress| {
         for damage in damage[piece * PIECE..].iter().take(PIECE) {
@@ -109,6 +115,15 @@ struct Trial<'a> {
     sample: &'a Sample,
     whole: &'a Model,
     digest: u64,
+    questions: &'a [(Question, Vec<Row>)],
+}
+
+/// What is asked besides everything, and the right answers.
+fn questions(whole: &Model) -> Vec<(Question, Vec<Row>)> {
+    let mut rng = Rng::with_seed(5);
+    let now = DAYS * DAY / 1_000_000;
+    let random = (0..24).map(|_| Question::random(&mut rng, whole, now));
+    random.map(|question| (question.clone(), question.expect(whole))).collect()
 }
 
 /// What receipts admit to be lost.
@@ -129,28 +144,36 @@ impl Trial<'_> {
         let losses = Losses::of(receipts.into_iter().map(|receipt| receipt.receipt), &db);
         losses.are_bounded(damage, self.sample)?;
         match answers::digest(&db) {
-            Ok(found) if found == self.digest => Ok(()),
+            Ok(found) if found == self.digest => self.answers_questions(&db, damage),
             Ok(_) => self.admits(&db, damage, &losses),
             Err(error) => {
                 names(&error, damage)?;
                 self.answers_the_rest(&db, damage)
             }
         }?;
-        if matches!(damage.what, What::Flip(bit) if bit % 16 == 0) && damage.file.starts_with(Path::new(ROOT).join("segments")) {
-            let problems = db.verify(&mut |_, _| {}).map_err(failed("verify"))?.problems;
-            ensure(!problems.is_empty(), || "verify finds nothing".to_owned())?;
-        }
-        Ok(())
+        let problems = db.verify(&mut |_, _| {}).map_err(failed("verify"))?.problems;
+        let in_segment = damage.file.starts_with(Path::new(ROOT).join("segments")) && matches!(damage.what, What::Flip(_));
+        ensure(!(in_segment && problems.is_empty()), || "verify finds nothing".to_owned())
     }
 
     fn damaged(&self, damage: &Damage) -> Image {
         let mut image = self.sample.image.clone();
-        let content = image.files.get_mut(&damage.file).expect("a file of the sample");
+        let content = image.files.get_mut(&*damage.file).expect("a file of the sample");
         match damage.what {
             What::Flip(bit) => content.flip(bit),
             What::Cut(len) => content.set_len(len),
         }
         image
+    }
+
+    /// Two of the questions, others for other damage, have the right answer.
+    fn answers_questions(&self, db: &Database, damage: &Damage) -> Result<(), Violation> {
+        let (What::Flip(place) | What::Cut(place)) = damage.what;
+        for (question, expected) in [place, place / 8].map(|place| &self.questions[place % self.questions.len()]) {
+            let answer = question.ask(db).map_err(|error| Violation(format!("{question:?} fails: {error}")))?;
+            ensure(answer == *expected, || format!("{question:?} is answered wrongly"))?;
+        }
+        Ok(())
     }
 
     /// What is missing is what receipts say.

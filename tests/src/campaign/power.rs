@@ -32,7 +32,7 @@ impl Plan {
     /// About so many trials over a whole life, half of them cuts of recoveries.
     pub fn for_trials(recording: &Recording, trials: usize) -> Plan {
         /// Changes that a recovery makes, about.
-        const RECOVERY: usize = 20;
+        const RECOVERY: usize = 7;
         let cuts = recording.journal.len() + 1;
         let survivals = (trials / 2).div_ceil(cuts).max(1);
         Plan { survivals, again_every: (survivals * cuts * RECOVERY / (trials / 2).max(1)).max(1), stride: 1 }
