@@ -114,7 +114,8 @@ impl Loaded {
     fn new(components: &Components, layout: &Layout, survey: &replay::Survey, opened: catalog::Opened) -> Result<Self> {
         let sealed = survey.sealed_through.max(opened.sealed_through);
         let sealed_through = if opened.rebuilt { opened.sealed_through } else { sealed };
-        let covered = sealed_through.min(opened.catalog.applied());
+        let applied = opened.catalog.applied();
+        let covered = sealed_through.min(applied);
         let known: HashSet<String> = opened.catalog.receipts()?.iter().map(|(_, receipt)| loss_of(receipt)).collect();
         let mut receipts = opened.receipts;
         let publisher = Arc::new(Publisher {
@@ -125,6 +126,7 @@ impl Loaded {
         catalog::load(&publisher)?;
         let undefined = replay::replay(components, layout, &publisher, survey, sealed_through)?;
         receipts.extend(replay::report_losses(components, survey, covered, &undefined));
+        receipts.extend(replay::report_missing_end(components, survey, sealed_through, applied));
         receipts.extend(segments::missing(components, layout, &publisher)?);
         // The same damage is found again at every open until its file is gone; one receipt says it.
         receipts.retain(|receipt| !known.contains(&loss_of(receipt)));

@@ -156,6 +156,29 @@ pub(super) fn report_losses(
     receipts
 }
 
+/// States that the log ends before what the catalog was told from it, which it never does by itself: a checkpoint syncs the log
+/// first. What lies in segments is no loss.
+pub(super) fn report_missing_end(
+    components: &Components,
+    survey: &Survey,
+    sealed_through: Sequence,
+    applied: Sequence,
+) -> Option<Receipt> {
+    let reached = survey.report.next_sequence() - 1;
+    let first = reached.max(sealed_through) + 1;
+    (first <= applied).then(|| Receipt {
+        at_micros: components.clock.wall_micros(),
+        kind: ReceiptKind::LogDamage,
+        file: names::LOG.to_owned(),
+        sequences: Some((first, applied)),
+        table: None,
+        series: Vec::new(),
+        times: None,
+        bytes: 0,
+        detail: format!("the log ends at record {reached}, the catalog knew it up to {applied}: rows between are lost"),
+    })
+}
+
 /// What cannot be read, in words.
 pub(crate) fn describe(damage: &LogDamage) -> String {
     let records = match damage.sequences {

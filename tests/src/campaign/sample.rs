@@ -60,6 +60,13 @@ impl Sample {
         model
     }
 
+    /// The same, but with every deletion.
+    pub fn model_with_deletions(&self, is_lost: impl Fn(u64) -> bool) -> Model {
+        let deletions: Vec<u64> =
+            self.records.iter().filter(|(_, effect)| matches!(effect, Effect::Delete(..))).map(|(number, _)| *number).collect();
+        self.model(|sequence| is_lost(sequence) && !deletions.contains(&sequence))
+    }
+
     /// The numbers of its records, rising.
     pub fn sequences(&self) -> impl Iterator<Item = u64> {
         self.records.iter().map(|(sequence, _)| *sequence)

@@ -148,7 +148,7 @@ impl Subject {
         if told.is_empty() { "only schemas differ".to_owned() } else { told }
     }
 
-    /// What was written or failed to be while the fault was there.
+    /// A step that worked.
     fn done(&mut self, step: &Step) {
         for effect in step.effects() {
             self.visible.apply(&effect);
@@ -203,7 +203,7 @@ impl Subject {
             self.runner.reopen().map_err(|error| Violation(format!("does not open after a power cut: {error}")))?;
             self.check().map_err(at("after another power cut"))?;
         }
-        Ok(kept.is_some_and(|kept| kept == before + step.effects().len()) && !step.effects().is_empty())
+        Ok(kept == before + step.effects().len() && !step.effects().is_empty())
     }
 
     /// Cuts power: the next opening finds what is left. Call [`Subject::settle`] after it.
@@ -223,7 +223,7 @@ impl Subject {
     }
 
     /// Finds out how much of what was unsettled is there after an opening. Answers the number of effects.
-    fn settle(&mut self) -> Result<Option<usize>, Violation> {
+    fn settle(&mut self) -> Result<usize, Violation> {
         let found = answers::digest(self.db()?).map_err(|error| Violation(format!("{CANNOT_READ}: {error}")))?;
         let mut model = std::mem::take(&mut self.settled);
         let effects = std::mem::take(&mut self.unsettled);
@@ -241,7 +241,7 @@ impl Subject {
         })?;
         self.visible = model.clone();
         self.settled = model;
-        Ok(Some(kept - 1))
+        Ok(kept - 1)
     }
 }
 
