@@ -119,10 +119,12 @@ impl Subject {
         Ok(())
     }
 
-    /// What can be read is what the model says, as far as a fault on the way lets it be read.
-    pub fn check_despite_faults(&self) -> Result<(), Violation> {
-        let met_fault = |violation: &Violation| self.machine().disk.has_struck() && violation.0.starts_with(CANNOT_READ);
-        self.check().or_else(|violation| if met_fault(&violation) { Ok(()) } else { Err(violation) })
+    /// What can be read is what the model says, as far as a fault on the way lets it be read. Answers whether it did.
+    pub fn check_despite_faults(&self) -> Result<bool, Violation> {
+        match self.check() {
+            Err(violation) if self.machine().disk.has_struck() && violation.0.starts_with(CANNOT_READ) => Ok(false),
+            outcome => outcome.map(|()| true),
+        }
     }
 
     /// Everything that can be read is what the model says.
@@ -204,6 +206,14 @@ impl Subject {
             self.check().map_err(at("after another power cut"))?;
         }
         Ok(kept == before + step.effects().len() && !step.effects().is_empty())
+    }
+
+    /// After a fault that a reader met: the disk is mended and the database opened again, since what met it may not go on.
+    pub fn go_on_after_fault(&mut self) -> Result<(), Violation> {
+        self.note(|| "a reader met the fault; opened on a mended disk".to_owned());
+        self.machine().disk.inject(None);
+        self.runner.reopen().map_err(|error| Violation(format!("does not open on a mended disk: {error}")))?;
+        self.settle().map(drop)
     }
 
     /// Cuts power: the next opening finds what is left. Call [`Subject::settle`] after it.

@@ -40,7 +40,7 @@ impl World {
     pub fn step(&mut self) -> Result<(), Violation> {
         match self.rng.u16(0..1_000) {
             0..=399 => self.ask()?,
-            400..=403 => self.subject.check_despite_faults()?,
+            400..=403 => self.check()?,
             404..=411 => self.subject.survive_power_cut()?,
             412..=431 => self.inject(),
             _ => self.act(None)?,
@@ -75,7 +75,7 @@ impl World {
                 100..180 => self.ask()?,
                 180..200 => self.inject(),
                 200..220 => self.subject.survive_power_cut()?,
-                _ => self.subject.check_despite_faults()?,
+                _ => self.check()?,
             }
         }
         self.disk().inject(None);
@@ -92,12 +92,16 @@ impl World {
         self.subject.perform(&step).map_err(at(step.name()))
     }
 
+    fn check(&mut self) -> Result<(), Violation> {
+        if self.subject.check_despite_faults()? { Ok(()) } else { self.subject.go_on_after_fault() }
+    }
+
     fn ask(&mut self) -> Result<(), Violation> {
         let question = Question::random(&mut self.rng, self.subject.model(), self.actors.now());
         let answer = match question.ask(self.subject.db()?) {
             Ok(answer) => answer,
             // The fault that waits may strike here.
-            Err(_) if self.subject.machine().disk.has_struck() => return Ok(()),
+            Err(_) if self.subject.machine().disk.has_struck() => return self.subject.go_on_after_fault(),
             Err(error) => return Err(Violation(format!("{question:?} fails: {error}"))),
         };
         let expected = question.expect(self.subject.model());
