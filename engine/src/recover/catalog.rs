@@ -1,6 +1,6 @@
 //! The catalog is disposable: if it is damaged or too old, a snapshot, and failing that the segments, take its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -140,6 +140,9 @@ fn from_segments(components: &Components, layout: &Layout, cache: usize, survey:
     let mut changes = Vec::new();
     for (table, (schema, keys)) in tables {
         changes.push(Change::PutTable(schema));
+        // Segments that contradict each other: a key has one number.
+        let mut seen = HashSet::new();
+        let keys = keys.into_iter().filter(|(_, key)| seen.insert(key.clone().normalized())).collect();
         changes.extend(dense(table, keys));
     }
     changes.extend(entries.into_iter().map(Change::PutSegment));

@@ -88,7 +88,7 @@ fn run(seed: u64, what: What) -> Result<(), Violation> {
         What::Bounded => {
             power_cuts(seed, 20_000)?;
             failing_io(seed, 3_000)?;
-            damage(seed, flips::Plan { padding: false, others: 30_000, cuts: 20_000 }, 20_000)?;
+            damage(seed, flips::Plan { padding: false, others: 30_000, cuts: 20_000 }, 10_000)?;
             worlds(seed, 20, 3_000)
         }
         What::Soak { minutes } => soak(seed, minutes),
