@@ -5,6 +5,7 @@
 //! frame or group that checks out, and what lies between is reported. That a later file was begun is such a mark too.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::path::Path;
 
 use super::file::{DATA_START, FileHeader, FileStart, Named, log_path};
@@ -102,6 +103,9 @@ struct Group {
 const SKIPPED_NUMBERS: u64 = 16;
 /// How many records a bad frame may be followed by that are bad as well, before the rest of its group is given up.
 const FRAMES_LOOKED_FOR: u64 = 1 << 16;
+/// How many times over the bytes of a file are checksummed in search of frames, before the rest of a damaged group is given up:
+/// the lengths that a search comes upon are anything, so it might not end in a lifetime.
+const SEARCHES: u64 = 16;
 
 /// A file being read.
 struct Cursor {
@@ -116,6 +120,8 @@ struct Cursor {
     number_before: u64,
     /// Where whole groups end.
     end: u64,
+    /// How many bytes may still be checksummed in search of frames.
+    search: u64,
     /// Group headers further on, looked for at the first bad frame.
     later: Option<VecDeque<(u64, GroupHeader)>>,
     /// Start and last sequence of groups above the durable mark.
@@ -146,6 +152,7 @@ impl Scanner<'_> {
         let window = Window::open(self.disk, &log_path(self.dir, header.number))?;
         let mut cursor = Cursor {
             number: header.number,
+            search: window.len().saturating_mul(SEARCHES),
             window,
             seed: Seed::new(header.salt),
             limit,
@@ -308,11 +315,11 @@ impl Cursor {
         }
         let (start, end) = (self.offset, self.window.len());
         let frames = start + GROUP_HEADER as u64;
-        let is_good = |number: &u64| {
-            let frame = frame_at(&mut self.window, &self.seed.group(*number), frames, end);
-            frame.is_some_and(|(frame, _)| frame.sequence == expected)
-        };
-        let number = (self.number_before + 1..).take(SKIPPED_NUMBERS as usize).find(is_good)?;
+        let mut numbers = (self.number_before + 1..).take(SKIPPED_NUMBERS as usize);
+        let number = numbers.find(|&number| {
+            let seed = self.seed.group(number);
+            self.search(&seed, frames, end, expected..expected + 1).is_some()
+        })?;
         Some(Group { start, end: None, number })
     }
 
@@ -344,14 +351,19 @@ impl Cursor {
         let group = self.group?;
         let (seed, end) = (self.seed.group(group.number), group.end?.min(self.window.len()));
         let sequences = expected..self.limit.unwrap_or(Sequence::MAX).min(expected + FRAMES_LOOKED_FOR);
-        let mut good = |offset: u64| {
-            let frame = FrameHeader::decode(self.window.get(offset, FRAME_HEADER)?)?;
-            if !sequences.contains(&frame.sequence) {
-                return None;
-            }
-            frame_at(&mut self.window, &seed, offset, end).map(|(frame, _)| (offset, frame.sequence))
-        };
-        (self.offset + 1..end.saturating_sub(FRAME_HEADER as u64 - 1)).find_map(&mut good)
+        let mut offsets = self.offset + 1..end.saturating_sub(FRAME_HEADER as u64 - 1);
+        offsets.find_map(|offset| Some((offset, self.search(&seed, offset, end, sequences.clone())?)))
+    }
+
+    /// The sequence of the frame at a place where one may be, if it is one of those sought.
+    fn search(&mut self, seed: &Seed, offset: u64, end: u64, sought: Range<Sequence>) -> Option<Sequence> {
+        let frame = FrameHeader::decode(self.window.get(offset, FRAME_HEADER)?)?;
+        let length = frame.length as u64;
+        if !sought.contains(&frame.sequence) || length > end.saturating_sub(offset) {
+            return None;
+        }
+        self.search = self.search.checked_sub(length)?;
+        frame_at(&mut self.window, seed, offset, end).map(|(frame, _)| frame.sequence)
     }
 }
 

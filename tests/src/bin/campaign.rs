@@ -37,7 +37,7 @@ enum What {
     /// Damages files at rest, and forges them.
     Flips {
         /// Flips besides every bit of the log and of segment footers.
-        #[arg(long, default_value_t = 30_000)]
+        #[arg(long, default_value_t = 40_000)]
         others: usize,
         /// Lengths at which files are cut.
         #[arg(long, default_value_t = 20_000)]
@@ -88,8 +88,8 @@ fn run(seed: u64, what: What) -> Result<(), Violation> {
         What::Bounded => {
             power_cuts(seed, 20_000)?;
             failing_io(seed, 3_000)?;
-            damage(seed, flips::Plan { padding: false, others: 30_000, cuts: 20_000 }, 10_000)?;
-            worlds(seed, 20, 3_000)
+            damage(seed, flips::Plan { padding: false, others: 40_000, cuts: 20_000 }, 20_000)?;
+            worlds(seed, 20, 20_000)
         }
         What::Soak { minutes } => soak(seed, minutes),
     }

@@ -57,6 +57,25 @@ fn several_bad_frames_cost_no_more_than_themselves() {
 }
 
 #[test]
+fn a_search_for_the_next_frame_comes_to_an_end() {
+    let rig = Rig::new(1 << 20);
+    let (mut log, _) = rig.open();
+    // A payload full of what might be frames, were it not for their checksum. They leave nothing of what may be looked at.
+    let decoy = [&(64_u32 << 10).to_le_bytes()[..], &[0xff; 4], &2_u64.to_le_bytes()].concat();
+    log.begin_group(0).unwrap();
+    log.push(KIND, 0, 1, &Payload::new(decoy.repeat(16 << 10)).unwrap());
+    push(&mut log, 2..=3);
+    log.commit_group(true).unwrap();
+    group(&mut log, 4..=5, true).unwrap();
+    log.close().unwrap();
+    let first = rig.bytes(1).windows(16).position(|bytes| bytes == decoy).unwrap();
+    rig.corrupt(1, |bytes| bytes[first - 10] ^= 1);
+    let seen = rig.scan();
+    assert_eq!(seen.sequences(), [4, 5], "the frames behind it are good, but too far to look for");
+    assert_eq!(lost(&seen), [1, 2, 3]);
+}
+
+#[test]
 fn a_bad_group_header_costs_nothing_but_itself() {
     let (rig, offsets) = closed_log();
     rig.corrupt(1, |bytes| bytes[offsets[1] + 9] ^= 1);
