@@ -13,6 +13,8 @@ use crate::steps::Step;
 const START: i64 = 1_700_000_000;
 /// Columns that a schema changer adds to a table at most.
 const MOST_COLUMNS: usize = 12;
+/// Tags that a table has at most then. With each there are three times as many series, which stay for good.
+const MOST_TAGS: usize = 3;
 
 /// How large things are.
 #[derive(Debug, Clone, Copy)]
@@ -216,7 +218,7 @@ impl Actors {
         }
         let number = tags.len() + fields.len();
         let mut more = Columns::default();
-        if !tags.is_empty() && self.rng.bool() {
+        if (1..MOST_TAGS).contains(&tags.len()) && self.rng.bool() {
             more.tags.push(format!("tag-{number}"));
         }
         if more.tags.is_empty() || self.rng.bool() {

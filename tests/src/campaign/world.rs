@@ -14,7 +14,7 @@ use crate::sim::{Fault, Injection, Machine};
 use crate::steps::Step;
 
 /// Larger than in a trial that starts anew each time, small enough for many steps.
-const SCALE: Scale = Scale { batch: 30, burst: 300, table: 1_200 };
+const SCALE: Scale = Scale { batch: 30, burst: 200, table: 600 };
 
 /// A world.
 #[derive(Debug)]
