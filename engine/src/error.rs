@@ -102,6 +102,17 @@ pub enum Error {
         /// The name asked for.
         name: String,
     },
+    /// Others changed meanwhile what a transaction had read. Nothing of it was done; made again it may succeed.
+    #[error("others changed what this transaction had read; make it again")]
+    Conflict,
+    /// Something is not in the revision that a write was made for. Nothing was written.
+    #[error("{what} is {}: read it again and decide anew", found.map_or("not there".to_owned(), |found| format!("at revision {found}")))]
+    Stale {
+        /// What it is.
+        what: String,
+        /// The revision found; `None` where there is nothing. 0 is one that is being written right now.
+        found: Option<u64>,
+    },
     /// A table of that name exists already.
     #[error("table {name:?} exists already")]
     TableExists {
@@ -158,7 +169,7 @@ impl Error {
             Error::Invalid(_) | Error::BadRows { .. } | Error::Limit { .. } | Error::Arrow(_) => ErrorKind::Input,
             Error::NotADatabase { .. } | Error::Version { .. } => ErrorKind::Input,
             Error::NoSuchTable { .. } | Error::TableExists { .. } | Error::NoSuchColumn { .. } => ErrorKind::Missing,
-            Error::DiskFull { .. } | Error::Locked { .. } => ErrorKind::Unavailable,
+            Error::DiskFull { .. } | Error::Locked { .. } | Error::Conflict | Error::Stale { .. } => ErrorKind::Unavailable,
             Error::Damaged { .. } => ErrorKind::Damaged,
             Error::Io { .. } | Error::Stopped { .. } | Error::Closed | Error::Internal(_) => ErrorKind::Fatal,
         }

@@ -1,7 +1,7 @@
 //! Magics, versions and limits of what lies on disk. FORMAT.md says the same in prose.
 
 /// Version of the directory format. Until 1.0 any change raises it, and directories of another version are refused.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Names of what lies in a database directory.
 pub mod names {
@@ -35,6 +35,8 @@ pub mod limits {
     pub const SERIES: u64 = 1 << 24;
     /// Bytes in one tag value.
     pub const TAG_BYTES: u64 = 4_096;
+    /// Bytes in a key of metadata.
+    pub const KEY_BYTES: u64 = 4_096;
     /// Rows in one block of rows.
     pub const BLOCK_ROWS: u64 = 1 << 24;
     /// Bytes in one log frame.

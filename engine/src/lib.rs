@@ -9,6 +9,8 @@
 //! - `recover`, `database`: opening, and the front door.
 
 mod catalog;
+mod clock;
+mod counters;
 mod database;
 mod error;
 mod fence;
@@ -18,6 +20,8 @@ mod ingest;
 #[doc(hidden)]
 pub mod internals;
 pub mod io;
+mod keyspace;
+mod kv;
 mod maintain;
 mod memtable;
 mod merge;
@@ -32,13 +36,16 @@ mod store;
 mod table;
 mod wal;
 
+pub use counters::Counts;
 pub use database::{
     BackgroundStep, Builder, ColumnInspection, CompactReport, Database, Inspection, Problem, ReceiptInspection, TableInspection,
-    VerifyReport,
+    Transaction, VerifyReport,
 };
 pub use error::{BadRow, Error, ErrorKind, Result};
 pub use fence::is_fenced;
 pub use ingest::{Ack, RowBuilder, RowWriter};
+pub use keyspace::Access;
+pub use kv::{IfRevision, KeyValue, Pair, Put, Scan};
 pub use model::{
     FieldType, PartitionKind, Partitioning, Sequence, SeriesId, SeriesKey, TableSchema, TableSpec, TimeRange, TimeUnit, Value,
 };

@@ -2,12 +2,13 @@
 
 use std::array;
 
-use redb::{Durability, Table, WriteTransaction};
+use redb::{AccessGuard, Durability, Table, WriteTransaction};
 
 use super::guard::Failure;
 use super::tables::{self, Kind, State};
+use crate::error::Error;
 use crate::model::{Sequence, SeriesId, SeriesKey, TableId, TableSchema};
-use crate::record::{Deletion, Receipt, SegmentEntry, SegmentId, persist};
+use crate::record::{Deletion, Effect, Receipt, SegmentEntry, SegmentId, is_derived, persist};
 
 /// One change of the catalog. Making it twice is the same as making it once.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,12 +48,25 @@ pub(crate) enum Change {
     SealedThrough(Sequence),
     /// Bytes written to the database directory since it was created.
     BytesWritten(u64),
+    /// What the engine's clock shows, in microseconds.
+    EngineMicros(u64),
+    /// Keys of metadata with what the last record made of each.
+    PutCells(Vec<Cell>),
+}
+
+/// A key of metadata with what a record made of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Cell {
+    /// The record.
+    pub(crate) sequence: Sequence,
+    /// The key and its value.
+    pub(crate) effect: Effect,
 }
 
 /// The tables of a write transaction, each opened when first needed.
 pub(super) struct Writer<'t> {
     transaction: &'t WriteTransaction,
-    tables: [Option<Table<'t, u64, &'static [u8]>>; Kind::ALL.len()],
+    tables: [Option<Table<'t, &'static [u8], &'static [u8]>>; Kind::ALL.len()],
 }
 
 impl<'t> Writer<'t> {
@@ -60,9 +74,9 @@ impl<'t> Writer<'t> {
         Writer { transaction, tables: array::from_fn(|_| None) }
     }
 
-    fn table(&mut self, kind: Kind) -> Result<&mut Table<'t, u64, &'static [u8]>, Failure> {
+    fn table(&mut self, kind: Kind) -> Result<&mut Table<'t, &'static [u8], &'static [u8]>, Failure> {
         let transaction = self.transaction;
-        let [state, schemas, series, segments, index, deletions, receipts] = &mut self.tables;
+        let [state, schemas, series, segments, index, deletions, receipts, cells, changed] = &mut self.tables;
         let table = match kind {
             Kind::State => state,
             Kind::Tables => schemas,
@@ -71,6 +85,8 @@ impl<'t> Writer<'t> {
             Kind::SegmentIndex => index,
             Kind::Deletions => deletions,
             Kind::Receipts => receipts,
+            Kind::Cells => cells,
+            Kind::Changed => changed,
         };
         match table {
             Some(table) => Ok(table),
@@ -83,50 +99,91 @@ impl<'t> Writer<'t> {
         self.table(kind).map(drop)
     }
 
-    pub(super) fn put(&mut self, kind: Kind, key: u64, value: &[u8]) -> Result<(), Failure> {
+    pub(super) fn put(&mut self, kind: Kind, key: &[u8], value: &[u8]) -> Result<(), Failure> {
         self.table(kind)?.insert(key, value)?;
         Ok(())
     }
 
-    pub(super) fn put_state(&mut self, state: State, value: u64) -> Result<(), Failure> {
-        self.put(Kind::State, state as u64, &value.to_le_bytes())
+    fn put_numbered(&mut self, kind: Kind, number: u64, value: &[u8]) -> Result<(), Failure> {
+        self.put(kind, &tables::number_key(number), value)
     }
 
-    fn remove(&mut self, kind: Kind, key: u64) -> Result<(), Failure> {
-        self.table(kind)?.remove(key)?;
+    pub(super) fn put_state(&mut self, state: State, value: u64) -> Result<(), Failure> {
+        self.put_numbered(Kind::State, state as u64, &value.to_le_bytes())
+    }
+
+    fn remove_numbered(&mut self, kind: Kind, number: u64) -> Result<(), Failure> {
+        self.table(kind)?.remove(&tables::number_key(number)[..])?;
         Ok(())
     }
 
     pub(super) fn apply(&mut self, change: &Change) -> Result<(), Failure> {
         match change {
-            Change::PutTable(schema) => self.put(Kind::Tables, u64::from(schema.id.0), &persist::table::encode(schema)),
+            Change::PutTable(schema) => self.put_numbered(Kind::Tables, u64::from(schema.id.0), &persist::table::encode(schema)),
             Change::PutSeries { table, first, keys } => {
                 let mut value = Vec::new();
                 let rows = self.table(Kind::Series)?;
-                for (key, number) in keys.iter().zip(tables::series_key(*table, *first)..) {
+                for (key, number) in keys.iter().zip(tables::series_number(*table, *first)..) {
                     value.clear();
                     tables::encode_series(key, &mut value);
-                    rows.insert(number, &value[..])?;
+                    rows.insert(&tables::number_key(number)[..], &value[..])?;
                 }
                 Ok(())
             }
             Change::PutSegment(entry) => {
-                self.put(Kind::SegmentIndex, entry.id.0, &entry.index)?;
-                self.put(Kind::Segments, entry.id.0, &tables::encode_segment(entry))
+                self.put_numbered(Kind::SegmentIndex, entry.id.0, &entry.index)?;
+                self.put_numbered(Kind::Segments, entry.id.0, &tables::encode_segment(entry))
             }
             Change::RemoveSegment(id) => {
-                self.remove(Kind::SegmentIndex, id.0)?;
-                self.remove(Kind::Segments, id.0)
+                self.remove_numbered(Kind::SegmentIndex, id.0)?;
+                self.remove_numbered(Kind::Segments, id.0)
             }
             Change::PutDeletion { sequence, deletion } => {
-                self.put(Kind::Deletions, *sequence, &persist::deletion::encode(deletion))
+                self.put_numbered(Kind::Deletions, *sequence, &persist::deletion::encode(deletion))
             }
-            Change::RemoveDeletion(sequence) => self.remove(Kind::Deletions, *sequence),
-            Change::PutReceipt { sequence, receipt } => self.put(Kind::Receipts, *sequence, &persist::receipt::encode(receipt)),
+            Change::RemoveDeletion(sequence) => self.remove_numbered(Kind::Deletions, *sequence),
+            Change::PutReceipt { sequence, receipt } => {
+                self.put_numbered(Kind::Receipts, *sequence, &persist::receipt::encode(receipt))
+            }
             Change::SealedThrough(sequence) => self.put_state(State::SealedThrough, *sequence),
             Change::BytesWritten(bytes) => self.put_state(State::BytesWritten, *bytes),
+            Change::EngineMicros(micros) => self.put_state(State::EngineMicros, *micros),
+            Change::PutCells(cells) => self.put_cells(cells),
         }
     }
+
+    /// Each key is noted under the last record that changed it, and under no other.
+    fn put_cells(&mut self, cells: &[Cell]) -> Result<(), Failure> {
+        let mut row = Vec::new();
+        for Cell { sequence, effect: Effect { key, value } } in cells {
+            let cells = self.table(Kind::Cells)?;
+            let before = match value {
+                Some(value) => {
+                    tables::encode_cell(*sequence, value, &mut row);
+                    sequence_of(cells.insert(&**key, &row[..])?)?
+                }
+                None => sequence_of(cells.remove(&**key)?)?,
+            };
+            if is_derived(key) {
+                continue;
+            }
+            let changed = self.table(Kind::Changed)?;
+            if let Some(before) = before {
+                tables::changed_key(before, key, &mut row);
+                changed.remove(&row[..])?;
+            }
+            tables::changed_key(*sequence, key, &mut row);
+            changed.insert(&row[..], &[u8::from(value.is_none())][..])?;
+        }
+        Ok(())
+    }
+}
+
+/// The record that put a cell which is no more.
+fn sequence_of(cell: Option<AccessGuard<'_, &'static [u8]>>) -> Result<Option<Sequence>, Failure> {
+    let Some(cell) = cell else { return Ok(None) };
+    let (sequence, _) = tables::decode_cell(cell.value()).map_err(|error| Failure::Own(Error::Internal(error.to_string())))?;
+    Ok(Some(sequence))
 }
 
 /// Runs one transaction that is visible at once and durable with the next checkpoint.

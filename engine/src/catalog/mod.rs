@@ -5,6 +5,7 @@
 
 mod apply;
 mod backend;
+mod cells;
 mod guard;
 mod pagemap;
 mod read;
@@ -24,9 +25,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use redb::Database;
 
-pub(crate) use apply::Change;
 use apply::Writer;
+pub(crate) use apply::{Cell, Change};
 use backend::{Backend, Store};
+pub(crate) use cells::{CellRange, Cells, KeyRange, Stored};
 use guard::Failure;
 pub(crate) use slot::CatalogSlot;
 use tables::{Kind, State};

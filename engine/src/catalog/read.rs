@@ -9,6 +9,8 @@ use super::tables::{self, Kind, State};
 use super::{Catalog, snapshot};
 use crate::error::{Error, Result};
 use crate::model::{Sequence, SeriesId, SeriesKey, TableId, TableSchema};
+#[cfg(test)]
+use crate::record::Key;
 use crate::record::{DecodeError, Deletion, Receipt, SegmentEntry, SegmentId};
 
 /// Series handed out at once by [`Catalog::series`].
@@ -22,8 +24,8 @@ impl Catalog {
 
     /// Visits every series of a table, by number. Memory stays bounded, however many there are.
     pub(crate) fn series(&self, table: TableId, visit: &mut dyn FnMut(SeriesId, SeriesKey) -> Result<()>) -> Result<()> {
-        let last = tables::series_key(table, SeriesId(u32::MAX));
-        let mut from = Some(tables::series_key(table, SeriesId(0)));
+        let last = tables::series_number(table, SeriesId(u32::MAX));
+        let mut from = Some(tables::series_number(table, SeriesId(0)));
         while let Some(first) = from {
             let some = self.some_rows(Kind::Series, first..=last, SERIES_AT_ONCE, |_, value| tables::decode_series(value))?;
             from = match some.last() {
@@ -55,6 +57,24 @@ impl Catalog {
         self.rows(Kind::Receipts, |key, value| Ok((key, tables::decode_receipt(value)?)))
     }
 
+    /// The keys of metadata that records after `sequence` changed last, by record, and whether they are gone. A key that came
+    /// back after it went may be listed as gone too.
+    #[cfg(test)]
+    pub(crate) fn changed_since(&self, sequence: Sequence) -> Result<Vec<(Sequence, Key, bool)>> {
+        self.with_database(|database| {
+            let table = database.begin_read()?.open_table(Kind::Changed.definition())?;
+            let first = tables::number_key(sequence.saturating_add(1));
+            let mut changed = Vec::new();
+            for row in table.range(&first[..]..)? {
+                let (key, value) = row?;
+                let decoded = tables::decode_changed(key.value(), value.value());
+                let (sequence, name, gone) = decoded.map_err(|error| self.bad_row(Kind::Changed, key.value(), &error))?;
+                changed.push((sequence, Key::from(name), gone));
+            }
+            Ok(changed)
+        })
+    }
+
     /// The last sequence covered by segments; 0 before the first seal.
     pub(crate) fn sealed_through(&self) -> Result<Sequence> {
         Ok(self.state(State::SealedThrough)?.unwrap_or(0))
@@ -63,6 +83,11 @@ impl Catalog {
     /// Bytes written to the database directory since it was created, as of the last checkpoint.
     pub(crate) fn bytes_written(&self) -> Result<u64> {
         Ok(self.state(State::BytesWritten)?.unwrap_or(0))
+    }
+
+    /// What the engine's clock showed at the last checkpoint, in microseconds.
+    pub(crate) fn engine_micros(&self) -> Result<u64> {
+        Ok(self.state(State::EngineMicros)?.unwrap_or(0))
     }
 
     pub(super) fn state(&self, state: State) -> Result<Option<u64>> {
@@ -101,22 +126,24 @@ impl Catalog {
 
     fn row<T>(&self, kind: Kind, key: u64, decode: impl FnOnce(&[u8]) -> Result<T, DecodeError>) -> Result<Option<T>> {
         self.with_database(|database| {
+            let key = tables::number_key(key);
             let table = database.begin_read()?.open_table(kind.definition())?;
-            let Some(value) = table.get(key)? else { return Ok(None) };
-            decode(value.value()).map(Some).map_err(|error| self.bad_row(kind, key, &error))
+            let Some(value) = table.get(&key[..])? else { return Ok(None) };
+            decode(value.value()).map(Some).map_err(|error| self.bad_row(kind, &key, &error))
         })
     }
 
     fn rows<T>(&self, kind: Kind, decode: impl Fn(u64, &[u8]) -> Result<T, DecodeError>) -> Result<Vec<T>> {
         let mut rows = Vec::new();
         self.for_each_row(kind, |key, value| {
-            rows.push(decode(key, value).map_err(|error| self.bad_row(kind, key, &error))?);
+            let row = tables::number_of(key).and_then(|number| decode(number, value));
+            rows.push(row.map_err(|error| self.bad_row(kind, key, &error))?);
             Ok(())
         })?;
         Ok(rows)
     }
 
-    fn for_each_row(&self, kind: Kind, mut visit: impl FnMut(u64, &[u8]) -> Result<(), Failure>) -> Result<()> {
+    fn for_each_row(&self, kind: Kind, mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), Failure>) -> Result<()> {
         self.with_database(|database| {
             let table = database.begin_read()?.open_table(kind.definition())?;
             for row in table.iter()? {
@@ -137,17 +164,18 @@ impl Catalog {
         self.with_database(|database| {
             let table = database.begin_read()?.open_table(kind.definition())?;
             let mut rows = Vec::new();
-            for row in table.range(keys)?.take(limit) {
+            let (first, last) = (tables::number_key(*keys.start()), tables::number_key(*keys.end()));
+            for row in table.range(&first[..]..=&last[..])?.take(limit) {
                 let (key, value) = row?;
                 let key = key.value();
-                let decoded = decode(key, value.value()).map_err(|error| self.bad_row(kind, key, &error))?;
-                rows.push((key, decoded));
+                let decoded = tables::number_of(key).and_then(|number| Ok((number, decode(number, value.value())?)));
+                rows.push(decoded.map_err(|error| self.bad_row(kind, key, &error))?);
             }
             Ok(rows)
         })
     }
 
-    fn bad_row(&self, kind: Kind, key: u64, error: &DecodeError) -> Failure {
+    fn bad_row(&self, kind: Kind, key: &[u8], error: &DecodeError) -> Failure {
         Failure::Own(tables::bad_row(self.store.path(), kind, key, error))
     }
 }

@@ -13,8 +13,8 @@ use crate::model::Sequence;
 pub(crate) struct CatalogSlot(RwLock<Option<Arc<Catalog>>>);
 
 impl CatalogSlot {
-    pub(crate) fn new(catalog: Catalog) -> Self {
-        CatalogSlot(RwLock::new(Some(Arc::new(catalog))))
+    pub(crate) fn new(catalog: Arc<Catalog>) -> Self {
+        CatalogSlot(RwLock::new(Some(catalog)))
     }
 
     /// The catalog, unless the disk was too full for it to go on.
@@ -40,7 +40,7 @@ impl CatalogSlot {
     }
 
     /// Puts a catalog in its place.
-    pub(crate) fn put(&self, catalog: Catalog) {
-        *self.0.write() = Some(Arc::new(catalog));
+    pub(crate) fn put(&self, catalog: Arc<Catalog>) {
+        *self.0.write() = Some(catalog);
     }
 }

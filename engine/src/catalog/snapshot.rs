@@ -1,11 +1,11 @@
 //! Snapshots: the whole catalog in one checksummed file, from which a new one can be made.
 //!
 //! ```text
-//! magic "ALVSNAP1" · sequence u64 · CRC-32 of both u32                                                       (20 bytes)
+//! magic "ALVSNAP2" · sequence u64 · CRC-32 of both u32                                                       (20 bytes)
 //! chunks × { tag "ROWS" · rows' bytes u32 · stored bytes u32 · CRC-32 of tag, lengths and what is stored u32 · stored }
 //! one chunk of tag "ENDS": rows u64 · rows' bytes u64 · BLAKE3 of the file before this chunk        (48 bytes, both lengths)
 //!
-//! row: table code u8 · key u64 · length u32 · value                                all numbers little-endian
+//! row: table code u8 · key's bytes u32 · value's bytes u32 · key · value              all these numbers little-endian
 //! ```
 //!
 //! What is stored is one zstd frame, or the rows themselves where that is no shorter (equal lengths). Rows come by table code
@@ -20,13 +20,13 @@ use redb::{ReadableDatabase, ReadableTable};
 use super::Catalog;
 use super::apply::Writer;
 use super::guard::Failure;
-use super::tables::{Kind, State};
+use super::tables::{self, Kind, State};
 use crate::error::{Error, Result};
 use crate::format::limits;
 use crate::io::{Components, Disk, File, OpenMode, SyncLabel};
 use crate::model::Sequence;
 
-const MAGIC: &[u8; 8] = b"ALVSNAP1";
+const MAGIC: &[u8; 8] = b"ALVSNAP2";
 const ROWS: &[u8; 4] = b"ROWS";
 const ENDS: &[u8; 4] = b"ENDS";
 const PREFIX: &str = "snapshot-";
@@ -37,7 +37,7 @@ const CHUNK_BYTES: usize = 256 << 10;
 const MAX_CHUNK_BYTES: u64 = limits::FRAME_BYTES + (1 << 20);
 const HEADER: usize = 20;
 const CHUNK_HEADER: usize = 16;
-const ROW_HEADER: usize = 13;
+const ROW_HEADER: usize = 9;
 const TRAILER: usize = 48;
 const ZSTD_LEVEL: i32 = 3;
 /// Snapshots kept, the newest included.
@@ -97,7 +97,7 @@ impl Catalog {
                 for row in transaction.open_table(kind.definition())?.iter()? {
                     let (key, value) = row?;
                     let key = key.value();
-                    if kind != Kind::State || key != State::Applied as u64 {
+                    if kind != Kind::State || key != tables::number_key(State::Applied as u64) {
                         out.row(kind, key, value.value()).map_err(Failure::Own)?;
                     }
                 }
@@ -139,14 +139,13 @@ fn put_rows(writer: &mut Writer<'_>, rows: &[u8], path: &Path) -> Result<(), Fai
 fn for_each_row(
     mut rows: &[u8],
     path: &Path,
-    mut visit: impl FnMut(Kind, u64, &[u8]) -> Result<(), Failure>,
+    mut visit: impl FnMut(Kind, &[u8], &[u8]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let bad = || Failure::Own(Error::damaged(path, "a row contradicts itself"));
     while !rows.is_empty() {
-        let (&[code, a, b, c, d, e, f, g, h, i, j, k, l], rest) = rows.split_first_chunk::<ROW_HEADER>().ok_or_else(bad)?;
-        let key = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-        let len = u32::from_le_bytes([i, j, k, l]) as usize;
-        let (value, rest) = rest.split_at_checked(len).ok_or_else(bad)?;
+        let (&[code, a, b, c, d, e, f, g, h], rest) = rows.split_first_chunk::<ROW_HEADER>().ok_or_else(bad)?;
+        let (key, rest) = rest.split_at_checked(u32::from_le_bytes([a, b, c, d]) as usize).ok_or_else(bad)?;
+        let (value, rest) = rest.split_at_checked(u32::from_le_bytes([e, f, g, h]) as usize).ok_or_else(bad)?;
         visit(Kind::from_code(code).ok_or_else(bad)?, key, value)?;
         rows = rest;
     }
@@ -157,7 +156,7 @@ fn for_each_row(
 pub(super) fn check(disk: &dyn Disk, dir: &Path, sequence: Sequence) -> Result<()> {
     read(disk, dir, sequence, &mut |rows, path| {
         let checked = for_each_row(rows, path, |kind, key, value| {
-            kind.check_row(key, value).map_err(|error| Failure::Own(super::tables::bad_row(path, kind, key, &error)))
+            kind.check_row(key, value).map_err(|error| Failure::Own(tables::bad_row(path, kind, key, &error)))
         });
         checked.map_err(|failure| match failure {
             Failure::Own(error) => error,
@@ -184,11 +183,12 @@ impl<'a> SnapshotWriter<'a> {
         Ok(writer)
     }
 
-    fn row(&mut self, kind: Kind, key: u64, value: &[u8]) -> Result<()> {
+    fn row(&mut self, kind: Kind, key: &[u8], value: &[u8]) -> Result<()> {
         limits::check("bytes of a catalog row", value.len() as u64, limits::FRAME_BYTES, "")?;
         self.chunk.push(kind.code());
-        self.chunk.extend_from_slice(&key.to_le_bytes());
+        self.chunk.extend_from_slice(&(key.len() as u32).to_le_bytes());
         self.chunk.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        self.chunk.extend_from_slice(key);
         self.chunk.extend_from_slice(value);
         self.rows += 1;
         if self.chunk.len() >= CHUNK_BYTES { self.flush() } else { Ok(()) }

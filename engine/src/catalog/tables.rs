@@ -1,6 +1,7 @@
 //! The tables of the catalog, and the bytes of their keys and values.
 //!
-//! Every table maps a number to bytes, so that snapshots treat them alike:
+//! Every table maps bytes to bytes, so that snapshots treat them alike. Numbers in keys are big-endian, so that their order is
+//! that of the bytes:
 //!
 //! | code | table           | key                         | value                                            |
 //! |------|-----------------|-----------------------------|--------------------------------------------------|
@@ -11,12 +12,14 @@
 //! | 4    | `segment_index` | segment                     | index, the segment module's bytes                |
 //! | 5    | `deletions`     | sequence of its record      | deletion ([`persist::deletion`])                 |
 //! | 6    | `receipts`      | sequence of its record      | receipt ([`persist::receipt`])                   |
+//! | 7    | `cells`         | a key of metadata           | sequence of its record (varint), then its value  |
+//! | 8    | `changed`       | sequence, then a key        | 0, or 1 where the key was removed                |
 
 use redb::TableDefinition;
 
 use crate::error::Error;
 use crate::format::limits;
-use crate::model::{SeriesId, SeriesKey, TableId, TableSchema};
+use crate::model::{Sequence, SeriesId, SeriesKey, TableId, TableSchema};
 use crate::record::{DecodeError, Deletion, Receipt, SegmentEntry, persist};
 
 /// One table of the catalog.
@@ -29,6 +32,8 @@ pub(super) enum Kind {
     SegmentIndex,
     Deletions,
     Receipts,
+    Cells,
+    Changed,
 }
 
 /// Keys of the `state` table.
@@ -40,15 +45,29 @@ pub(super) enum State {
     SealedThrough = 1,
     /// Bytes written to the database directory since it was created, as of the last checkpoint.
     BytesWritten = 2,
+    /// What the engine's clock showed at the last checkpoint, in microseconds.
+    EngineMicros = 3,
 }
 
 /// How redb knows any of the tables.
-pub(super) type Definition = TableDefinition<'static, u64, &'static [u8]>;
+pub(super) type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+/// The key of a row that is known by a number.
+pub(super) type Number = [u8; 8];
 
 impl Kind {
     /// Every table; each at the position of its code.
-    pub(super) const ALL: [Kind; 7] =
-        [Kind::State, Kind::Tables, Kind::Series, Kind::Segments, Kind::SegmentIndex, Kind::Deletions, Kind::Receipts];
+    pub(super) const ALL: [Kind; 9] = [
+        Kind::State,
+        Kind::Tables,
+        Kind::Series,
+        Kind::Segments,
+        Kind::SegmentIndex,
+        Kind::Deletions,
+        Kind::Receipts,
+        Kind::Cells,
+        Kind::Changed,
+    ];
 
     /// The number of the table in snapshots.
     pub(super) fn code(self) -> u8 {
@@ -70,6 +89,8 @@ impl Kind {
             Kind::SegmentIndex => "segment_index",
             Kind::Deletions => "deletions",
             Kind::Receipts => "receipts",
+            Kind::Cells => "cells",
+            Kind::Changed => "changed",
         }
     }
 
@@ -78,25 +99,42 @@ impl Kind {
     }
 
     /// Checks that a row reads back.
-    pub(super) fn check_row(self, key: u64, value: &[u8]) -> Result<(), DecodeError> {
+    pub(super) fn check_row(self, key: &[u8], value: &[u8]) -> Result<(), DecodeError> {
+        match self {
+            Kind::Cells => return decode_cell(value).map(drop),
+            Kind::Changed => return decode_changed(key, value).map(drop),
+            _ => {}
+        }
+        let number = number_of(key)?;
         match self {
             Kind::State => decode_number(value).map(drop),
-            Kind::Tables => decode_table(key, value).map(drop),
+            Kind::Tables => decode_table(number, value).map(drop),
             Kind::Series => decode_series(value).map(drop),
-            Kind::Segments => decode_segment(key, value).map(drop),
-            Kind::SegmentIndex => Ok(()),
+            Kind::Segments => decode_segment(number, value).map(drop),
             Kind::Deletions => decode_deletion(value).map(drop),
             Kind::Receipts => decode_receipt(value).map(drop),
+            Kind::SegmentIndex | Kind::Cells | Kind::Changed => Ok(()),
         }
     }
 }
 
-/// Key of a series.
-pub(super) fn series_key(table: TableId, series: SeriesId) -> u64 {
+/// The key of a number.
+pub(super) fn number_key(number: u64) -> Number {
+    number.to_be_bytes()
+}
+
+/// The number of a key.
+pub(super) fn number_of(key: &[u8]) -> Result<u64, DecodeError> {
+    let bytes = key.try_into().map_err(|_| DecodeError::new("key", format!("{} bytes", key.len())))?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+/// The number of a series among those of all tables.
+pub(super) fn series_number(table: TableId, series: SeriesId) -> u64 {
     u64::from(table.0) << 32 | u64::from(series.0)
 }
 
-/// The series of a key.
+/// The series of such a number.
 pub(super) fn series_of(key: u64) -> SeriesId {
     SeriesId((key & u64::from(u32::MAX)) as u32)
 }
@@ -140,14 +178,48 @@ pub(crate) fn encode_series(key: &SeriesKey, into: &mut Vec<u8>) {
             into.push(0);
             continue;
         };
-        let mut rest = text.len() as u64 + 1;
-        while rest >= 0x80 {
-            into.push(rest as u8 | 0x80);
-            rest >>= 7;
-        }
-        into.push(rest as u8);
+        put_varint(into, text.len() as u64 + 1);
         into.extend_from_slice(text.as_bytes());
     }
+}
+
+/// Puts the row of a cell in the place of what `into` holds.
+pub(super) fn encode_cell(sequence: Sequence, value: &[u8], into: &mut Vec<u8>) {
+    into.clear();
+    put_varint(into, sequence);
+    into.extend_from_slice(value);
+}
+
+/// The sequence of the record that put a cell, and its value.
+pub(super) fn decode_cell(row: &[u8]) -> Result<(Sequence, &[u8]), DecodeError> {
+    varint(row).ok_or_else(|| DecodeError::new("cell", "a sequence without an end"))
+}
+
+/// The key under which it is noted that a record changed a key.
+pub(super) fn changed_key(sequence: Sequence, key: &[u8], into: &mut Vec<u8>) {
+    into.clear();
+    into.extend_from_slice(&number_key(sequence));
+    into.extend_from_slice(key);
+}
+
+/// The sequence of such a note, the key, and whether it was removed.
+pub(super) fn decode_changed<'a>(row: &'a [u8], value: &[u8]) -> Result<(Sequence, &'a [u8], bool), DecodeError> {
+    let wrong = |detail: &str| DecodeError::new("changed key", detail);
+    let (sequence, key) = row.split_first_chunk().ok_or_else(|| wrong("a short row"))?;
+    let removed = match value {
+        [0] => false,
+        [1] => true,
+        _ => return Err(wrong("neither put nor removed")),
+    };
+    Ok((u64::from_be_bytes(*sequence), key, removed))
+}
+
+fn put_varint(into: &mut Vec<u8>, mut rest: u64) {
+    while rest >= 0x80 {
+        into.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    into.push(rest as u8);
 }
 
 pub(crate) fn decode_series(mut value: &[u8]) -> Result<SeriesKey, DecodeError> {
@@ -174,7 +246,7 @@ pub(crate) fn decode_series(mut value: &[u8]) -> Result<SeriesKey, DecodeError> 
 
 fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0;
-    for (position, byte) in bytes.iter().enumerate().take(5) {
+    for (position, byte) in bytes.iter().enumerate().take(9) {
         value |= u64::from(byte & 0x7F) << (7 * position);
         if byte & 0x80 == 0 {
             return Some((value, bytes.get(position + 1..)?));
@@ -184,7 +256,8 @@ fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 /// A row that does not read back.
-pub(super) fn bad_row(path: &std::path::Path, kind: Kind, key: u64, error: &DecodeError) -> Error {
+pub(super) fn bad_row(path: &std::path::Path, kind: Kind, key: &[u8], error: &DecodeError) -> Error {
+    let key = number_of(key).map_or_else(|_| key.escape_ascii().to_string(), |number| number.to_string());
     Error::damaged(path, format_args!("row {key} of `{}`: {error}", kind.name()))
 }
 
@@ -211,7 +284,8 @@ mod tests {
     fn codes_and_names_are_frozen() {
         let names: Vec<_> = Kind::ALL.iter().map(|kind| (kind.code(), kind.name())).collect();
         assert_eq!(names[..4], [(0, "state"), (1, "tables"), (2, "series"), (3, "segments")]);
-        assert_eq!(names[4..], [(4, "segment_index"), (5, "deletions"), (6, "receipts")]);
-        assert_eq!(Kind::from_code(7), None);
+        assert_eq!(names[4..7], [(4, "segment_index"), (5, "deletions"), (6, "receipts")]);
+        assert_eq!(names[7..], [(7, "cells"), (8, "changed")]);
+        assert_eq!(Kind::from_code(9), None);
     }
 }

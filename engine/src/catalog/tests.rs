@@ -3,14 +3,15 @@ mod damage;
 mod room;
 mod snapshots;
 
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Catalog, Change};
+use super::{Catalog, Cell, Change, KeyRange, Stored};
 use crate::error::{Error, Result};
 use crate::io::{Components, Disk, MemoryDisk, SyncLabel};
 use crate::model::{Field, FieldType, Partitioning, SeriesId, SeriesKey, TableId, TableSchema, Tag, TimeRange, TimeUnit};
-use crate::record::{Deletion, Receipt, ReceiptKind, SegmentEntry, SegmentId, SeriesSelection};
+use crate::record::{Deletion, Effect, Key, Receipt, ReceiptKind, SegmentEntry, SegmentId, SeriesSelection, is_derived};
 
 const CACHE: usize = 1 << 20;
 
@@ -22,12 +23,12 @@ fn on(disk: Arc<dyn Disk>) -> Components {
     Components { disk, ..Components::os() }
 }
 
-fn create(disk: &MemoryDisk) -> Catalog {
-    Catalog::create(&on(Arc::new(disk.clone())), &dir(), CACHE).unwrap()
+fn create(disk: &MemoryDisk) -> Arc<Catalog> {
+    Arc::new(Catalog::create(&on(Arc::new(disk.clone())), &dir(), CACHE).unwrap())
 }
 
-fn open(disk: &MemoryDisk) -> Result<Catalog> {
-    Catalog::open(&on(Arc::new(disk.clone())), &dir(), CACHE)
+fn open(disk: &MemoryDisk) -> Result<Arc<Catalog>> {
+    Catalog::open(&on(Arc::new(disk.clone())), &dir(), CACHE).map(Arc::new)
 }
 
 fn schema(id: u32) -> TableSchema {
@@ -102,10 +103,13 @@ struct Contents {
     segments: Vec<SegmentEntry>,
     deletions: Vec<(u64, Deletion)>,
     receipts: Vec<(u64, Receipt)>,
+    engine_micros: u64,
+    cells: Vec<(Key, Stored)>,
+    changed: Vec<(u64, Key, bool)>,
 }
 
 impl Contents {
-    fn of(catalog: &Catalog) -> Result<Contents> {
+    fn of(catalog: &Arc<Catalog>) -> Result<Contents> {
         let mut contents = Contents {
             applied: catalog.applied(),
             sealed_through: catalog.sealed_through()?,
@@ -113,6 +117,9 @@ impl Contents {
             segments: catalog.segments()?,
             deletions: catalog.deletions()?,
             receipts: catalog.receipts()?,
+            engine_micros: catalog.engine_micros()?,
+            cells: catalog.cells()?.range(&everything())?.collect::<Result<_>>()?,
+            changed: catalog.changed_since(0)?,
             ..Contents::default()
         };
         for segment in &mut contents.segments {
@@ -146,7 +153,22 @@ impl Contents {
                 Change::PutReceipt { sequence, receipt } => put(&mut self.receipts, (sequence, receipt), |row| row.0),
                 Change::SealedThrough(sequence) => self.sealed_through = sequence,
                 Change::BytesWritten(_) => {}
+                Change::EngineMicros(micros) => self.engine_micros = micros,
+                Change::PutCells(cells) => cells.into_iter().for_each(|cell| self.put_cell(cell)),
             }
+        }
+    }
+}
+
+impl Contents {
+    fn put_cell(&mut self, Cell { sequence, effect: Effect { key, value } }: Cell) {
+        self.changed.retain(|row| row.1 != key || row.2);
+        self.cells.retain(|row| row.0 != key);
+        if !is_derived(&key) {
+            put(&mut self.changed, (sequence, key.clone(), value.is_none()), |row| (row.0, row.1.clone()));
+        }
+        if let Some(value) = value {
+            put(&mut self.cells, (key, (sequence, value)), |row| row.0.clone());
         }
     }
 }
@@ -155,6 +177,14 @@ fn put<T, K: Ord>(rows: &mut Vec<T>, row: T, key: impl Fn(&T) -> K) {
     rows.retain(|other| key(other) != key(&row));
     rows.push(row);
     rows.sort_by_key(key);
+}
+
+fn cell(sequence: u64, key: &[u8], value: Option<&[u8]>) -> Cell {
+    Cell { sequence, effect: Effect { key: key.into(), value: value.map(Arc::from) } }
+}
+
+fn everything() -> KeyRange {
+    (Bound::Unbounded, Bound::Unbounded)
 }
 
 /// One of everything.
@@ -173,6 +203,13 @@ fn all_kinds() -> Vec<Change> {
         Change::RemoveDeletion(6),
         Change::PutReceipt { sequence: 7, receipt: receipt("gone") },
         Change::SealedThrough(8),
+        Change::EngineMicros(12_345),
+        Change::PutCells(vec![
+            cell(2, b"\x10gone", Some(b"")),
+            cell(3, b"\x10key", Some(b"old")),
+            cell(3, b"\x90key", Some(b"")),
+        ]),
+        Change::PutCells(vec![cell(4, b"\x10gone", None), cell(9, b"\x10key", Some(&[7; 9_000]))]),
     ]
 }
 
@@ -366,7 +403,7 @@ fn the_operating_systems_files_do_as_well() {
     let dir = temporary.path().join("catalog");
     let components = Components::os();
     let mut expected = Contents::default();
-    let catalog = Catalog::create(&components, &dir, CACHE).unwrap();
+    let catalog = Arc::new(Catalog::create(&components, &dir, CACHE).unwrap());
     for sequence in 1..40_u64 {
         let mut changes = if sequence == 1 { all_kinds() } else { vec![Change::PutSegment(segment(sequence, 30_000))] };
         if sequence == 39 {
@@ -378,11 +415,11 @@ fn the_operating_systems_files_do_as_well() {
     }
     catalog.write_snapshot().unwrap();
     drop(catalog);
-    let catalog = Catalog::open(&components, &dir, CACHE).unwrap();
+    let catalog = Arc::new(Catalog::open(&components, &dir, CACHE).unwrap());
     assert_eq!(Contents::of(&catalog).unwrap(), expected);
     assert!(catalog.verify().unwrap().is_empty());
     drop(catalog);
-    let catalog = Catalog::restore(&components, &dir, 39, CACHE).unwrap();
+    let catalog = Arc::new(Catalog::restore(&components, &dir, 39, CACHE).unwrap());
     assert_eq!(Contents::of(&catalog).unwrap(), expected);
     let on_disk: u64 = components.disk.list(&dir).unwrap().iter().map(|entry| entry.len).sum();
     assert_eq!(catalog.bytes_on_disk().unwrap(), on_disk);

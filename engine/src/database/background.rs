@@ -13,12 +13,13 @@ use crate::error::{Error, Result};
 /// How often the steps are considered without being asked.
 const TICK: Duration = Duration::from_millis(500);
 
-/// One thread for each kind of step, so that none waits for another.
+/// A thread for each kind of step that may take long, so that none waits for another.
 #[derive(Debug)]
 pub(super) struct Background {
     consolidating: Worker,
     sealing: Worker,
     compacting: Worker,
+    applying: Worker,
 }
 
 /// A thread, and what wakes it.
@@ -44,9 +45,10 @@ impl Background {
     /// Starts the threads and leaves itself with the database.
     pub(super) fn start(inner: &Arc<Inner>) -> Result<()> {
         *inner.background.lock() = Some(Background {
-            consolidating: Worker::start("alluvium-merge", inner, BackgroundStep::Consolidate)?,
-            sealing: Worker::start("alluvium-seal", inner, BackgroundStep::Seal)?,
-            compacting: Worker::start("alluvium-compact", inner, BackgroundStep::Compact)?,
+            consolidating: Worker::start("alluvium-merge", inner, &[BackgroundStep::Consolidate])?,
+            sealing: Worker::start("alluvium-seal", inner, &[BackgroundStep::Seal])?,
+            compacting: Worker::start("alluvium-compact", inner, &[BackgroundStep::Compact])?,
+            applying: Worker::start("alluvium-apply", inner, &[BackgroundStep::Apply, BackgroundStep::Expire])?,
         });
         Ok(())
     }
@@ -61,19 +63,24 @@ impl Background {
         self.consolidating.signal.nudge();
     }
 
+    /// Asks for the catalog to be told of metadata, now.
+    pub(super) fn nudge_applying(&self) {
+        self.applying.signal.nudge();
+    }
+
     /// Waits for the steps under way, and ends.
     pub(super) fn stop(self) {
-        let workers = [self.consolidating, self.sealing, self.compacting];
+        let workers = [self.consolidating, self.sealing, self.compacting, self.applying];
         workers.iter().for_each(|worker| worker.signal.stop());
         workers.into_iter().for_each(Worker::join);
     }
 }
 
 impl Worker {
-    fn start(name: &str, inner: &Arc<Inner>, step: BackgroundStep) -> Result<Worker> {
+    fn start(name: &str, inner: &Arc<Inner>, steps: &'static [BackgroundStep]) -> Result<Worker> {
         let signal = Arc::<Signal>::default();
         let (inner, awaited) = (Arc::downgrade(inner), signal.clone());
-        let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&inner, &awaited, step));
+        let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&inner, &awaited, steps));
         let thread = spawned.map_err(|error| Error::Internal(format!("cannot start a thread: {error}")))?;
         Ok(Worker { signal, thread })
     }
@@ -86,10 +93,10 @@ impl Worker {
     }
 }
 
-fn run(inner: &Weak<Inner>, signal: &Signal, step: BackgroundStep) {
+fn run(inner: &Weak<Inner>, signal: &Signal, steps: &[BackgroundStep]) {
     while signal.wait() {
         let Some(inner) = inner.upgrade() else { return };
-        match take_all(&inner, step) {
+        match steps.iter().try_for_each(|step| take_all(&inner, *step)) {
             // Whoever closes the database waits for this thread to see it.
             Ok(()) | Err(Error::Closed) => {}
             Err(error) => tracing::warn!(%error, "a background step failed; it is tried again"),

@@ -38,7 +38,7 @@ impl Inner {
         let newest = Catalog::snapshots(&self.components, &self.layout.catalog())?.first().copied().unwrap_or(0);
         let held_back = self.committer.bytes_since(newest + 1).saturating_sub(self.committer.bytes_since(through + 1));
         if pays(&catalog, held_back)? {
-            self.apply_all(&catalog)?;
+            self.apply_all()?;
             catalog.write_snapshot()?;
         }
         Ok(())
@@ -47,14 +47,20 @@ impl Inner {
     /// Makes the log durable, and the catalog as far as the log. `None` while the catalog is set aside.
     pub(super) fn checkpoint_catalog(&self) -> Result<Option<Arc<Catalog>>> {
         let Some(catalog) = self.publisher.catalog.get() else { return self.committer.flush().map(|()| None) };
-        self.apply_all(&catalog)?;
+        self.apply_all()?;
         catalog.checkpoint()?;
         Ok(Some(catalog))
     }
 
     /// Brings the catalog to the end of the log, which is made durable first.
-    fn apply_all(&self, catalog: &Catalog) -> Result<()> {
-        self.committer.flushed(|last| catalog.apply(last, &[self.bytes_written_now()]))
+    fn apply_all(&self) -> Result<()> {
+        let engine_micros = self.engine_clock.now().engine_micros;
+        let changes = vec![
+            Change::BytesWritten(self.bytes_written()),
+            Change::EngineMicros(engine_micros),
+            Change::SealedThrough(self.sealed_through.load(Ordering::Acquire)),
+        ];
+        self.committer.flushed(|last| self.publisher.tell_all(last, changes))
     }
 
     /// The sequence of the older of two snapshots: with fewer, the log has to reach back to its start.
@@ -64,10 +70,6 @@ impl Inner {
         Ok(snapshots.get(1).copied())
     }
 
-    pub(super) fn bytes_written_now(&self) -> Change {
-        Change::BytesWritten(self.bytes_written())
-    }
-
     /// After a full disk: the catalog is reopened at its last checkpoint and brought up to date from the log.
     pub(super) fn mend_catalog(&self) -> Result<()> {
         if self.publisher.catalog.get().is_some_and(|catalog| catalog.is_usable()) {
@@ -75,7 +77,10 @@ impl Inner {
         }
         self.committer.between_groups(|_| {
             let catalog = recover::catch_up(&self.components, &self.layout, &self.settings)?;
-            self.publisher.catalog.put(catalog);
+            let catalog = Arc::new(catalog);
+            self.publisher.catalog.put(catalog.clone());
+            let _applying = self.publisher.keyspace.applying();
+            self.publisher.keyspace.rebase(catalog.cells()?, catalog.applied());
             Ok(())
         })
     }

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::background::Background;
+use crate::clock::EngineClock;
+use crate::counters::Counters;
 use crate::error::{Error, Result};
 use crate::format::limits;
 use crate::ingest::{Committer, Publisher, Work};
@@ -17,6 +19,9 @@ use crate::recover::{Ballast, Identity, Layout, Recovered};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::table::Table;
+
+/// Bytes of metadata after which the catalog is told of them.
+pub(super) const UNAPPLIED_BYTES: usize = 4 << 20;
 
 /// Everything behind a [`Database`](super::Database).
 #[derive(Debug)]
@@ -32,6 +37,8 @@ pub(crate) struct Inner {
     pub(super) publisher: Arc<Publisher>,
     pub(super) store: Arc<Store>,
     pub(super) committer: Committer,
+    pub(super) engine_clock: EngineClock,
+    pub(super) counters: Counters,
     /// Held while a schema change is decided and logged.
     schema_changes: Mutex<()>,
     /// Held by whoever seals.
@@ -64,8 +71,12 @@ impl Inner {
         lock: Box<dyn DirectoryLock>,
         recovered: Recovered,
     ) -> Result<Self> {
-        let Recovered { identity, publisher, store, log, next, sealed_through, next_segment, receipts } = recovered;
-        let committer = Committer::new(log, next, publisher.clone(), components.clock.clone(), settings.commit_interval);
+        let Recovered { identity, publisher, store, log, next, sealed_through, next_segment, receipts, engine_micros } =
+            recovered;
+        let clock = components.clock.clone();
+        let engine_clock = EngineClock::new(clock.clone(), engine_micros);
+        let (interval, clock_too) = (settings.commit_interval, engine_clock.clone());
+        let committer = Committer::new(log, next, publisher.clone(), clock, clock_too, interval);
         let written_before = publisher.catalog.get().map_or(Ok(0), |catalog| catalog.bytes_written())?;
         let inner = Inner {
             written_before,
@@ -78,6 +89,8 @@ impl Inner {
             publisher,
             store,
             committer,
+            engine_clock,
+            counters: Counters::default(),
             schema_changes: Mutex::default(),
             sealing: Mutex::default(),
             sealed_through: AtomicU64::new(sealed_through),
@@ -195,6 +208,14 @@ impl Inner {
         }
     }
 
+    /// Wakes whoever tells the catalog, when there is much to tell.
+    pub(super) fn after_transaction(&self) {
+        if self.publisher.keyspace.unapplied_bytes() >= UNAPPLIED_BYTES {
+            self.nudge(Background::nudge_applying);
+        }
+        self.after_write(None);
+    }
+
     fn nudge(&self, whom: fn(&Background)) {
         if let Some(background) = &*self.background.lock() {
             whom(background);
@@ -212,6 +233,7 @@ impl Inner {
             background.stop();
         }
         let outcome = self.close_files();
+        self.publisher.keyspace.close();
         self.publisher.catalog.take();
         self.lock.lock().take();
         outcome

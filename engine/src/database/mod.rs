@@ -7,6 +7,7 @@ mod checkpoint;
 mod inner;
 mod inspect;
 mod steps;
+mod transaction;
 mod verify;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ use arrow::array::RecordBatch;
 pub use builder::Builder;
 pub use inspect::{ColumnInspection, Inspection, ReceiptInspection, TableInspection};
 pub use steps::{BackgroundStep, CompactReport};
+pub use transaction::Transaction;
 pub use verify::{Problem, VerifyReport};
 
 use crate::error::Result;

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::inner::Inner;
+use super::inner::{Inner, UNAPPLIED_BYTES};
 use crate::error::{Error, Result};
 use crate::ingest::Work;
+use crate::keyspace;
+use crate::kv;
 use crate::maintain::{self, Effort};
 use crate::record::{Compacted, Record, Sealed, SegmentEntry};
 use crate::seal;
@@ -22,11 +24,21 @@ pub enum BackgroundStep {
     Seal,
     /// Folds some segments of one partition together.
     Compact,
+    /// Tells the catalog of the last metadata, if there are many.
+    Apply,
+    /// Takes away metadata that have expired.
+    Expire,
 }
 
 impl BackgroundStep {
     /// All of them.
-    pub const ALL: [BackgroundStep; 3] = [BackgroundStep::Consolidate, BackgroundStep::Seal, BackgroundStep::Compact];
+    pub const ALL: [BackgroundStep; 5] = [
+        BackgroundStep::Consolidate,
+        BackgroundStep::Seal,
+        BackgroundStep::Compact,
+        BackgroundStep::Apply,
+        BackgroundStep::Expire,
+    ];
 }
 
 /// What a compaction did.
@@ -47,6 +59,8 @@ impl Inner {
             BackgroundStep::Seal if !self.seal_due() => Ok(false),
             BackgroundStep::Seal => self.seal().map(|()| true),
             BackgroundStep::Compact => self.compact_step(),
+            BackgroundStep::Apply => self.apply_step(),
+            BackgroundStep::Expire => self.expire_step(),
         }
     }
 
@@ -54,7 +68,7 @@ impl Inner {
     pub(super) fn seal_due(&self) -> bool {
         let used = self.publisher.memory.used();
         if used == 0 {
-            return false;
+            return self.log_is_long();
         }
         let since = self.unsealed_since.load(Ordering::Acquire);
         let age = Duration::from_micros(self.components.clock.monotonic_micros().saturating_sub(since));
@@ -62,7 +76,28 @@ impl Inner {
         used >= self.seal_bytes()
             || self.pressed.load(Ordering::Acquire)
             || (since > 0 && age >= settings.seal_after)
-            || self.committer.bytes_since(self.sealed_through.load(Ordering::Acquire)) >= settings.seal_log_bytes
+            || self.log_is_long()
+    }
+
+    /// Whether the log since the last seal is worth letting go of, even if no rows are in it.
+    fn log_is_long(&self) -> bool {
+        self.committer.bytes_since(self.sealed_through.load(Ordering::Acquire) + 1) >= self.settings.seal_log_bytes
+    }
+
+    fn apply_step(&self) -> Result<bool> {
+        if self.publisher.keyspace.unapplied_bytes() < UNAPPLIED_BYTES {
+            return Ok(false);
+        }
+        self.ballast.lend(|| self.publisher.tell_cells()).map(|()| true)
+    }
+
+    /// Some of what has expired, in a transaction of its own.
+    fn expire_step(&self) -> Result<bool> {
+        let head = self.publisher.keyspace.head()?;
+        if !kv::has_expired(&keyspace::Transaction::exclusive(head, self.engine_clock.now()))? {
+            return Ok(false);
+        }
+        self.ballast.lend(|| self.committer.submit(Work::decide(kv::reclaim))).map(|_| true)
     }
 
     /// Everything unsealed becomes segments: one per table and partition touched. On a full disk this is what gives back room.
@@ -105,6 +140,10 @@ impl Inner {
                 self.snapshot_before_growing(through)?;
                 Ok(Record::Sealed(Sealed { through, segments }))
             })?;
+            self.sealed_through.store(through, Ordering::Release);
+            self.unchecked.store(true, Ordering::Release);
+        } else if self.log_is_long() {
+            // There is nothing up to here that the catalog will not hold.
             self.sealed_through.store(through, Ordering::Release);
             self.unchecked.store(true, Ordering::Release);
         }

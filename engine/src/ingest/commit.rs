@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use parking_lot::MutexGuard;
 
+use super::decide::Stage;
 use super::definitions::Definitions;
-use super::group::{Mutation, Work};
+use super::group::{Mutation, Prepared, Work};
 use super::leader::{Grouping, Leader};
-use super::publish::Publisher;
+use super::publish::{News, Publisher};
 use crate::catalog::Change;
+use crate::clock::EngineClock;
 use crate::error::{Error, Result};
 use crate::io::Clock;
+use crate::keyspace::Recent;
 use crate::memtable::Run;
 use crate::model::{Sequence, SeriesId, SeriesKey, TableId};
 use crate::record::{Record, RecordKind};
@@ -23,8 +26,10 @@ use crate::wal::{self, Log, Payload};
 /// A group takes no further member beyond this many bytes.
 const GROUP_BYTES: usize = 8 << 20;
 
-/// What became of the works of one writer, in their order.
+/// What became of the works of one writer, in their order: their sequences, 0 where there was nothing to record.
 type Outcomes = Vec<Result<Sequence>>;
+/// What is to be recorded for the works of one writer.
+type Decided = Vec<Result<Option<Prepared>>>;
 
 /// The writers that wait and the log they share.
 #[derive(Debug)]
@@ -37,6 +42,7 @@ pub(crate) struct Committer {
 struct LogGroups {
     publisher: Arc<Publisher>,
     clock: Arc<dyn Clock>,
+    engine_clock: EngineClock,
     interval: Duration,
     last_sync_micros: AtomicU64,
 }
@@ -47,6 +53,8 @@ struct LogState {
     log: Log,
     next: Sequence,
     definitions: Definitions,
+    /// What the last transactions changed.
+    recent: Recent,
     /// Why nothing is accepted any more.
     stopped: Option<String>,
     /// Whether a group is under way; if it is, between two groups, then whoever led panicked.
@@ -70,9 +78,17 @@ struct NewSeries {
 }
 
 impl Committer {
-    pub(crate) fn new(log: Log, next: Sequence, publisher: Arc<Publisher>, clock: Arc<dyn Clock>, interval: Duration) -> Self {
-        let state = LogState { log, next, definitions: Definitions::default(), stopped: None, committing: false };
-        let groups = LogGroups { publisher, clock, interval, last_sync_micros: AtomicU64::new(0) };
+    pub(crate) fn new(
+        log: Log,
+        next: Sequence,
+        publisher: Arc<Publisher>,
+        clock: Arc<dyn Clock>,
+        engine_clock: EngineClock,
+        interval: Duration,
+    ) -> Self {
+        let recent = Recent::new(next - 1);
+        let state = LogState { log, next, definitions: Definitions::default(), recent, stopped: None, committing: false };
+        let groups = LogGroups { publisher, clock, engine_clock, interval, last_sync_micros: AtomicU64::new(0) };
         Committer { leader: Leader::new(groups, state) }
     }
 
@@ -168,20 +184,24 @@ impl Grouping for LogGroups {
         let mut bytes = 0;
         let fits = |works: &&Vec<Work>| {
             let first = bytes == 0;
-            bytes += frame_bytes(works);
+            bytes += works.iter().map(Work::frame_bytes).sum::<usize>();
             first || bytes <= GROUP_BYTES
         };
         waiting.take_while(fits).count()
     }
 
     fn commit(&self, state: &mut LogState, group: Vec<Vec<Work>>) -> Vec<Outcomes> {
+        let sizes: Vec<usize> = group.iter().map(Vec::len).collect();
         let written = state.check().and_then(|()| {
             state.committing = true;
-            self.write(state, &group)
+            let decided = self.decide(state, group)?;
+            let written = self.write(state, &decided)?;
+            Ok((written, decided))
         });
         let outcomes = match written {
-            Ok(written) => self.publish(state, written, group),
-            Err(error) => group.iter().map(|works| works.iter().map(|_| Err(error.shared())).collect()).collect(),
+            Ok((written, decided)) => self.publish(state, written, decided),
+            // What was decided or refused on the grounds of what is not to be falls with it.
+            Err(error) => sizes.into_iter().map(|works| (0..works).map(|_| Err(error.shared())).collect()).collect(),
         };
         state.committing = false;
         outcomes
@@ -189,10 +209,20 @@ impl Grouping for LogGroups {
 }
 
 impl LogGroups {
+    /// What every member does, each on the state that those before it leave.
+    fn decide(&self, state: &LogState, group: Vec<Vec<Work>>) -> Result<Vec<Decided>> {
+        let mut stage = Stage::new(&self.publisher.keyspace, &state.recent, &self.engine_clock);
+        let mut decide = |works: Vec<Work>| works.into_iter().map(|work| stage.decide(work)).collect();
+        Ok(group.into_iter().map(&mut decide).collect())
+    }
+
     /// One write and one fdatasync for the whole group. A group that failed leaves no trace.
-    fn write(&self, state: &mut LogState, group: &[Vec<Work>]) -> Result<Written> {
+    fn write(&self, state: &mut LogState, group: &[Decided]) -> Result<Written> {
         let before = state.next;
-        let asked = group.iter().flatten().any(|work| work.durability == Durability::Durable);
+        if prepared(group).next().is_none() {
+            return Ok(Written::default());
+        }
+        let asked = prepared(group).any(|work| work.durability == Durability::Durable);
         let outcome = self.lay_out(state, group).and_then(|written| {
             // The catalog, which learns of new series at once, must never be ahead of what is on disk.
             let durable = asked || !written.series.is_empty();
@@ -209,16 +239,19 @@ impl LogGroups {
         state.latch(outcome).map(|(written, _)| written)
     }
 
-    fn lay_out(&self, state: &mut LogState, group: &[Vec<Work>]) -> Result<Written> {
-        state.log.begin_group(group.iter().map(|works| frame_bytes(works)).sum())?;
+    fn lay_out(&self, state: &mut LogState, group: &[Decided]) -> Result<Written> {
+        state.log.begin_group(prepared(group).map(|work| work.payload.frame_bytes()).sum())?;
         state.definitions.follow(state.log.file_number());
         let mut written = Written::default();
-        for work in group.iter().flatten() {
+        for work in prepared(group) {
             match &work.mutation {
                 Mutation::CreateTable(schema) | Mutation::AlterTable(schema) => {
                     state.definitions.schema(schema.id, schema.version);
                 }
                 Mutation::Rows { table, run } => self.define(state, *table, run, &mut written)?,
+                Mutation::Transaction(effects) => {
+                    effects.rows.iter().try_for_each(|(table, run)| self.define(state, *table, run, &mut written))?;
+                }
                 _ => {}
             }
             written.sequences.push(state.next);
@@ -255,30 +288,31 @@ impl LogGroups {
         Ok(())
     }
 
-    fn publish(&self, state: &mut LogState, written: Written, group: Vec<Vec<Work>>) -> Vec<Outcomes> {
-        let mut changes = Vec::new();
+    fn publish(&self, state: &mut LogState, written: Written, group: Vec<Decided>) -> Vec<Outcomes> {
+        let mut news = News::default();
         for new in written.series {
             new.table.series.write().logged = new.end;
-            changes.push(Change::PutSeries { table: new.table.id, first: new.first, keys: new.keys });
+            news.changes.push(Change::PutSeries { table: new.table.id, first: new.first, keys: new.keys });
         }
         let mut sequences = written.sequences.into_iter();
-        let mut publish = |(work, sequence): (Work, Sequence)| {
-            let outcome = self.publisher.publish(sequence, work.mutation, &mut changes);
+        let mut publish = |decided: Result<Option<Prepared>>| {
+            let Some(work) = decided? else { return Ok(0) };
+            let sequence = sequences.next().ok_or_else(|| Error::Internal("a record without a sequence".to_owned()))?;
+            let outcome = self.publisher.publish(sequence, work.mutation, &mut news);
             state.latch(outcome).map(|()| sequence)
         };
-        let outcomes = group.into_iter().map(|works| works.into_iter().zip(&mut sequences).map(&mut publish).collect()).collect();
-        if !changes.is_empty() {
-            let outcome = self.publisher.catalog.apply(state.next - 1, &changes);
-            // The records are durable and acknowledged all the same: the log rebuilds what the catalog missed.
-            let _ = state.latch(outcome);
-        }
+        let outcomes = group.into_iter().map(|works| works.into_iter().map(&mut publish).collect()).collect();
+        news.cells.iter().for_each(|(sequence, effects)| state.recent.add(*sequence, effects));
+        // The records are durable and acknowledged all the same: the log rebuilds what the catalog missed.
+        let outcome = self.publisher.tell(state.next - 1, &news);
+        let _ = state.latch(outcome);
         outcomes
     }
 }
 
-/// Bytes of records in the log.
-fn frame_bytes(works: &[Work]) -> usize {
-    works.iter().map(|work| work.payload.frame_bytes()).sum()
+/// What is to be recorded, in order.
+fn prepared(group: &[Decided]) -> impl Iterator<Item = &Prepared> {
+    group.iter().flatten().filter_map(|work| work.as_ref().ok()?.as_ref())
 }
 
 fn panicked() -> Error {

@@ -1,9 +1,12 @@
 //! What waits to be committed.
 
+use std::fmt;
+
 use crate::error::{Error, Result};
+use crate::keyspace::{Outcome, Transaction};
 use crate::memtable::Run;
 use crate::model::{TableId, TableSchema};
-use crate::record::{Compacted, Deletion, Receipt, Record, RecordKind, Sealed};
+use crate::record::{Compacted, Deletion, Effect, Receipt, Record, RecordKind, Sealed};
 use crate::settings::Durability;
 use crate::wal::Payload;
 
@@ -17,32 +20,83 @@ pub(crate) enum Mutation {
     Sealed(Sealed),
     Compacted(Compacted),
     Receipt(Receipt),
+    Transaction(Effects),
+}
+
+/// What a transaction does.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    pub(crate) cells: Vec<Effect>,
+    /// At most one for each table.
+    pub(crate) rows: Vec<(TableId, Run)>,
+}
+
+/// Something to be committed.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// What nothing that others do can change.
+    Prepared(Prepared),
+    /// What depends on everything before it, and is decided when that is known.
+    Decision(Decision),
 }
 
 /// A mutation and its encoded record.
 #[derive(Debug)]
-pub(crate) struct Work {
+pub(crate) struct Prepared {
     pub(crate) mutation: Mutation,
     pub(crate) kind: RecordKind,
     pub(crate) payload: Payload,
     pub(crate) durability: Durability,
 }
 
+/// Finds out what a transaction does.
+type Decide = Box<dyn FnOnce(&mut Transaction) -> Result<()> + Send>;
+
+/// A transaction that is yet to be decided.
+pub(crate) enum Decision {
+    /// What it does is found out on the state that everything before it leaves. Quick, since others wait.
+    Now(Decide),
+    /// What it does is known, and stands if what it read still holds.
+    IfUnchanged {
+        /// What it read, and what it does to keys.
+        keys: Outcome,
+        /// Rows it puts, at most one run for each table.
+        rows: Vec<(TableId, Run)>,
+    },
+}
+
 impl Work {
     /// Rows with their encoded record.
     pub(crate) fn rows(table: TableId, run: Run, payload: Payload, durability: Durability) -> Self {
-        Work { mutation: Mutation::Rows { table, run }, kind: RecordKind::PutRows, payload, durability }
+        Work::Prepared(Prepared { mutation: Mutation::Rows { table, run }, kind: RecordKind::PutRows, payload, durability })
+    }
+
+    /// A transaction of keys that is decided at its turn.
+    pub(crate) fn decide(decide: impl FnOnce(&mut Transaction) -> Result<()> + Send + 'static) -> Self {
+        Work::Decision(Decision::Now(Box::new(decide)))
     }
 
     /// Bytes of memory that its rows will take.
     pub(crate) fn memory(&self) -> usize {
-        match &self.mutation {
-            Mutation::Rows { run, .. } => run.memory,
+        match self {
+            Work::Prepared(Prepared { mutation: Mutation::Rows { run, .. }, .. }) => run.memory,
+            Work::Decision(Decision::IfUnchanged { rows, .. }) => rows.iter().map(|(_, run)| run.memory).sum(),
             _ => 0,
         }
     }
 
-    /// Any record but rows.
+    /// Bytes it will take in the log, as far as that is known.
+    pub(crate) fn frame_bytes(&self) -> usize {
+        match self {
+            Work::Prepared(prepared) => prepared.payload.frame_bytes(),
+            Work::Decision(Decision::Now(_)) => 0,
+            Work::Decision(Decision::IfUnchanged { keys, rows, .. }) => {
+                keys.bytes() + rows.iter().map(|(_, run)| run.memory).sum::<usize>()
+            }
+        }
+    }
+
+    /// Any record but rows and transactions.
     pub(crate) fn record(record: Record) -> Result<Self> {
         let kind = record.kind();
         let payload = Payload::new(record.encode()?)?;
@@ -53,10 +107,19 @@ impl Work {
             Record::Sealed(sealed) => Mutation::Sealed(sealed),
             Record::Compacted(compacted) => Mutation::Compacted(compacted),
             Record::Receipt(receipt) => Mutation::Receipt(receipt),
-            Record::PutRows { .. } | Record::CreateSeries { .. } => {
-                return Err(Error::Internal("rows and series have a path of their own".to_owned()));
+            Record::PutRows { .. } | Record::CreateSeries { .. } | Record::Transaction(_) => {
+                return Err(Error::Internal("rows, series and transactions have a path of their own".to_owned()));
             }
         };
-        Ok(Work { mutation, kind, payload, durability: Durability::Durable })
+        Ok(Work::Prepared(Prepared { mutation, kind, payload, durability: Durability::Durable }))
+    }
+}
+
+impl fmt::Debug for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Decision::Now(_) => "Now",
+            Decision::IfUnchanged { .. } => "IfUnchanged",
+        })
     }
 }

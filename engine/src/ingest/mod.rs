@@ -1,9 +1,11 @@
-//! The write path: validate → resolve series → encode → append to the group → write → sync → publish → acknowledge.
+//! The write path: validate → resolve series → encode → decide → append to the group → write → sync → publish → acknowledge.
 //!
-//! The first three stages run in the caller's thread, the rest in whichever writer leads the group.
+//! The first three stages run in the caller's thread, the rest in whichever writer leads the group. Only transactions have
+//! anything to be decided.
 
 mod builder;
 mod commit;
+mod decide;
 mod definitions;
 mod group;
 mod leader;
@@ -14,8 +16,8 @@ mod validate;
 
 pub use builder::{RowBuilder, RowWriter};
 pub(crate) use commit::Committer;
-pub(crate) use group::{Mutation, Work};
-pub(crate) use publish::{Publisher, compacted_changes, sealed_changes};
+pub(crate) use group::{Decision, Effects, Mutation, Work};
+pub(crate) use publish::{News, Publisher, compacted_changes, sealed_changes};
 
 use std::sync::Arc;
 
@@ -24,7 +26,7 @@ use arrow::array::RecordBatch;
 use crate::error::Result;
 use crate::format::limits;
 use crate::memtable::Run;
-use crate::model::TableSchema;
+use crate::model::{TableId, TableSchema};
 use crate::record::encode_rows;
 use crate::settings::Durability;
 use crate::table::Table;
@@ -53,10 +55,19 @@ pub(crate) fn prepare(batches: &[(Arc<Table>, &RecordBatch)], batch_bytes: usize
     limits::check("bytes of batches appended together", bytes as u64, batch_bytes as u64, "batch_bytes")?;
     validated.retain(|(.., batch)| batch.rows() > 0);
     let encode = |(table, schema, validated): (Arc<Table>, Arc<TableSchema>, Validated)| {
-        let block = resolve::resolve(&table, validated)?;
-        let run = Run::from_batch(&schema, block)?;
+        let run = Run::from_batch(&schema, resolve::resolve(&table, validated)?)?;
         let payload = Payload::new(encode_rows(schema.id, &run.block)?)?;
         Ok(Work::rows(schema.id, run, payload, durability))
     };
     validated.into_iter().map(encode).collect()
+}
+
+/// Turns a batch into rows that a transaction is to put; `None` where it has none.
+pub(crate) fn prepare_run(table: &Table, batch: &RecordBatch, batch_bytes: usize) -> Result<Option<(TableId, Run)>> {
+    let schema = table.schema();
+    let validated = validate::validate(&schema, batch, batch_bytes)?;
+    if validated.rows() == 0 {
+        return Ok(None);
+    }
+    Ok(Some((schema.id, Run::from_batch(&schema, resolve::resolve(table, validated)?)?)))
 }

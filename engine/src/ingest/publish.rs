@@ -2,35 +2,46 @@
 
 use std::sync::Arc;
 
-use super::group::Mutation;
+use super::group::{Effects, Mutation};
 use crate::catalog::{CatalogSlot, Change};
 use crate::error::{Error, Result};
-use crate::memtable::MemoryGauge;
+use crate::keyspace::Keyspace;
+use crate::memtable::{MemoryGauge, Run};
 use crate::model::{Sequence, TableId};
-use crate::record::{Compacted, Sealed, SegmentEntry};
+use crate::record::{Compacted, Effect, Sealed, SegmentEntry};
 use crate::table::{Registry, Table, TableState};
 
 /// Materialises mutations: columns in the tables' memory at once, tables in the catalog.
 #[derive(Debug)]
 pub(crate) struct Publisher {
     pub(crate) registry: Registry,
+    pub(crate) keyspace: Keyspace,
     pub(crate) catalog: Arc<CatalogSlot>,
     pub(crate) memory: MemoryGauge,
 }
 
+/// Bytes of metadata that the catalog was not told of at which writers tell it themselves, so that memory is bounded.
+const MOST_UNAPPLIED_BYTES: usize = 16 << 20;
+
+/// What a group of records leaves to be told.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    /// To the catalog, before anything else is.
+    pub(crate) changes: Vec<Change>,
+    /// To the key space, all at once.
+    pub(crate) cells: Vec<(Sequence, Vec<Effect>)>,
+}
+
 impl Publisher {
-    /// Makes one mutation visible, and adds to `changes` what the catalog must learn of it.
-    pub(crate) fn publish(&self, sequence: Sequence, mutation: Mutation, changes: &mut Vec<Change>) -> Result<()> {
+    /// Makes the columns of one mutation visible, and adds the rest of it to `news`.
+    pub(crate) fn publish(&self, sequence: Sequence, mutation: Mutation, news: &mut News) -> Result<()> {
+        let changes = &mut news.changes;
         match mutation {
             Mutation::CreateTable(schema) | Mutation::AlterTable(schema) => {
                 changes.push(Change::PutTable(schema.clone()));
                 self.registry.put(schema);
             }
-            Mutation::Rows { table, run } => {
-                let table = self.table(table)?;
-                let schema = table.schema();
-                self.changing_memory(&table, |state| state.put(&schema, run.numbered(sequence)))?;
-            }
+            Mutation::Rows { table, run } => self.put_rows(sequence, table, run)?,
             Mutation::Delete(deletion) => {
                 changes.push(Change::PutDeletion { sequence, deletion: deletion.clone() });
                 self.table(deletion.table)?.state.write().delete(sequence, deletion);
@@ -38,8 +49,57 @@ impl Publisher {
             Mutation::Sealed(sealed) => self.publish_seal(sealed, changes)?,
             Mutation::Compacted(compacted) => self.publish_compaction(compacted, changes)?,
             Mutation::Receipt(receipt) => changes.push(Change::PutReceipt { sequence, receipt }),
+            Mutation::Transaction(Effects { cells, rows }) => {
+                rows.into_iter().try_for_each(|(table, run)| self.put_rows(sequence, table, run))?;
+                news.cells.push((sequence, cells));
+            }
         }
         Ok(())
+    }
+
+    /// Tells the key space and, of what cannot wait, the catalog, which then knows everything up to `through`.
+    pub(crate) fn tell(&self, through: Sequence, news: &News) -> Result<()> {
+        let cells = || news.cells.iter().map(|(sequence, effects)| (*sequence, &**effects));
+        if news.changes.is_empty() {
+            self.keyspace.publish(cells());
+            // Usually someone else has done it before it comes to this.
+            return if self.keyspace.unapplied_bytes() < MOST_UNAPPLIED_BYTES { Ok(()) } else { self.tell_cells() };
+        }
+        let _applying = self.keyspace.applying();
+        self.keyspace.publish(cells());
+        self.apply(through, news.changes.clone())
+    }
+
+    /// Tells the catalog everything up to the last record, which is `through`.
+    pub(crate) fn tell_all(&self, through: Sequence, changes: Vec<Change>) -> Result<()> {
+        let _applying = self.keyspace.applying();
+        self.apply(through, changes)
+    }
+
+    /// Tells the catalog of the key space's last changes, while others go on.
+    pub(crate) fn tell_cells(&self) -> Result<()> {
+        let _applying = self.keyspace.applying();
+        self.apply(0, Vec::new())
+    }
+
+    fn apply(&self, through: Sequence, mut changes: Vec<Change>) -> Result<()> {
+        let (last, cells) = self.keyspace.unapplied()?;
+        let through = through.max(last);
+        if !cells.is_empty() {
+            changes.push(Change::PutCells(cells));
+        }
+        self.catalog.apply(through, &changes)?;
+        // Where it was set aside on a full disk, what it was not told stays.
+        if let Some(catalog) = self.catalog.get() {
+            self.keyspace.rebase(catalog.cells()?, through);
+        }
+        Ok(())
+    }
+
+    fn put_rows(&self, sequence: Sequence, table: TableId, run: Run) -> Result<()> {
+        let table = self.table(table)?;
+        let schema = table.schema();
+        self.changing_memory(&table, |state| state.put(&schema, run.numbered(sequence)))
     }
 
     /// Merges runs of one table that are due, outside its lock. Answers whether there were any.

@@ -1,6 +1,6 @@
 //! Kinds of records, and their codes in the log.
 
-use super::{DecodeError, Record, encode_rows, persist, rows};
+use super::{DecodeError, Record, encode_rows, persist, rows, transaction};
 use crate::error::Result;
 
 /// What a record is about. The numbers are those in the log.
@@ -23,6 +23,8 @@ pub enum RecordKind {
     Compacted = 7,
     /// Something was lost.
     Receipt = 8,
+    /// A transaction.
+    Transaction = 9,
 }
 
 impl RecordKind {
@@ -42,6 +44,7 @@ impl RecordKind {
             6 => RecordKind::Sealed,
             7 => RecordKind::Compacted,
             8 => RecordKind::Receipt,
+            9 => RecordKind::Transaction,
             _ => return None,
         })
     }
@@ -59,10 +62,11 @@ impl Record {
             Record::Sealed(_) => RecordKind::Sealed,
             Record::Compacted(_) => RecordKind::Compacted,
             Record::Receipt(_) => RecordKind::Receipt,
+            Record::Transaction(_) => RecordKind::Transaction,
         }
     }
 
-    /// Its bytes in the log, without the kind. Only rows can fail, as [`encode_rows`] says.
+    /// Its bytes in the log, without the kind. Only rows and transactions can fail, as [`encode_rows`] says.
     pub fn encode(&self) -> Result<Vec<u8>> {
         Ok(match self {
             Record::CreateTable(schema) | Record::AlterTable(schema) => persist::table::encode(schema),
@@ -72,6 +76,7 @@ impl Record {
             Record::Sealed(sealed) => persist::segment::encode_sealed(sealed),
             Record::Compacted(compacted) => persist::segment::encode_compacted(compacted),
             Record::Receipt(receipt) => persist::receipt::encode(receipt),
+            Record::Transaction(transaction) => transaction::encode(transaction)?,
         })
     }
 
@@ -93,6 +98,7 @@ impl Record {
             RecordKind::Sealed => Record::Sealed(persist::segment::decode_sealed(payload)?),
             RecordKind::Compacted => Record::Compacted(persist::segment::decode_compacted(payload)?),
             RecordKind::Receipt => Record::Receipt(persist::receipt::decode(payload)?),
+            RecordKind::Transaction => Record::Transaction(transaction::decode(payload)?),
         })
     }
 }

@@ -10,10 +10,12 @@ mod rows;
 #[cfg(test)]
 mod tests;
 mod text;
+mod transaction;
 
 pub use error::DecodeError;
 pub use kind::RecordKind;
 pub use rows::encode_rows;
+pub use transaction::{DERIVED, Effect, Key, Moment, Transaction, is_derived};
 
 use crate::model::{Block, Partition, Sequence, SeriesId, SeriesKey, TableId, TableSchema, TimeRange};
 
@@ -48,6 +50,8 @@ pub enum Record {
     Compacted(Compacted),
     /// Something was lost and this is what is known of it.
     Receipt(Receipt),
+    /// A transaction, over any models.
+    Transaction(Transaction),
 }
 
 /// A deletion of rows older than its own record, with the series already resolved.

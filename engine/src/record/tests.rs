@@ -6,7 +6,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Decimal64Type, Float32Type, Float64Type, Int64Type, UInt64Type};
 
-use super::{Deletion, Receipt, ReceiptKind, Record, RecordKind, SeriesSelection, encode_rows};
+use super::{Deletion, Effect, Moment, Receipt, ReceiptKind, Record, RecordKind, SeriesSelection, Transaction, encode_rows};
 use crate::error::{Error, ErrorKind};
 use crate::model::{Block, Column, SeriesId, SeriesKey, TableId, TimeRange};
 
@@ -313,6 +313,7 @@ fn kinds_have_their_numbers_and_records_come_back() {
         (4, Record::PutRows { table: TableId(2), block: Block::default() }),
         (5, Record::DeleteRows(deletion)),
         (8, Record::Receipt(receipt)),
+        (9, Record::Transaction(transaction())),
     ];
     for (code, record) in records {
         assert_eq!(record.kind().code(), code);
@@ -320,6 +321,65 @@ fn kinds_have_their_numbers_and_records_come_back() {
         assert_eq!(format!("{back:?}"), format!("{record:?}"));
     }
     for code in 0..=u8::MAX {
-        assert_eq!(RecordKind::from_code(code).map(RecordKind::code), (1..=8).contains(&code).then_some(code));
+        assert_eq!(RecordKind::from_code(code).map(RecordKind::code), (1..=9).contains(&code).then_some(code));
     }
+}
+
+fn effect(key: &[u8], value: Option<&[u8]>) -> Effect {
+    Effect { key: key.into(), value: value.map(Arc::from) }
+}
+
+fn transaction() -> Transaction {
+    let ints: ArrayRef = Arc::new(Int64Array::from(vec![7]));
+    Transaction {
+        at: Moment { engine_micros: 300, wall_micros: -2 },
+        cells: vec![effect(b"\x10pump/7", Some(b"on")), effect(b"\x10pump/8", None), effect(b"\x90x", Some(b""))],
+        rows: vec![(TableId(2), block(vec![0], vec![5], vec![Some(ints)]))],
+    }
+}
+
+#[test]
+fn the_bytes_of_a_transaction_are_frozen() {
+    let bytes = Record::Transaction(transaction()).encode().unwrap();
+    let rows = encode_rows(TableId(2), &transaction().rows[0].1).unwrap();
+    let mut golden = hex("ac 02 03 03 00 07 10 70 75 6d 70 2f 37 03 6f 6e 06 01 38 00 00 02 90 78 01 01");
+    golden.push(rows.len() as u8);
+    golden.extend(rows);
+    assert_eq!(bytes, golden);
+    for len in 0..bytes.len() {
+        assert!(Record::decode(9, &bytes[..len]).is_err(), "cut to {len} bytes");
+    }
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let _ = Record::decode(9, &flipped);
+    }
+}
+
+#[test]
+fn transactions_that_contradict_themselves_are_refused() {
+    let encode =
+        |cells: Vec<Effect>, rows| Record::Transaction(Transaction { at: Moment::default(), cells, rows }).encode().unwrap();
+    let (a, b) = (effect(b"a", None), effect(b"b", None));
+    let refused = |payload: &[u8], words: &str| {
+        let error = Record::decode(9, payload).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    refused(&encode(vec![b.clone(), a.clone()], vec![]), "out of order");
+    refused(&encode(vec![a.clone(), a.clone()], vec![]), "out of order");
+    refused(&encode(vec![effect(b"", None)], vec![]), "an empty key");
+    refused(&encode(vec![effect(&[1; 5_000], None)], vec![]), "a key of 5000 bytes");
+    let rows = || (TableId(3), Block::default());
+    refused(&encode(vec![], vec![rows(), rows()]), "two blocks of table 3");
+    refused(&[0, 0, 1, 1, 0, 0, 0], "shares more than there is");
+    refused(&[&encode(vec![a], vec![])[..], &[0]].concat(), "1 bytes too many");
+    // A long key, and many that share all of it but a byte: far more bytes of keys than there are.
+    let mut long = vec![0, 0, 0xe1, 0xd4, 0x03, 0, 0x80, 0x20];
+    long.extend([1; 4_096]);
+    long.push(0);
+    for last in 0..60_000_u32 {
+        long.extend([0xfe, 0x1f, 2]);
+        long.extend([(last / 240) as u8 + 2, (last % 240) as u8, 0]);
+    }
+    refused(&long, "too many long keys");
 }

@@ -140,10 +140,10 @@ mod tests {
     fn golden_bytes() {
         let identity = Identity { incarnation: *b"0123456789abcdef", created_micros: 1 };
         let file = identity.encode();
-        let expected = b"ALLUVIUM\x01\0\0\x000123456789abcdef\x01\0\0\0\0\0\0\0";
+        let expected = b"ALLUVIUM\x02\0\0\x000123456789abcdef\x01\0\0\0\0\0\0\0";
         assert_eq!(&file[..36], expected);
         assert_eq!(file[4_096..4_132], file[..36]);
-        assert_eq!(Identity::decode(&file), Some((1, identity)));
+        assert_eq!(Identity::decode(&file), Some((2, identity)));
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::format::names;
 use crate::ingest::Publisher;
 use crate::io::Components;
+use crate::keyspace::Keyspace;
 use crate::memtable::MemoryGauge;
 use crate::model::Sequence;
 use crate::record::{Receipt, ReceiptKind};
@@ -42,6 +43,8 @@ pub(crate) struct Recovered {
     pub(crate) next_segment: u64,
     /// What was found lost, to be recorded.
     pub(crate) receipts: Vec<Receipt>,
+    /// The last moment known of, by the engine's clock.
+    pub(crate) engine_micros: u64,
 }
 
 /// Where things lie in a database directory.
@@ -85,7 +88,8 @@ pub(crate) fn open(components: &Components, root: &Path, settings: &Settings) ->
     // What can refuse does so before anything is changed.
     let survey = replay::survey(components, &layout)?;
     let load = |opened| Loaded::new(components, &layout, &survey, opened);
-    let Loaded { publisher, sealed_through, receipts } = catalog::open(components, &layout, settings, &survey, &load)?;
+    let Loaded { publisher, sealed_through, receipts, engine_micros } =
+        catalog::open(components, &layout, settings, &survey, &load)?;
     let loss = receipts.iter().find(|receipt| receipt.kind != ReceiptKind::TornTail);
     if let (true, Some(loss)) = (strict, loss) {
         return Err(refusal(&layout, &loss.file, &loss.detail));
@@ -100,7 +104,8 @@ pub(crate) fn open(components: &Components, root: &Path, settings: &Settings) ->
     let log = Log::start(components, &layout.log(), settings.log_file_bytes, next, &survey.report)?;
     // Only what is durable may take files away: after a sync that failed, a record may be read that the device does not hold.
     segments::settle(components, &layout, &publisher, loss.is_some())?;
-    Ok(Recovered { identity, publisher, store: Arc::new(store), log, next, sealed_through, next_segment, receipts })
+    let store = Arc::new(store);
+    Ok(Recovered { identity, publisher, store, log, next, sealed_through, next_segment, receipts, engine_micros })
 }
 
 /// The catalog and the log as they are in memory.
@@ -108,6 +113,7 @@ struct Loaded {
     publisher: Arc<Publisher>,
     sealed_through: Sequence,
     receipts: Vec<Receipt>,
+    engine_micros: u64,
 }
 
 impl Loaded {
@@ -118,19 +124,23 @@ impl Loaded {
         let covered = sealed_through.min(applied);
         let known: HashSet<String> = opened.catalog.receipts()?.iter().map(|(_, receipt)| loss_of(receipt)).collect();
         let mut receipts = opened.receipts;
+        let catalog = Arc::new(opened.catalog);
+        let engine_micros = catalog.engine_micros()?;
         let publisher = Arc::new(Publisher {
             registry: Registry::default(),
-            catalog: Arc::new(CatalogSlot::new(opened.catalog)),
+            keyspace: Keyspace::new(catalog.cells()?, applied),
+            catalog: Arc::new(CatalogSlot::new(catalog)),
             memory: MemoryGauge::default(),
         });
         catalog::load(&publisher)?;
-        let undefined = replay::replay(components, layout, &publisher, survey, sealed_through)?;
-        receipts.extend(replay::report_losses(components, survey, covered, &undefined));
+        let replayed = replay::replay(components, layout, &publisher, survey, sealed_through)?;
+        receipts.extend(replay::report_losses(components, survey, covered, &replayed.undefined));
         receipts.extend(replay::report_missing_end(components, survey, sealed_through, applied));
         receipts.extend(segments::missing(components, layout, &publisher)?);
         // The same damage is found again at every open until its file is gone; one receipt says it.
         receipts.retain(|receipt| !known.contains(&loss_of(receipt)));
-        Ok(Loaded { publisher, sealed_through, receipts })
+        let engine_micros = engine_micros.max(replayed.engine_micros);
+        Ok(Loaded { publisher, sealed_through, receipts, engine_micros })
     }
 }
 

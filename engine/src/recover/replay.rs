@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Layout;
-use crate::catalog::{Catalog, Change};
-use crate::error::Result;
+use crate::catalog::{Catalog, Cell, Change};
+use crate::error::{Error, Result};
 use crate::format::{limits, names};
-use crate::ingest::{Mutation, Publisher, compacted_changes, sealed_changes};
+use crate::ingest::{Effects, Mutation, News, Publisher, compacted_changes, sealed_changes};
 use crate::io::Components;
 use crate::memtable::Run;
 use crate::model::{Block, Sequence, SeriesId, SeriesKey, TableId, TableSchema};
-use crate::record::{Receipt, ReceiptKind, Record, RecordKind};
+use crate::record::{Effect, Receipt, ReceiptKind, Record, RecordKind};
 use crate::table::Table;
 use crate::wal::{self, FrameRef, LogDamage, ScanReport};
 
@@ -51,6 +51,14 @@ pub(super) fn survey(components: &Components, layout: &Layout) -> Result<Survey>
     Ok(Survey { report, sealed_through: sealed_through.unwrap_or(0), tables: tables.into_values().collect() })
 }
 
+/// What became of the records that were replayed.
+pub(super) struct Replayed {
+    /// Those that could not be, at least in part.
+    pub(super) undefined: Vec<Undefined>,
+    /// The last moment that any of them speaks of, by the engine's clock.
+    pub(super) engine_micros: u64,
+}
+
 /// Materialises every record that the segments or the catalog lack. Answers the records that could not be, since what
 /// defines their table or series is lost.
 pub(super) fn replay(
@@ -59,13 +67,13 @@ pub(super) fn replay(
     publisher: &Publisher,
     survey: &Survey,
     sealed_through: Sequence,
-) -> Result<Vec<Undefined>> {
-    let Some(catalog) = publisher.catalog.get() else { return Ok(Vec::new()) };
-    let mut known = Known { applied: catalog.applied(), changes: Vec::new(), through: 0, undefined: Vec::new() };
+) -> Result<Replayed> {
+    let Some(catalog) = publisher.catalog.get() else { return Err(Error::Closed) };
+    let mut known = Known::new(catalog.applied(), sealed_through);
     // The latest definitions serve everything before them, since columns are only ever added: so the loss of one is made up for.
     for schema in &survey.tables {
         if let Some(true) = is_news(publisher, schema) {
-            publisher.publish(0, Mutation::AlterTable(schema.clone()), &mut known.changes)?;
+            publisher.publish(0, Mutation::AlterTable(schema.clone()), &mut known.news)?;
         }
     }
     wal::scan(&*components.disk, &layout.log(), &mut |frame| {
@@ -82,7 +90,8 @@ pub(super) fn replay(
         known.apply_when_many(&catalog)
     })?;
     known.apply(&catalog)?;
-    Ok(known.undefined)
+    publisher.keyspace.rebase(catalog.cells()?, catalog.applied());
+    Ok(Replayed { undefined: known.undefined, engine_micros: known.engine_micros })
 }
 
 /// A record that nothing makes sense of any more, at least in part.
@@ -105,14 +114,14 @@ impl Undefined {
 
 /// Tells the catalog what it missed; everything else is in memory already.
 pub(super) fn catalog_only(components: &Components, layout: &Layout, catalog: &Catalog) -> Result<()> {
-    let mut known = Known { applied: catalog.applied(), changes: Vec::new(), through: 0, undefined: Vec::new() };
+    let mut known = Known::new(catalog.applied(), 0);
     wal::scan(&*components.disk, &layout.log(), &mut |frame| {
         let new = frame.sequence > known.applied && frame.flags & wal::CONTEXT == 0;
         if !new || frame.kind == RecordKind::PutRows.code() {
             return Ok(());
         }
         known.through = frame.sequence;
-        known.changes.extend(decode(&frame).into_iter().flat_map(|record| changes_of(frame.sequence, record)));
+        known.news.changes.extend(decode(&frame).into_iter().flat_map(|record| changes_of(frame.sequence, record)));
         known.apply_when_many(catalog)
     })?;
     known.apply(catalog)
@@ -197,28 +206,38 @@ pub(crate) fn relative_path(file: u64) -> String {
 struct Known {
     /// The catalog already has everything up to here.
     applied: Sequence,
-    changes: Vec<Change>,
+    /// Rows up to here lie in segments.
+    sealed_through: Sequence,
+    news: News,
     through: Sequence,
     undefined: Vec<Undefined>,
+    engine_micros: u64,
 }
 
 impl Known {
+    fn new(applied: Sequence, sealed_through: Sequence) -> Self {
+        let (news, undefined) = (News::default(), Vec::new());
+        Known { applied, sealed_through, news, through: 0, undefined, engine_micros: 0 }
+    }
+
     fn lack(&mut self, record: Undefined) -> Result<()> {
         self.undefined.push(record);
         Ok(())
     }
 
     fn apply_when_many(&mut self, catalog: &Catalog) -> Result<()> {
-        if self.changes.len() >= CHANGES_PER_APPLY { self.apply(catalog) } else { Ok(()) }
+        if self.news.changes.len() + self.news.cells.len() >= CHANGES_PER_APPLY { self.apply(catalog) } else { Ok(()) }
     }
 
     fn apply(&mut self, catalog: &Catalog) -> Result<()> {
-        if !self.changes.is_empty() {
-            catalog.apply(self.through.max(self.applied), &self.changes)?;
-            self.changes.clear();
-        }
-        Ok(())
+        let News { mut changes, cells } = std::mem::take(&mut self.news);
+        changes.extend(cells.into_iter().map(|(sequence, effects)| put_cells(sequence, effects)));
+        if changes.is_empty() { Ok(()) } else { catalog.apply(self.through.max(self.applied), &changes) }
     }
+}
+
+fn put_cells(sequence: Sequence, effects: Vec<Effect>) -> Change {
+    Change::PutCells(effects.into_iter().map(|effect| Cell { sequence, effect }).collect())
 }
 
 /// `None` where the bytes of a frame, which are as they were written, are no record.
@@ -239,17 +258,24 @@ fn materialise(publisher: &Publisher, known: &mut Known, frame: &FrameRef<'_>, r
         },
         Record::CreateSeries { table, first, keys } => {
             let Some(owner) = publisher.registry.by_id(table) else { return known.lack(undefined(table)) };
-            let whole = restore_series(&owner, &mut known.changes, first, &keys);
+            let whole = restore_series(&owner, &mut known.news.changes, first, &keys);
             return if whole { Ok(()) } else { known.lack(undefined(table)) };
         }
-        Record::PutRows { table, block } => {
-            let Some(owner) = publisher.registry.by_id(table) else { return known.lack(undefined(table)) };
-            let schema = owner.schema();
-            let Some(fitted) = fit(&owner, &schema, block, &mut known.changes) else { return known.lack(undefined(table)) };
-            if fitted.lacking {
-                known.undefined.push(undefined(table));
+        Record::PutRows { table, block } => match restore_rows(publisher, known, undefined(table), table, block)? {
+            Some(run) => Mutation::Rows { table, run },
+            None => return Ok(()),
+        },
+        Record::Transaction(transaction) => {
+            known.engine_micros = known.engine_micros.max(transaction.at.engine_micros);
+            let cells = if new { transaction.cells } else { Vec::new() };
+            let mut rows = Vec::new();
+            if sequence > known.sealed_through {
+                for (table, block) in transaction.rows {
+                    let run = restore_rows(publisher, known, undefined(table), table, block)?;
+                    rows.extend(run.map(|run| (table, run)));
+                }
             }
-            Mutation::Rows { table, run: Run::from_batch(&schema, fitted.block)? }
+            Mutation::Transaction(Effects { cells, rows })
         }
         Record::DeleteRows(deletion) => match publisher.registry.by_id(deletion.table) {
             None => return known.lack(undefined(deletion.table)),
@@ -268,7 +294,24 @@ fn materialise(publisher: &Publisher, known: &mut Known, frame: &FrameRef<'_>, r
         Record::Receipt(receipt) if new => Mutation::Receipt(receipt),
         Record::Sealed(_) | Record::Compacted(_) | Record::Receipt(_) => return Ok(()),
     };
-    publisher.publish(sequence, mutation, &mut known.changes)
+    publisher.publish(sequence, mutation, &mut known.news)
+}
+
+/// Rows as a run that fits their table. `None` where they contradict it, which is noted.
+fn restore_rows(
+    publisher: &Publisher,
+    known: &mut Known,
+    undefined: Undefined,
+    table: TableId,
+    block: Block,
+) -> Result<Option<Run>> {
+    let Some(owner) = publisher.registry.by_id(table) else { return known.lack(undefined).map(|()| None) };
+    let schema = owner.schema();
+    let Some(fitted) = fit(&owner, &schema, block, &mut known.news.changes) else { return known.lack(undefined).map(|()| None) };
+    if fitted.lacking {
+        known.undefined.push(undefined);
+    }
+    Run::from_batch(&schema, fitted.block).map(Some)
 }
 
 /// Whether a schema says something new; `None` where it contradicts what is known already.
@@ -338,5 +381,6 @@ fn changes_of(sequence: Sequence, record: Record) -> Vec<Change> {
         Record::Sealed(sealed) => sealed_changes(sealed),
         Record::Compacted(compacted) => compacted_changes(compacted),
         Record::Receipt(receipt) => vec![Change::PutReceipt { sequence, receipt }],
+        Record::Transaction(transaction) => vec![put_cells(sequence, transaction.cells)],
     }
 }

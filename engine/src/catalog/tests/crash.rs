@@ -224,7 +224,7 @@ fn live(seed: u64) -> History {
     let disk = RecordingDisk::default();
     let components = on(Arc::new(disk.clone()));
     let done = || disk.log.lock().ops.len();
-    let mut catalog = Catalog::create(&components, &dir(), 64 << 10).unwrap();
+    let mut catalog = Arc::new(Catalog::create(&components, &dir(), 64 << 10).unwrap());
     let mut checkpoints = vec![(done(), 0)];
     let mut now = Contents::default();
     let mut contents = BTreeMap::from([(0, now.clone())]);
@@ -244,7 +244,7 @@ fn live(seed: u64) -> History {
     catalog.checkpoint().unwrap();
     checkpoints.push((done(), 14));
     drop(catalog);
-    catalog = Catalog::open(&components, &dir(), 64 << 10).unwrap();
+    catalog = Arc::new(Catalog::open(&components, &dir(), 64 << 10).unwrap());
     assert_eq!(Contents::of(&catalog).unwrap(), now);
     drop(catalog);
     let ops = disk.log.lock().ops.clone();
@@ -274,7 +274,7 @@ fn a_power_cut_at_any_moment_leaves_a_checkpoint() {
 }
 
 /// A catalog that survived a power cut works like any other.
-fn goes_on(disk: &MemoryDisk, catalog: Catalog, mut expected: Contents, context: &str) {
+fn goes_on(disk: &MemoryDisk, catalog: Arc<Catalog>, mut expected: Contents, context: &str) {
     let changes = [Change::PutTable(schema(1)), Change::PutSegment(segment(99, 30_000)), series(1, 0..10)];
     expected.apply(100, &changes);
     catalog.apply(100, &changes).unwrap();

@@ -10,8 +10,8 @@ fn snapshots(disk: &MemoryDisk) -> Vec<u64> {
     Catalog::snapshots(&components(disk), &dir()).unwrap()
 }
 
-fn restore(disk: &MemoryDisk, sequence: u64) -> Result<Catalog> {
-    Catalog::restore(&components(disk), &dir(), sequence, CACHE)
+fn restore(disk: &MemoryDisk, sequence: u64) -> Result<Arc<Catalog>> {
+    Catalog::restore(&components(disk), &dir(), sequence, CACHE).map(Arc::new)
 }
 
 fn snapshot_path(sequence: u64) -> PathBuf {
@@ -148,7 +148,12 @@ fn a_failed_snapshot_leaves_the_catalog_and_older_ones() {
 fn the_bytes_of_a_snapshot_are_frozen() {
     let disk = MemoryDisk::new();
     let catalog = create(&disk);
-    catalog.apply(0x0102, &[series(3, 7..8), Change::SealedThrough(0x55)]).unwrap();
+    let keys = vec![SeriesKey(vec![Some("site-0".into()), None, Some("device-000007".into())])];
+    let changes = [
+        Change::PutSeries { table: TableId(0x03a1_b2c3), first: SeriesId(0x07d4_e5f6), keys },
+        Change::SealedThrough(0x5566_7788_99aa_bbcc),
+    ];
+    catalog.apply(0x0102, &changes).unwrap();
     catalog.write_snapshot().unwrap();
     let mut bytes = Vec::new();
     disk.corrupt(&snapshot_path(0x0102), |file| bytes = file.clone()).unwrap();
@@ -156,6 +161,6 @@ fn the_bytes_of_a_snapshot_are_frozen() {
     assert_eq!(hex, GOLDEN);
 }
 
-const GOLDEN: &str = "414c56534e4150310201000000000000e2d9b222524f57533800000038000000a3d098cb0001000000000000000800000055000000000000\
-    000207000000030000001600000007736974652d30000e6465766963652d303030303037454e44533000000030000000d062f05a02000000\
-    000000003800000000000000114e4b34ba19d9255a3869e3c380421dea147bff3f000843fc64e52d019ab883";
+const GOLDEN: &str = "414c56534e415032020100000000000027e53f1b524f575340000000400000008b9aa9520008000000080000000000000000000001ccbb\
+    aa998877665502080000001600000003a1b2c307d4e5f607736974652d30000e6465766963652d303030303037454e4453300000003000\
+    00004d810fb2020000000000000040000000000000009a66307384dd568b7a6ebcdc5247042a696438d17230473e17393ac5b909a9b5";

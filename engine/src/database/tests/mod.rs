@@ -8,6 +8,7 @@ mod querying;
 mod refusals;
 mod sealing;
 mod together;
+mod transactions;
 mod writing;
 
 use std::sync::Arc;

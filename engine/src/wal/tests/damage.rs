@@ -243,11 +243,11 @@ fn a_file_that_vanished_is_a_gap() {
 fn another_version_is_refused() {
     let (rig, _) = closed_log();
     rig.corrupt(1, |bytes| {
-        bytes[8] = 2;
-        bytes[4096 + 8] = 2;
+        bytes[8] = 9;
+        bytes[4096 + 8] = 9;
     });
     let refused = scan(&rig.disk, &dir(), &mut |_| Ok(()));
-    assert!(matches!(refused, Err(Error::Version { found: 2, supported: 1, .. })), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Version { found: 9, supported: 2, .. })), "{refused:?}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn golden_bytes_of_a_file() {
     log.commit_group(true).unwrap();
     log.close().unwrap();
     // Checksums computed by another program (zlib's crc32).
-    let header = hex("41 4c 55 56 4c 4f 47 0a 01 00 00 00 5d 40 53 98 01 00 00 00 00 00 00 00 05 00 00 00 00 00 00 00 \
+    let header = hex("41 4c 55 56 4c 4f 47 0a 02 00 00 00 5d 40 53 98 01 00 00 00 00 00 00 00 05 00 00 00 00 00 00 00 \
         08 07 06 05 04 03 02 01");
     let group = hex("41 4c 56 47 83 b8 cf e4 57 00 00 00 00 00 00 00 05 00 00 00 00 00 00 00 04 00 00 00 00 00 00 00 \
         01 00 00 00 00 00 00 00 02 00 00 00 00 00 00 00 \

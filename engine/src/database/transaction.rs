@@ -1,0 +1,195 @@
+//! Transactions over everything a database holds.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use parking_lot::Mutex;
+
+use super::Database;
+use super::inner::Inner;
+use crate::counters::Counters;
+use crate::error::{Error, Result};
+use crate::ingest::{self, Decision, Work};
+use crate::keyspace::{self, Access};
+use crate::kv::KeyValue;
+use crate::memtable::Run;
+use crate::model::{Sequence, TableId};
+
+/// How often [`Database::transaction`] tries. Whenever it is in vain, another transaction was not.
+const TRIES: usize = 100;
+
+/// A transaction: reads one consistent state and its own writes, and is committed whole or not at all. Serializable: what
+/// several do is what they would have done one after the other.
+///
+/// It is dropped without effect unless it is committed. Rows may be appended in it; they are not read in it.
+#[derive(Debug)]
+pub struct Transaction<'d> {
+    inner: &'d Inner,
+    keys: keyspace::Transaction,
+    rows: Vec<(TableId, Vec<Arc<Run>>)>,
+}
+
+impl Database {
+    /// Begins a transaction. [`Database::transaction`] is what to use unless conflicts are to be met by other means.
+    pub fn begin(&self) -> Result<Transaction<'_>> {
+        self.inner.begin()
+    }
+
+    /// Makes a transaction of what `body` does: whole, if it answers `Ok`, or not at all. Where others changed meanwhile what it
+    /// had read, it is made again, up to a hundred times; so `body` should do nothing else.
+    ///
+    /// ```
+    /// use alluvium::{Database, Put};
+    ///
+    /// # fn main() -> alluvium::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let db = Database::open(dir.path().join("data"))?;
+    /// db.kv().put("stock", b"7", Put::default())?;
+    /// let taken = db.transaction(|tx| {
+    ///     let left = tx.kv().increment("stock", -2)?;
+    ///     tx.kv().put("orders/1", b"2", Put::default())?;
+    ///     Ok::<_, alluvium::Error>(left >= 0)
+    /// })?;
+    /// assert!(taken);
+    /// assert_eq!(db.kv().get("stock")?.unwrap().value, b"5");
+    /// # Ok(()) }
+    /// ```
+    pub fn transaction<T, E: From<Error>>(&self, mut body: impl FnMut(&mut Transaction<'_>) -> Result<T, E>) -> Result<T, E> {
+        for _ in 0..TRIES {
+            let mut transaction = self.begin()?;
+            let answer = body(&mut transaction);
+            // What was refused on the grounds of a state that never was is no answer either.
+            let committed = if answer.is_ok() { transaction.commit() } else { transaction.check() };
+            match committed {
+                Err(Error::Conflict) => {}
+                Err(error) => return Err(error.into()),
+                Ok(_) => return answer,
+            }
+        }
+        Err(Error::Conflict.into())
+    }
+
+    /// Key-value pairs.
+    pub fn kv(&self) -> KeyValue<&Database> {
+        KeyValue::new(self)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn keyspace(&self) -> &keyspace::Keyspace {
+        &self.inner.publisher.keyspace
+    }
+
+    /// What was counted since the database was opened.
+    pub fn counts(&self) -> crate::Counts {
+        self.inner.counters.counts()
+    }
+}
+
+impl Transaction<'_> {
+    /// Key-value pairs.
+    pub fn kv(&mut self) -> KeyValue<&mut Self> {
+        KeyValue::new(self)
+    }
+
+    /// Appends rows, as [`Database::append`] does.
+    pub fn append(&mut self, table: &str, batch: &RecordBatch) -> Result<()> {
+        let table = self.inner.publisher.registry.get(table)?;
+        let Some((id, run)) = ingest::prepare_run(&table, batch, self.inner.settings.batch_bytes)? else { return Ok(()) };
+        match self.rows.iter_mut().find(|(table, _)| *table == id) {
+            Some((_, runs)) => runs.push(Arc::new(run)),
+            None => self.rows.push((id, vec![Arc::new(run)])),
+        }
+        Ok(())
+    }
+
+    /// Commits: everything is durable when it returns. [`Error::Conflict`] if others changed what it had read; nothing was done
+    /// then, and made again it may succeed. Answers the sequence of its record, 0 if it wrote nothing.
+    pub fn commit(self) -> Result<Sequence> {
+        let Transaction { inner, keys, rows } = self;
+        let rows = inner.merge_runs(rows)?;
+        inner.commit(Work::Decision(Decision::IfUnchanged { keys: keys.finish(), rows }))
+    }
+
+    /// Whether what it has read still holds.
+    fn check(self) -> Result<Sequence> {
+        let keys = keyspace::Outcome { effects: Vec::new(), ..self.keys.finish() };
+        self.inner.committer.submit(Work::Decision(Decision::IfUnchanged { keys, rows: Vec::new() }))
+    }
+}
+
+impl Inner {
+    fn begin(&self) -> Result<Transaction<'_>> {
+        self.check_open()?;
+        let keys = keyspace::Transaction::optimistic(self.publisher.keyspace.head()?, self.engine_clock.now());
+        Ok(Transaction { inner: self, keys, rows: Vec::new() })
+    }
+
+    fn merge_runs(&self, rows: Vec<(TableId, Vec<Arc<Run>>)>) -> Result<Vec<(TableId, Run)>> {
+        let merge = |(id, runs): (TableId, Vec<Arc<Run>>)| {
+            let table = self.publisher.registry.by_id(id).ok_or_else(|| Error::Internal(format!("no table {}", id.0)))?;
+            Run::consolidate(&table.schema(), &runs).map(|run| (id, run))
+        };
+        rows.into_iter().map(merge).collect()
+    }
+
+    /// Commits a transaction. On a full disk there are none.
+    fn commit(&self, work: Work) -> Result<Sequence> {
+        self.check_open()?;
+        self.admit(work.memory())?;
+        let submitted = self.committer.submit(work);
+        if matches!(submitted, Err(Error::DiskFull { .. })) {
+            self.make_room();
+        }
+        if matches!(submitted, Ok(1..)) {
+            self.after_transaction();
+        }
+        submitted
+    }
+}
+
+impl keyspace::sealed::Sealed for &Database {}
+impl keyspace::sealed::Sealed for &mut Transaction<'_> {}
+
+impl Access for &Database {
+    fn read<T>(&self, read: impl FnOnce(&keyspace::Transaction) -> Result<T>) -> Result<T> {
+        let inner = &self.inner;
+        inner.check_open()?;
+        read(&keyspace::Transaction::exclusive(inner.publisher.keyspace.head()?, inner.engine_clock.now()))
+    }
+
+    fn write<T: Send + 'static>(
+        &mut self,
+        write: impl FnOnce(&mut keyspace::Transaction) -> Result<T> + Send + 'static,
+    ) -> Result<(T, Sequence)> {
+        let answer = Arc::new(Mutex::new(None));
+        let place = answer.clone();
+        let decide = move |transaction: &mut keyspace::Transaction| {
+            *place.lock() = Some(write(transaction)?);
+            Ok(())
+        };
+        let sequence = self.inner.commit(Work::decide(decide))?;
+        let answer = answer.lock().take();
+        answer.map(|answer| (answer, sequence)).ok_or_else(|| Error::Internal("a write without an answer".to_owned()))
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.inner.counters
+    }
+}
+
+impl Access for &mut Transaction<'_> {
+    fn read<T>(&self, read: impl FnOnce(&keyspace::Transaction) -> Result<T>) -> Result<T> {
+        read(&self.keys)
+    }
+
+    fn write<T: Send + 'static>(
+        &mut self,
+        write: impl FnOnce(&mut keyspace::Transaction) -> Result<T> + Send + 'static,
+    ) -> Result<(T, Sequence)> {
+        write(&mut self.keys).map(|answer| (answer, 0))
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.inner.counters
+    }
+}

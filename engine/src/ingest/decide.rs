@@ -1,0 +1,75 @@
+//! The stage before the log: members of a group whose work depends on others are decided, one after the other.
+
+use super::group::{Decision, Effects, Mutation, Prepared, Work};
+use crate::clock::EngineClock;
+use crate::error::{Error, Result};
+use crate::keyspace::{Keyspace, Outcome, ReadSet, Recent, Transaction, View};
+use crate::memtable::Run;
+use crate::model::{Sequence, TableId};
+use crate::record::{Effect, Moment, Record, RecordKind};
+use crate::settings::Durability;
+use crate::wal::Payload;
+
+/// What members not yet recorded see: everything published, and what those before them in the group are about to do.
+pub(super) struct Stage<'s> {
+    keyspace: &'s Keyspace,
+    recent: &'s Recent,
+    clock: &'s EngineClock,
+    /// `None` until they are needed.
+    now: Option<(View, Moment)>,
+    /// What was decided in this group.
+    decided: Vec<Vec<Effect>>,
+}
+
+impl<'s> Stage<'s> {
+    pub(super) fn new(keyspace: &'s Keyspace, recent: &'s Recent, clock: &'s EngineClock) -> Self {
+        Stage { keyspace, recent, clock, now: None, decided: Vec::new() }
+    }
+
+    /// What is to be recorded for a work; `None` where it does nothing.
+    pub(super) fn decide(&mut self, work: Work) -> Result<Option<Prepared>> {
+        let (keys, rows) = match work {
+            Work::Prepared(prepared) => return Ok(Some(prepared)),
+            Work::Decision(Decision::Now(decide)) => {
+                let (view, at) = self.now()?;
+                let mut transaction = Transaction::exclusive(view.clone(), *at);
+                decide(&mut transaction)?;
+                (transaction.finish(), Vec::new())
+            }
+            Work::Decision(Decision::IfUnchanged { keys, rows }) => (keys, rows),
+        };
+        let Outcome { effects: cells, reads } = keys;
+        if reads.is_some_and(|(reads, since)| self.conflicts(&reads, since)) {
+            return Err(Error::Conflict);
+        }
+        if cells.is_empty() && rows.is_empty() {
+            return Ok(None);
+        }
+        let (view, at) = self.now()?;
+        view.put(Sequence::MAX, &cells);
+        let prepared = prepare(*at, Effects { cells: cells.clone(), rows })?;
+        self.decided.push(cells);
+        Ok(Some(prepared))
+    }
+
+    fn now(&mut self) -> Result<&mut (View, Moment)> {
+        match &mut self.now {
+            Some(now) => Ok(now),
+            none => Ok(none.insert((self.keyspace.head()?, self.clock.now()))),
+        }
+    }
+
+    fn conflicts(&self, reads: &ReadSet, since: Sequence) -> bool {
+        let changed = |effects: &Vec<Effect>| effects.iter().any(|effect| reads.contains(&effect.key));
+        self.recent.conflicts(reads, since) || self.decided.iter().any(changed)
+    }
+}
+
+fn prepare(at: Moment, effects: Effects) -> Result<Prepared> {
+    let blocks = |(table, run): &(TableId, Run)| (*table, run.block.clone());
+    let rows = effects.rows.iter().map(blocks).collect();
+    let record = Record::Transaction(crate::record::Transaction { at, cells: effects.cells.clone(), rows });
+    let payload = Payload::new(record.encode()?)?;
+    let mutation = Mutation::Transaction(effects);
+    Ok(Prepared { mutation, kind: RecordKind::Transaction, payload, durability: Durability::Durable })
+}

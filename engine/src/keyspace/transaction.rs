@@ -1,0 +1,133 @@
+//! A transaction on the key space: reads its own writes, and remembers what it read.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::reads::ReadSet;
+use super::view::{Direction, Scan, View};
+use crate::catalog::{KeyRange, Stored};
+use crate::error::Result;
+use crate::model::Sequence;
+use crate::record::{Effect, Key, Moment};
+
+/// What own writes are numbered with as long as they have no record.
+const OWN: Sequence = Sequence::MAX;
+
+/// Reads of one view and writes on top of it.
+#[derive(Debug)]
+pub struct Transaction {
+    view: View,
+    began: Sequence,
+    writes: BTreeMap<Key, Option<Arc<[u8]>>>,
+    /// `None` where nothing can change meanwhile.
+    reads: Option<RefCell<ReadSet>>,
+    at: Moment,
+}
+
+/// What became of a transaction.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// What it wrote, by key.
+    pub(crate) effects: Vec<Effect>,
+    /// What it read of the state after a record, to be checked by whoever commits it.
+    pub(crate) reads: Option<(ReadSet, Sequence)>,
+}
+
+impl Outcome {
+    /// Bytes of the keys and values it wrote.
+    pub(crate) fn bytes(&self) -> usize {
+        self.effects.iter().map(|effect| effect.key.len() + effect.value.as_ref().map_or(0, |value| value.len())).sum()
+    }
+}
+
+impl Transaction {
+    /// On a state that others go on changing.
+    pub(crate) fn optimistic(view: View, at: Moment) -> Self {
+        Transaction { began: view.sequence(), view, writes: BTreeMap::new(), reads: Some(RefCell::default()), at }
+    }
+
+    /// On a state that nobody else changes before the end.
+    pub(crate) fn exclusive(view: View, at: Moment) -> Self {
+        Transaction { began: view.sequence(), view, writes: BTreeMap::new(), reads: None, at }
+    }
+
+    /// When it is taken to happen.
+    pub(crate) fn at(&self) -> Moment {
+        self.at
+    }
+
+    /// The value of a key.
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Stored>> {
+        if let Some(reads) = &self.reads {
+            reads.borrow_mut().add_key(key);
+        }
+        self.view.get(key)
+    }
+
+    /// The keys of a range that have values. What counts as read goes to where the caller stopped.
+    pub(crate) fn scan(&self, range: KeyRange, direction: Direction) -> Result<TrackedScan<'_>> {
+        let scan = self.view.scan(&range, direction)?;
+        Ok(TrackedScan { scan, reads: self.reads.as_ref(), range, direction, last: None, ended: false })
+    }
+
+    /// Puts a value.
+    pub(crate) fn put(&mut self, key: Key, value: Arc<[u8]>) {
+        self.write(key, Some(value));
+    }
+
+    /// Removes a key.
+    pub(crate) fn remove(&mut self, key: Key) {
+        self.write(key, None);
+    }
+
+    fn write(&mut self, key: Key, value: Option<Arc<[u8]>>) {
+        self.view.put(OWN, &[Effect { key: key.clone(), value: value.clone() }]);
+        self.writes.insert(key, value);
+    }
+
+    /// Ends it.
+    pub(crate) fn finish(self) -> Outcome {
+        let effects = self.writes.into_iter().map(|(key, value)| Effect { key, value }).collect();
+        Outcome { effects, reads: self.reads.map(|reads| (reads.into_inner(), self.began)) }
+    }
+}
+
+/// A scan that notes how far it went.
+pub(crate) struct TrackedScan<'t> {
+    scan: Scan<'t>,
+    reads: Option<&'t RefCell<ReadSet>>,
+    range: KeyRange,
+    direction: Direction,
+    last: Option<Key>,
+    ended: bool,
+}
+
+impl Iterator for TrackedScan<'_> {
+    type Item = Result<(Key, Stored)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.scan.next();
+        match &next {
+            Some(Ok((key, _))) if self.reads.is_some() => self.last = Some(key.clone()),
+            Some(_) => {}
+            None => self.ended = true,
+        }
+        next
+    }
+}
+
+impl Drop for TrackedScan<'_> {
+    fn drop(&mut self) {
+        let Some(reads) = self.reads else { return };
+        let (start, end) = self.range.clone();
+        let range = match (self.last.take(), self.direction) {
+            _ if self.ended => (start, end),
+            (None, _) => return,
+            (Some(last), Direction::Forward) => (start, Bound::Included(last)),
+            (Some(last), Direction::Backward) => (Bound::Included(last), end),
+        };
+        reads.borrow_mut().add_range(range);
+    }
+}

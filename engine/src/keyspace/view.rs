@@ -1,0 +1,181 @@
+//! A state of the key space that never changes.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use imbl::shared_ptr::DefaultSharedPtr;
+
+use crate::catalog::{Cell, CellRange, Cells, KeyRange, Stored};
+use crate::error::Result;
+use crate::model::Sequence;
+use crate::record::{Effect, Key};
+
+/// What a cell of the overlay takes besides the bytes of key and value, about.
+const CELL_BYTES: usize = 96;
+
+/// Everything as of one record.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    base: Arc<Cells>,
+    /// What is newer than the base; `None` where a key has no value any more.
+    overlay: OrdMap<Key, Newer>,
+    overlay_bytes: usize,
+    sequence: Sequence,
+}
+
+/// What a record made of a key.
+#[derive(Debug, Clone)]
+struct Newer {
+    sequence: Sequence,
+    value: Option<Arc<[u8]>>,
+}
+
+/// Which end a scan begins at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Forward,
+    Backward,
+}
+
+/// All keys that begin with these bytes.
+pub(crate) fn prefix(bytes: &[u8]) -> KeyRange {
+    let mut end = bytes.to_vec();
+    while end.pop_if(|last| *last == u8::MAX).is_some() {}
+    let end = match end.last_mut() {
+        Some(last) => {
+            *last += 1;
+            Bound::Excluded(Arc::from(end))
+        }
+        None => Bound::Unbounded,
+    };
+    (Bound::Included(Arc::from(bytes)), end)
+}
+
+impl View {
+    pub(super) fn new(base: Arc<Cells>, sequence: Sequence) -> Self {
+        View { base, overlay: OrdMap::new(), overlay_bytes: 0, sequence }
+    }
+
+    /// The last record whose effects are seen here.
+    pub(crate) fn sequence(&self) -> Sequence {
+        self.sequence
+    }
+
+    /// The value of a key, and the record that put it.
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Stored>> {
+        match self.overlay.get(key) {
+            Some(Newer { sequence, value }) => Ok(value.clone().map(|value| (*sequence, value))),
+            None => self.base.get(key),
+        }
+    }
+
+    /// The keys of a range that have values.
+    pub(crate) fn scan(&self, range: &KeyRange, direction: Direction) -> Result<Scan<'_>> {
+        let overlay = self.overlay.range::<_, [u8]>((as_bytes(&range.0), as_bytes(&range.1)));
+        let mut scan = Scan { direction, base: self.base.range(range)?, overlay, next_base: None, next_overlay: None };
+        scan.step_base()?;
+        scan.step_overlay();
+        Ok(scan)
+    }
+
+    /// Makes what a record did part of this view.
+    pub(crate) fn put(&mut self, sequence: Sequence, effects: &[Effect]) {
+        for Effect { key, value } in effects {
+            self.overlay_bytes += bytes_of(key, value.as_deref());
+            let newer = Newer { sequence, value: value.clone() };
+            if let Some(before) = self.overlay.insert(key.clone(), newer) {
+                self.overlay_bytes -= bytes_of(key, before.value.as_deref());
+            }
+        }
+        self.sequence = self.sequence.max(sequence);
+    }
+
+    pub(super) fn overlay_bytes(&self) -> usize {
+        self.overlay_bytes
+    }
+
+    /// What is newer than the base, by key.
+    pub(super) fn overlay(&self) -> impl Iterator<Item = Cell> {
+        self.overlay.iter().map(|(key, Newer { sequence, value })| Cell {
+            sequence: *sequence,
+            effect: Effect { key: key.clone(), value: value.clone() },
+        })
+    }
+
+    /// The same over a base that holds everything through a record.
+    pub(super) fn rebased(&self, base: Arc<Cells>, through: Sequence) -> View {
+        let mut view = View::new(base, self.sequence.max(through));
+        for cell in self.overlay().filter(|cell| cell.sequence > through) {
+            view.put(cell.sequence, std::slice::from_ref(&cell.effect));
+        }
+        view
+    }
+}
+
+fn bytes_of(key: &[u8], value: Option<&[u8]>) -> usize {
+    CELL_BYTES + key.len() + value.map_or(0, <[u8]>::len)
+}
+
+fn as_bytes(bound: &Bound<Key>) -> Bound<&[u8]> {
+    bound.as_ref().map(|key| &**key)
+}
+
+/// Keys with their values, in order.
+pub(crate) struct Scan<'v> {
+    direction: Direction,
+    base: CellRange<'v>,
+    overlay: imbl::ordmap::RangedIter<'v, Key, Newer, DefaultSharedPtr>,
+    next_base: Option<(Key, Stored)>,
+    next_overlay: Option<(Key, Newer)>,
+}
+
+impl Scan<'_> {
+    fn step_base(&mut self) -> Result<Option<(Key, Stored)>> {
+        let next = match self.direction {
+            Direction::Forward => self.base.next(),
+            Direction::Backward => self.base.next_back(),
+        };
+        Ok(std::mem::replace(&mut self.next_base, next.transpose()?))
+    }
+
+    fn step_overlay(&mut self) -> Option<(Key, Newer)> {
+        let next = match self.direction {
+            Direction::Forward => self.overlay.next(),
+            Direction::Backward => self.overlay.next_back(),
+        };
+        std::mem::replace(&mut self.next_overlay, next.map(|(key, newer)| (key.clone(), newer.clone())))
+    }
+
+    fn step(&mut self) -> Result<Option<(Key, Stored)>> {
+        loop {
+            let (from_base, from_overlay) = match (&self.next_base, &self.next_overlay) {
+                (None, None) => return Ok(None),
+                (Some((base, _)), Some((overlay, _))) => {
+                    let order = match self.direction {
+                        Direction::Forward => base.cmp(overlay),
+                        Direction::Backward => overlay.cmp(base),
+                    };
+                    (order.is_le(), order.is_ge())
+                }
+                (base, overlay) => (base.is_some(), overlay.is_some()),
+            };
+            let older = if from_base { self.step_base()? } else { None };
+            if !from_overlay {
+                return Ok(older);
+            }
+            // What is newer stands for what is older, also where it is nothing.
+            if let Some((key, Newer { sequence, value: Some(value) })) = self.step_overlay() {
+                return Ok(Some((key, (sequence, value))));
+            }
+        }
+    }
+}
+
+impl Iterator for Scan<'_> {
+    type Item = Result<(Key, Stored)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step().transpose()
+    }
+}

@@ -1,0 +1,309 @@
+//! Key-value pairs over the whole database, on a disk in memory and a clock of the test's own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::io::{Clock, Components, MemoryDisk};
+use crate::{BackgroundStep, Counts, Database, Error, IfRevision, Put, Scan, Settings};
+
+const ROOT: &str = "/data";
+const SECOND: u64 = 1_000_000;
+
+/// Clocks that are set by hand.
+#[derive(Debug, Default)]
+struct Hands {
+    monotonic: AtomicU64,
+    wall: AtomicI64,
+}
+
+impl Clock for Hands {
+    fn wall_micros(&self) -> i64 {
+        self.wall.load(Ordering::Relaxed)
+    }
+
+    fn monotonic_micros(&self) -> u64 {
+        self.monotonic.load(Ordering::Relaxed)
+    }
+}
+
+impl Hands {
+    fn pass(&self, micros: u64) {
+        self.monotonic.fetch_add(micros, Ordering::Relaxed);
+    }
+}
+
+fn settings() -> Settings {
+    Settings { background: false, log_file_bytes: 64 << 10, ballast_bytes: 256 << 10, ..Settings::default() }
+}
+
+fn open(disk: &MemoryDisk, clock: &Arc<Hands>) -> Database {
+    let components = Components { disk: Arc::new(disk.clone()), clock: clock.clone(), ..Components::os() };
+    Database::builder().settings(settings()).components(components).open(ROOT).unwrap()
+}
+
+fn begin() -> (MemoryDisk, Arc<Hands>, Database) {
+    let (disk, clock) = (MemoryDisk::new(), Arc::new(Hands::default()));
+    let db = open(&disk, &clock);
+    (disk, clock, db)
+}
+
+fn value(db: &Database, key: &str) -> Option<Vec<u8>> {
+    db.kv().get(key).unwrap().map(|pair| pair.value)
+}
+
+fn put(db: &Database, key: &str, value: &str) -> u64 {
+    db.kv().put(key, value.as_bytes(), Put::default()).unwrap()
+}
+
+fn lasting(seconds: u64) -> Put {
+    Put::default().time_to_live(Duration::from_secs(seconds))
+}
+
+#[test]
+fn what_was_put_is_there_after_any_end() {
+    let (disk, clock, db) = begin();
+    for n in 0..300 {
+        put(&db, &format!("key/{n:03}"), &format!("first {n}"));
+    }
+    db.seal().unwrap();
+    for n in 0..300 {
+        match n % 3 {
+            0 => {
+                put(&db, &format!("key/{n:03}"), "second");
+            }
+            1 => assert!(db.kv().delete(&format!("key/{n:03}"), IfRevision::Any).unwrap()),
+            _ => {}
+        }
+    }
+    let check = |db: &Database, when: &str| {
+        let pairs = db.kv().scan(&Scan::of("key/")).unwrap();
+        let expected = (0..300)
+            .filter(|n| n % 3 != 1)
+            .map(|n| (format!("key/{n:03}"), if n % 3 == 0 { "second".to_owned() } else { format!("first {n}") }));
+        let found = pairs.into_iter().map(|(key, pair)| (key, String::from_utf8(pair.value).unwrap()));
+        assert!(found.eq(expected), "{when}");
+        assert_eq!(db.verify(&mut |_, _| {}).unwrap().problems, [], "{when}");
+    };
+    check(&db, "before");
+    let cut = open(&disk.after_power_cut(), &clock);
+    check(&cut, "after a power cut");
+    cut.close().unwrap();
+    db.close().unwrap();
+    check(&open(&disk, &clock), "after closing");
+    disk.corrupt(std::path::Path::new("/data/catalog/catalog.pages"), |bytes| bytes.fill(0x55)).unwrap();
+    check(&open(&disk, &clock), "with a rotten catalog");
+}
+
+#[test]
+fn a_condition_is_about_the_revision_that_is_there() {
+    let (disk, clock, db) = begin();
+    let when = |condition| Put::default().only_if(condition);
+    let first = db.kv().put("k", b"1", when(IfRevision::Absent)).unwrap();
+    let stale = |outcome: crate::Result<u64>, revision: Option<u64>| match outcome {
+        Err(Error::Stale { what, found }) => assert_eq!((what.as_str(), found), ("key \"k\"", revision)),
+        other => panic!("{other:?}"),
+    };
+    stale(db.kv().put("k", b"2", when(IfRevision::Absent)), Some(first));
+    let second = db.kv().put("k", b"2", when(IfRevision::Is(first))).unwrap();
+    assert!(second > first);
+    stale(db.kv().put("k", b"3", when(IfRevision::Is(first))), Some(second));
+    drop(db);
+    let db = open(&disk, &clock);
+    assert_eq!(db.kv().get("k").unwrap().unwrap().revision, second, "revisions outlast a restart");
+    assert!(db.kv().delete("k", IfRevision::Is(first)).is_err());
+    assert!(db.kv().delete("k", IfRevision::Is(second)).unwrap());
+    assert!(!db.kv().delete("k", IfRevision::Any).unwrap());
+    stale(db.kv().put("k", b"3", when(IfRevision::Is(second))), None);
+    assert!(put(&db, "k", "4") > second, "no revision comes back");
+}
+
+#[test]
+fn a_pair_expires_when_its_time_has_passed_on_the_engines_clock() {
+    let (disk, clock, db) = begin();
+    db.kv().put("short", b"x", lasting(10)).unwrap();
+    db.kv().put("long", b"x", lasting(100)).unwrap();
+    clock.pass(10 * SECOND - 1);
+    assert!(value(&db, "short").is_some());
+    // Neither a wall clock set ahead nor one set back matters.
+    clock.wall.store(i64::MAX / 2, Ordering::Relaxed);
+    assert!(value(&db, "short").is_some());
+    clock.pass(1);
+    assert_eq!(value(&db, "short"), None);
+    assert_eq!(db.kv().scan(&Scan::of("")).unwrap().len(), 1, "a scan does not see it either");
+    clock.wall.store(0, Ordering::Relaxed);
+    assert_eq!(value(&db, "short"), None);
+    // What expired counts as absent.
+    db.kv().put("short", b"y", Put::default().only_if(IfRevision::Absent)).unwrap();
+    db.close().unwrap();
+
+    // Closed for a day, on a machine that starts counting anew: no time has passed.
+    let later = Arc::new(Hands::default());
+    later.wall.store(86_400 * SECOND as i64, Ordering::Relaxed);
+    let db = open(&disk, &later);
+    later.pass(90 * SECOND - 1);
+    assert!(value(&db, "long").is_some());
+    later.pass(1);
+    assert_eq!((value(&db, "long"), value(&db, "short")), (None, Some(b"y".to_vec())));
+}
+
+#[test]
+fn time_goes_on_from_the_last_record_after_a_power_cut() {
+    let (disk, clock, db) = begin();
+    db.kv().put("k", b"x", lasting(10)).unwrap();
+    clock.pass(9 * SECOND);
+    put(&db, "other", "x");
+    let later = Arc::new(Hands::default());
+    let cut = open(&disk.after_power_cut(), &later);
+    assert!(value(&cut, "k").is_some());
+    later.pass(SECOND);
+    assert_eq!(value(&cut, "k"), None);
+}
+
+#[test]
+fn what_has_expired_is_taken_away() {
+    let (_, clock, db) = begin();
+    for n in 0..1_000 {
+        db.kv().put(&format!("k{n}"), b"x", lasting(1 + n % 2)).unwrap();
+    }
+    db.kv().put("k0", b"for good", Put::default()).unwrap();
+    db.kv().put("k2", b"longer", lasting(50)).unwrap();
+    assert!(!db.background_step(BackgroundStep::Expire).unwrap(), "nothing yet");
+    clock.pass(SECOND);
+    while db.background_step(BackgroundStep::Expire).unwrap() {}
+    // Cells that are left: the pairs, and a note for each that expires.
+    let cells = |db: &Database| {
+        let view = db.keyspace().head().unwrap();
+        let everything = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
+        view.scan(&everything, crate::keyspace::Direction::Forward).unwrap().map(Result::unwrap).count()
+    };
+    assert_eq!(cells(&db), 502 + 501);
+    clock.pass(SECOND);
+    while db.background_step(BackgroundStep::Expire).unwrap() {}
+    assert_eq!(cells(&db), 2 + 1);
+    assert_eq!((value(&db, "k0"), value(&db, "k2")), (Some(b"for good".to_vec()), Some(b"longer".to_vec())));
+}
+
+#[test]
+fn counters_count_what_many_threads_add() {
+    let (disk, clock, db) = begin();
+    db.kv().put("n", b"-5", lasting(100)).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| (0..50).for_each(|_| assert!(db.kv().increment("n", 2).unwrap() > -5)));
+        }
+    });
+    assert_eq!(db.kv().increment("n", 0).unwrap(), 8 * 50 * 2 - 5);
+    clock.pass(100 * SECOND);
+    assert_eq!(db.kv().increment("n", 3).unwrap(), 3, "it kept its time to live, and begins anew");
+    put(&db, "text", "seven");
+    for (key, by, words) in [("text", 1, "no whole number"), ("n", i64::MAX, "beyond 64 bits")] {
+        let refused = db.kv().increment(key, by).unwrap_err().to_string();
+        assert!(refused.contains(words), "{refused}");
+    }
+    assert_eq!(value(&open(&disk.after_power_cut(), &clock), "n"), Some(b"3".to_vec()));
+}
+
+#[test]
+fn a_scan_goes_on_where_the_last_one_ended() {
+    let (_, _, db) = begin();
+    for key in ["a", "a/1", "a/2", "a/3", "a0", "b"] {
+        put(&db, key, key);
+    }
+    let keys = |scan: Scan| -> Vec<String> { db.kv().scan(&scan).unwrap().into_iter().map(|(key, _)| key).collect() };
+    assert_eq!(keys(Scan::of("a/").limit(2)), ["a/1", "a/2"]);
+    assert_eq!(keys(Scan::of("a/").after("a/2").limit(2)), ["a/3"]);
+    assert_eq!(keys(Scan::of("a/").backward().limit(2)), ["a/3", "a/2"]);
+    assert_eq!(keys(Scan::of("a/").backward().after("a/2")), ["a/1"]);
+    assert_eq!(keys(Scan::of("")).len(), 6);
+    for (before, behind) in [
+        (Scan::of("a/").after("a"), Scan::of("a/").after("b")),
+        (Scan::of("a/").backward().after("b"), Scan::of("a/").backward().after("a")),
+    ] {
+        assert_eq!(keys(before).len(), 3, "what comes before changes nothing");
+        assert!(keys(behind).is_empty());
+    }
+    assert!(keys(Scan::of("").limit(0)).is_empty());
+}
+
+#[test]
+fn hits_and_misses_are_counted() {
+    let (_, _, db) = begin();
+    put(&db, "k", "x");
+    let found: Vec<_> = ["k", "k", "other"].iter().map(|key| db.kv().get(key).unwrap().is_some()).collect();
+    assert_eq!(found, [true, true, false]);
+    assert_eq!(db.counts(), Counts { kv_hits: 2, kv_misses: 1 });
+}
+
+#[test]
+fn names_that_cannot_be_keys_are_refused() {
+    let (_, _, db) = begin();
+    let long = "k".repeat(1_025);
+    for (key, words) in [("", "1 to 1024 bytes, not 0"), (&long, "not 1025"), ("a\nb", "control character '\\n'")] {
+        let refused = db.kv().put(key, b"", Put::default()).unwrap_err().to_string();
+        assert!(refused.contains(words), "{refused}");
+        assert!(db.kv().get(key).is_err() && db.kv().increment(key, 1).is_err());
+    }
+    put(&db, &long[1..], "fits");
+}
+
+#[test]
+fn a_full_disk_refuses_pairs_and_keeps_those_there_are() {
+    let (disk, clock, db) = begin();
+    put(&db, "first", "x");
+    disk.set_quota(Some(disk.used() + (200 << 10)));
+    let mut written = 0;
+    let refused = loop {
+        match db.kv().put(&format!("k{written:05}"), &[7; 900], Put::default()) {
+            Ok(_) => written += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, Error::DiskFull { .. }), "{refused}");
+    assert_eq!(db.kv().scan(&Scan::of("k")).unwrap().len(), written);
+    disk.set_quota(None);
+    db.seal().unwrap();
+    put(&db, "last", "x");
+    assert_eq!(db.kv().scan(&Scan::of("")).unwrap().len(), written + 2);
+    let cut = open(&disk.after_power_cut(), &clock);
+    assert_eq!(cut.kv().scan(&Scan::of("")).unwrap().len(), written + 2);
+    assert_eq!(cut.verify(&mut |_, _| {}).unwrap().problems, []);
+}
+
+#[test]
+fn a_log_of_nothing_but_pairs_is_trimmed() {
+    let (disk, clock) = (MemoryDisk::new(), Arc::new(Hands::default()));
+    let components = Components { disk: Arc::new(disk.clone()), clock: clock.clone(), ..Components::os() };
+    let settings = Settings { seal_log_bytes: 256 << 10, ..settings() };
+    let db = Database::builder().settings(settings).components(components).open(ROOT).unwrap();
+    let mut most = 0;
+    for n in 0..4_000 {
+        db.kv().put(&format!("k{}", n % 10), &[n as u8; 1_000], Put::default()).unwrap();
+        while db.background_step(BackgroundStep::Seal).unwrap() {}
+        most = most.max(disk.used());
+    }
+    assert!(most < 2 << 20, "{most} bytes on disk for 10 KB");
+    let cut = open(&disk.after_power_cut(), &clock);
+    assert_eq!(value(&cut, "k9"), Some(vec![3_999_u32 as u8; 1_000]));
+}
+
+#[test]
+fn the_bytes_of_a_pair_are_frozen() {
+    let (_, clock, db) = begin();
+    clock.pass(5);
+    db.kv().put("ab", b"on", lasting(1)).unwrap();
+    put(&db, "ac", "off");
+    let everything = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
+    let view = db.keyspace().head().unwrap();
+    let cells = view.scan(&everything, crate::keyspace::Direction::Forward).unwrap().map(|cell| {
+        let (key, (_, value)) = cell.unwrap();
+        (key.to_vec(), value.to_vec())
+    });
+    let at = [0, 0, 0, 0, 0, 0x0f, 0x42, 0x45];
+    let expected = [
+        (b"\x10ab".to_vec(), [&at[..], b"on"].concat()),
+        (b"\x10ac".to_vec(), [&[0xff; 8][..], b"off"].concat()),
+        ([&b"\x90"[..], &at, b"\x10ab"].concat(), Vec::new()),
+    ];
+    assert!(cells.eq(expected));
+}
