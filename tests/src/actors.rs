@@ -5,7 +5,7 @@ use alluvium::model::TimeUnit;
 use alluvium::{BackgroundStep, FieldType, Partitioning, TableSpec};
 use fastrand::Rng;
 
-use crate::model::{Cell, Columns, Effect, Key, Model, Row, Table};
+use crate::model::{Cell, Columns, Effect, Key, Lasts, Model, Row, Table, Value};
 use crate::sim::SimClock;
 use crate::steps::Step;
 
@@ -86,7 +86,8 @@ impl Actors {
     /// What is done next, its kind chosen by a number below 100.
     pub fn of_kind(&mut self, what: u8, model: &Model, clock: &SimClock) -> Step {
         match what {
-            0..=39 => self.write(model),
+            0..=29 => self.write(model),
+            30..=39 => self.transact(model),
             40..=44 => self.write_twice(model),
             45..=49 => Step::WriteMany((0..self.rng.usize(2..5)).map(|_| self.batch(model)).collect()),
             50..=57 => {
@@ -96,7 +97,7 @@ impl Actors {
             58..=60 => Step::Flush,
             61..=65 => self.delete(model),
             66..=67 => self.extend(model),
-            68..=85 => Step::Background(BackgroundStep::ALL[self.rng.usize(0..3)]),
+            68..=85 => Step::Background(BackgroundStep::ALL[self.rng.usize(0..BackgroundStep::ALL.len())]),
             86..=90 => Step::Seal,
             91..=92 => Step::Compact,
             93..=94 => Step::Pass(self.rng.u64(0..7_200_000_000)),
@@ -126,6 +127,28 @@ impl Actors {
     fn write(&mut self, model: &Model) -> Step {
         let (table, rows) = self.batch(model);
         Step::Write(Effect::Put(table, rows))
+    }
+
+    /// Pairs, one or several, sometimes with rows; or a counter.
+    fn transact(&mut self, model: &Model) -> Step {
+        if self.rng.u8(0..4) == 0 {
+            return Step::Write(Effect::Count(format!("count/{}", self.rng.u8(0..5)), self.rng.i64(-9..10)));
+        }
+        let pairs = (0..self.rng.usize(1..6)).map(|_| self.pair()).collect();
+        let rows = if self.rng.bool() { Vec::new() } else { vec![self.batch(model)] };
+        Step::Write(Effect::Transact(pairs, rows))
+    }
+
+    fn pair(&mut self) -> (String, Option<Value>) {
+        let lasts = match self.rng.u8(0..12) {
+            0..=2 => return (format!("key/{}", self.rng.u8(0..60)), None),
+            3 => Lasts::NotAtAll,
+            4..=6 => Lasts::Long,
+            _ => Lasts::Forever,
+        };
+        let most = if self.rng.u8(0..20) == 0 { 9_000 } else { 40 };
+        let bytes = (0..self.rng.usize(0..most)).map(|_| self.rng.u8(..)).collect();
+        (format!("key/{}", self.rng.u8(0..60)), Some(Value { bytes, lasts }))
     }
 
     fn batch(&mut self, model: &Model) -> (String, Vec<Row>) {

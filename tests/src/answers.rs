@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alluvium::{Database, FieldType, Query, Result, TableSchema};
+use alluvium::{Database, FieldType, Query, Result, Scan, TableSchema};
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Decimal64Array, Float32Array, Float64Array, Int64Array, RecordBatch,
     StringArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray, UInt64Array,
@@ -139,6 +139,7 @@ pub fn digest_without(db: &Database, table: &str) -> Result<u64> {
             add(&mut digest, &batch?, schema.tags.len());
         }
     }
+    db.kv().scan(&Scan::of(""))?.iter().for_each(|(key, pair)| digest.pair(key, &pair.value));
     Ok(digest.finish())
 }
 

@@ -73,13 +73,39 @@ pub enum Effect {
     Put(String, Vec<Row>),
     /// Deletes the rows of a table within a span of time, its end excluded; where named, only those with a value of its first tag.
     Delete(String, Option<String>, i64, i64),
+    /// A transaction: puts and removes pairs, and writes rows.
+    Transact(Vec<(String, Option<Value>)>, Vec<(String, Vec<Row>)>),
+    /// Adds to a counter.
+    Count(String, i64),
 }
 
-/// All tables.
+/// The value of a pair.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Value {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// How long it lasts.
+    pub lasts: Lasts,
+}
+
+/// How long a pair lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lasts {
+    /// Until it is removed.
+    Forever,
+    /// Longer than any simulation.
+    Long,
+    /// Not at all: it has expired at once.
+    NotAtAll,
+}
+
+/// All tables and pairs.
 #[derive(Debug, Clone, Default)]
 pub struct Model {
     /// By name.
     pub tables: BTreeMap<String, Table>,
+    /// By key.
+    pub pairs: BTreeMap<String, Vec<u8>>,
 }
 
 impl Model {
@@ -96,7 +122,23 @@ impl Model {
                 let selects = |key: &Key| first_tag.as_ref().is_none_or(|value| key[0].as_ref() == Some(value));
                 self.table(table).rows.retain(|(key, time), _| !(selects(key) && (*start..*end).contains(time)));
             }
+            Effect::Transact(pairs, rows) => {
+                pairs.iter().for_each(|(key, value)| self.put_pair(key, value.as_ref()));
+                rows.iter().for_each(|(table, rows)| rows.iter().for_each(|row| self.table(table).put(row)));
+            }
+            Effect::Count(key, by) => {
+                let count = self.pairs.get(key).map_or(0, |bytes| String::from_utf8_lossy(bytes).parse().expect("a counter"));
+                let sum: i64 = count + by;
+                self.pairs.insert(key.clone(), sum.to_string().into_bytes());
+            }
         }
+    }
+
+    fn put_pair(&mut self, key: &str, value: Option<&Value>) {
+        match value.filter(|value| value.lasts != Lasts::NotAtAll) {
+            Some(value) => self.pairs.insert(key.to_owned(), value.bytes.clone()),
+            None => self.pairs.remove(key),
+        };
     }
 
     fn table(&mut self, name: &str) -> &mut Table {
@@ -110,6 +152,7 @@ impl Model {
             digest.table(name, &table.columns);
             table.rows.iter().for_each(|(place, cells)| digest.row(place, cells));
         }
+        self.pairs.iter().for_each(|(key, value)| digest.pair(key, value));
         digest.finish()
     }
 }
@@ -233,6 +276,11 @@ impl Digest {
     /// Adds a field value to the row.
     pub fn cell(&mut self, value: Option<CellRef<'_>>) {
         value.hash(&mut self.0);
+    }
+
+    /// Adds a key-value pair.
+    pub fn pair(&mut self, key: &str, value: &[u8]) {
+        ("pair", key, value).hash(&mut self.0);
     }
 
     /// Adds a row of the table begun last.

@@ -1,10 +1,14 @@
 //! What is done to a database, as data: run on the engine, and applied to the model.
 
+use std::time::Duration;
+
 use alluvium::io::{Disk, SyncLabel};
-use alluvium::{BackgroundStep, Database, Durability, Error, Filter, Result, Settings, TimeRange};
+use alluvium::{
+    Access, BackgroundStep, Database, Durability, Error, Filter, IfRevision, KeyValue, Put, Result, Settings, TimeRange,
+};
 
 use crate::answers;
-use crate::model::{Effect, Row};
+use crate::model::{Effect, Lasts, Row, Value};
 use crate::sim::{Machine, ROOT};
 
 /// One thing done to a database.
@@ -149,7 +153,32 @@ fn write(db: &Database, effect: &Effect) -> Result<()> {
             let filter = first_tag.iter().map(|value| Filter::equal(&schema.tags[0].name, value.as_str()));
             db.delete(table, &filter.collect::<Vec<_>>(), TimeRange::new(*start, *end)).map(drop)
         }
+        Effect::Transact(pairs, rows) => transact(db, pairs, rows),
+        Effect::Count(key, by) => db.kv().increment(key, *by).map(drop),
     }
+}
+
+/// A pair alone goes the short way.
+fn transact(db: &Database, pairs: &[(String, Option<Value>)], rows: &[(String, Vec<Row>)]) -> Result<()> {
+    if let ([(key, value)], []) = (pairs, rows) {
+        return put_pair(db.kv(), key, value.as_ref());
+    }
+    let arrow = |(table, rows): &(String, Vec<Row>)| Ok((table.clone(), answers::batch(&*db.table(table)?, rows)));
+    let batches = rows.iter().map(arrow).collect::<Result<Vec<_>>>()?;
+    db.transaction(|transaction| {
+        pairs.iter().try_for_each(|(key, value)| put_pair(transaction.kv(), key, value.as_ref()))?;
+        batches.iter().try_for_each(|(table, batch)| transaction.append(table, batch))
+    })
+}
+
+fn put_pair<A: Access>(mut kv: KeyValue<A>, key: &str, value: Option<&Value>) -> Result<()> {
+    let Some(value) = value else { return kv.delete(key, IfRevision::Any).map(drop) };
+    let how = match value.lasts {
+        Lasts::Forever => Put::default(),
+        Lasts::Long => Put::default().time_to_live(Duration::MAX),
+        Lasts::NotAtAll => Put::default().time_to_live(Duration::ZERO),
+    };
+    kv.put(key, &value.bytes, how).map(drop)
 }
 
 fn write_many(db: &Database, batches: &[(String, Vec<Row>)]) -> Result<()> {

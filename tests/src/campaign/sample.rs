@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use alluvium::{Database, FieldType, Filter, Partitioning, Result, Settings, TableSpec, TimeRange};
+use alluvium::{Database, FieldType, Filter, Partitioning, Put, Result, Settings, TableSpec, TimeRange};
 
 use crate::answers;
-use crate::model::{Cell, Effect, Model, Row};
+use crate::model::{Cell, Effect, Lasts, Model, Row, Value};
 use crate::sim::{Image, Machine, small_settings};
 
 /// Microseconds in a day: every segment holds a day of one table.
@@ -39,12 +39,14 @@ impl Sample {
         }
         for day in 0..DAYS {
             sample.append_together(&db, day, &[("air", 60), ("mains", if day == 1 { 1_060 } else { 8 })])?;
+            sample.transact(&db, day)?;
             db.seal()?;
         }
         // The log goes on in a new file.
         db.close()?;
         let db = machine.open(settings())?;
         sample.append_together(&db, DAYS, &[("mains", 5), ("air", 9), ("mains", 7)])?;
+        sample.transact(&db, DAYS)?;
         sample.delete(&db, "air", 2)?;
         db.close()?;
         sample.image = machine.disk.after_shutdown();
@@ -69,7 +71,7 @@ impl Sample {
 
     /// The numbers of its records, rising.
     pub fn sequences(&self) -> impl Iterator<Item = u64> {
-        self.records.iter().map(|(sequence, _)| *sequence)
+        self.records.iter().map(|(sequence, _)| *sequence).filter(|sequence| *sequence > 0)
     }
 
     /// The files below a directory, with their lengths.
@@ -87,6 +89,25 @@ impl Sample {
         for (ack, (table, rows)) in db.append_all(&pairs)?.into_iter().zip(parts) {
             self.records.push((ack.sequence, Effect::Put(table.to_owned(), rows)));
         }
+        Ok(())
+    }
+
+    /// Pairs and rows in one record. The catalog, which holds the pairs too, makes up for that one's loss.
+    fn transact(&mut self, db: &Database, day: i64) -> Result<()> {
+        let rows = rows("air", day, 63).split_off(60);
+        let batch = answers::batch(&*db.table("air")?, &rows);
+        let mut transaction = db.begin()?;
+        let mut pairs = Vec::new();
+        for number in 0..20 {
+            let value = Value { bytes: vec![day as u8; 60], lasts: Lasts::Forever };
+            let key = format!("day/{day}/{number}");
+            transaction.kv().put(&key, &value.bytes, Put::default())?;
+            pairs.push((key, Some(value)));
+        }
+        transaction.append("air", &batch)?;
+        let sequence = transaction.commit()?;
+        self.records.push((sequence, Effect::Put("air".to_owned(), rows)));
+        self.records.push((0, Effect::Transact(pairs, Vec::new())));
         Ok(())
     }
 
