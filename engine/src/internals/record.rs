@@ -27,7 +27,7 @@ impl Form {
     /// All of them; the records with every kind there is, and one that is none.
     pub fn all() -> impl Iterator<Item = Form> {
         let others = [Form::Table, Form::Segment, Form::Deletion, Form::Receipt, Form::Series, Form::Index];
-        (0..=8).map(Form::Record).chain(others)
+        (0..=9).map(Form::Record).chain(others)
     }
 }
 

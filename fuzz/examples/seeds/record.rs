@@ -26,6 +26,7 @@ pub fn seeds() -> Seeds {
         "sealed-empty",
         "sealed",
         "compacted",
+        "transaction",
     ];
     for (name, record) in names.into_iter().zip(samples::records()) {
         let payload = record.encode().expect("a small record");

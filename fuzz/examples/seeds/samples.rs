@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use alluvium::model::{Block, Column, SeriesId, SeriesKey, TableSchema};
-use alluvium::record::{Deletion, Receipt, ReceiptKind, Record, Sealed, SegmentEntry, SegmentId, SeriesSelection};
+use alluvium::record::{
+    Deletion, Effect, Moment, Receipt, ReceiptKind, Record, Sealed, SegmentEntry, SegmentId, SeriesSelection, Transaction,
+};
 use alluvium::{FieldType, PartitionKind, TableSpec, TimeRange, internals, model};
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Decimal64Array, Float32Array, Float64Array, Int64Array, StringArray, UInt64Array,
@@ -103,7 +105,21 @@ pub fn records() -> Vec<Record> {
             added: vec![SegmentEntry { id: SegmentId(2), ..entry() }],
             retired_deletions: vec![7],
         }),
+        Record::Transaction(Transaction {
+            at: Moment { engine_micros: 5_000_000, wall_micros: START },
+            cells: vec![
+                effect(b"\x10pump/7", Some(b"\xff\xff\xff\xff\xff\xff\xff\xffon")),
+                effect(b"\x10pump/8", Some(b"\0\0\0\0\0\x4c\x4b\x41off")),
+                effect(b"\x10pump/9", None),
+                effect(b"\x90\0\0\0\0\0\x4c\x4b\x41\x10pump/8", Some(b"")),
+            ],
+            rows: vec![(table, block(0, 1, 2, START + 240_000_000))],
+        }),
     ]
+}
+
+fn effect(key: &[u8], value: Option<&[u8]>) -> Effect {
+    Effect { key: key.into(), value: value.map(Arc::from) }
 }
 
 pub fn receipt() -> Receipt {
