@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{delete, demo, import, query};
+use crate::commands::{delete, demo, import, kv, query};
 use crate::failure::{Failure, Outcome};
 
 /// An embedded historian for IoT gateways.
@@ -38,6 +38,9 @@ pub(crate) enum Command {
     Delete(delete::Arguments),
     /// Lists tables with their columns
     Tables,
+    /// Reads and writes key-value pairs
+    #[command(subcommand)]
+    Kv(kv::Command),
     /// Records this machine's own vitals, queries them and shows what that cost
     Demo(demo::Arguments),
 }

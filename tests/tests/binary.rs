@@ -1,15 +1,15 @@
 //! The binary end to end: import, query, kill -9, bad input.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use alluvium_tests::binary::{fail, run, succeed};
+use alluvium_tests::binary::{command, fail, run, succeed};
 use alluvium_tests::imports::Import;
 use alluvium_tests::{cases, seed};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const AIR: &str = "time,room,co2,note,ok,count\n\
@@ -155,6 +155,54 @@ fn bad_input_is_refused_by_name() {
     fs::create_dir(&strange).expect("makes");
     fs::write(strange.join("photo.jpg"), b"x").expect("writes");
     assert!(fail(1, &strange, ["import", &bad, "--table", "t"]).contains("photo.jpg"));
+}
+
+#[test]
+fn pairs_are_put_read_counted_and_listed() {
+    let dir = directory();
+    let data = dir.path().join("data");
+    let revision = |answer: &str| -> u64 { serde_json::from_str::<Value>(answer).unwrap()["revision"].as_u64().unwrap() };
+    let first = revision(&succeed(&data, ["kv", "put", "pump/7", "on", "--json"]));
+    assert_eq!(succeed(&data, ["kv", "get", "pump/7"]), "on\n");
+    let complaint = fail(1, &data, ["kv", "put", "pump/7", "off", "--if-absent"]);
+    assert!(complaint.contains(&format!("key \"pump/7\" is at revision {first}")), "{complaint}");
+    let second = revision(&succeed(&data, ["kv", "put", "pump/7", "-5", "--if-revision", &first.to_string(), "--json"]));
+    assert!(second > first);
+    assert_eq!(succeed(&data, ["kv", "increment", "starts"]), "1\n");
+    assert_eq!(succeed(&data, ["kv", "increment", "starts", "-4"]), "-3\n");
+
+    succeed(&data, ["kv", "put", "pump/8", "soon gone", "--ttl", "1h"]);
+    let listed = succeed(&data, ["kv", "list", "pump/", "--json"]);
+    let pairs: Vec<Value> = listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((pairs.len(), &pairs[0]["key"], &pairs[0]["value"]), (2, &json!("pump/7"), &json!("-5")));
+    let left = pairs[1]["expires_in_seconds"].as_f64().unwrap();
+    assert!((3_500.0..=3_600.0).contains(&left), "{left}");
+    let last = succeed(&data, ["kv", "list", "--backward", "--limit", "1", "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&last).unwrap()["key"], "starts");
+    let after = succeed(&data, ["kv", "list", "--after", "pump/7"]);
+    assert!(after.contains("pump/8") && after.contains("3600 s") && !after.contains("pump/7"), "{after}");
+
+    assert_eq!(succeed(&data, ["kv", "delete", "pump/7"]), "pump/7 is gone\n");
+    let complaint = fail(1, &data, ["kv", "get", "pump/7"]);
+    assert!(complaint.contains("there is no key \"pump/7\""), "{complaint}");
+    fail(1, &data, ["kv", "delete", "pump/7"]);
+    assert!(fail(2, &data, ["kv", "put", "a\nb", "x"]).contains("control character"));
+    assert!(fail(2, &data, ["kv", "increment", "pump/8"]).contains("no whole number"));
+    assert!(fail(2, &data, ["kv", "put", "k", "x", "--ttl", "never"]).contains("never"));
+    succeed(&data, ["verify"]);
+}
+
+#[test]
+fn bytes_that_are_no_text_come_back_as_they_were() {
+    let dir = directory();
+    let data = dir.path().join("data");
+    let bytes: Vec<u8> = (0..=255).collect();
+    let mut put = command(&data, ["kv", "put", "raw", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    put.stdin.take().unwrap().write_all(&bytes).unwrap();
+    assert!(put.wait().unwrap().success());
+    assert_eq!(run(&data, ["kv", "get", "raw"]).stdout, bytes);
+    let described: Value = serde_json::from_str(&succeed(&data, ["kv", "get", "raw", "--json"])).unwrap();
+    assert!(described["base64"].as_str().unwrap().starts_with("AAECAwQF"));
 }
 
 #[test]

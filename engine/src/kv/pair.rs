@@ -1,6 +1,7 @@
 //! The cell of a pair.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::expiry;
 use crate::catalog::Stored;
@@ -16,8 +17,10 @@ pub struct Pair {
     pub value: Vec<u8>,
     /// Changes with every write. 0 for what the same transaction has written.
     pub revision: Sequence,
-    /// When it expires, in microseconds of the engine's clock; `None` if it does not.
-    pub expires_at: Option<u64>,
+    /// How much longer it lasts; `None` if it does not expire.
+    pub expires_in: Option<Duration>,
+    /// When it expires, in microseconds of the engine's clock.
+    pub(super) expires_at: Option<u64>,
 }
 
 /// What lies in the cell: when it expires, in microseconds and big-endian, or eight bytes of ones; then the value.
@@ -63,10 +66,12 @@ pub(super) fn open(transaction: &Transaction, key: &[u8], stored: &Stored) -> Re
 
 fn read(transaction: &Transaction, (sequence, cell): &Stored) -> Result<Option<Pair>> {
     let Form { expires_at, value } = Form::decode(cell)?;
-    if expires_at.is_some_and(|at| at <= transaction.at().engine_micros) {
+    let left = expires_at.map(|at| at.saturating_sub(transaction.at().engine_micros));
+    if left == Some(0) {
         return Ok(None);
     }
-    Ok(Some(Pair { value: value.to_owned(), revision: revision(*sequence), expires_at }))
+    let expires_in = left.map(Duration::from_micros);
+    Ok(Some(Pair { value: value.to_owned(), revision: revision(*sequence), expires_in, expires_at }))
 }
 
 /// Puts a pair in the place of any there.

@@ -6,6 +6,7 @@ pub(crate) mod delete;
 pub(crate) mod demo;
 pub(crate) mod import;
 pub(crate) mod inspect;
+pub(crate) mod kv;
 pub(crate) mod query;
 pub(crate) mod tables;
 pub(crate) mod verify;
@@ -53,6 +54,11 @@ impl Context {
         Ok(Database::builder().settings(settings).existing_only().open(path)?)
     }
 
+    /// Opens the database, and makes one where there is none. Nothing happens in the background.
+    pub(crate) fn open_or_make(&self) -> Outcome<Database> {
+        Ok(Database::builder().settings(Settings { background: false, ..Settings::default() }).open(self.data())?)
+    }
+
     /// Opens the database that is there, to read and step through by hand: nothing happens in the background.
     pub(crate) fn open_quiet(&self) -> Outcome<Database> {
         self.open_existing(Settings { background: false, ..Settings::default() })
@@ -85,6 +91,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Compact => compact::run(&context),
         Command::Delete(arguments) => delete::run(&context, &arguments),
         Command::Tables => tables::run(&context),
+        Command::Kv(command) => kv::run(&context, command),
         Command::Demo(arguments) => demo::run(&context, &arguments),
     }
 }

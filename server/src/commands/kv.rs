@@ -1,0 +1,242 @@
+//! `alluvium kv`: key-value pairs.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use alluvium::{IfRevision, Pair, Put, Scan};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use clap::{Args, Subcommand};
+use serde_json::{Value as Json, json};
+
+use super::Context;
+use crate::failure::{Failure, Outcome};
+use crate::output::table::{Align, Table};
+use crate::parse;
+
+/// Characters of a value that a list shows.
+const SHOWN: usize = 60;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Prints the value of a key
+    Get {
+        /// The key
+        key: String,
+    },
+    /// Puts a value, in the place of any there
+    Put(PutArguments),
+    /// Removes a key
+    Delete {
+        /// The key
+        key: String,
+        /// Only if the pair is in this revision
+        #[arg(long, value_name = "REVISION")]
+        if_revision: Option<u64>,
+    },
+    /// Adds to a counter and prints what it comes to
+    Increment {
+        /// The key
+        key: String,
+        /// How much
+        #[arg(default_value_t = 1, allow_negative_numbers = true)]
+        by: i64,
+    },
+    /// Lists pairs in the order of their keys
+    List(ListArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PutArguments {
+    /// The key
+    key: String,
+    /// The value; - reads it from standard input
+    #[arg(allow_hyphen_values = true)]
+    value: String,
+    /// How long it lasts, as in 90s, 1h or 30d. Time during which the database is closed does not count
+    #[arg(long, value_name = "DURATION", value_parser = time_to_live)]
+    ttl: Option<Duration>,
+    /// Only if there is no such pair
+    #[arg(long, conflicts_with = "if_revision")]
+    if_absent: bool,
+    /// Only if the pair is in this revision
+    #[arg(long, value_name = "REVISION")]
+    if_revision: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    /// What their keys begin with
+    #[arg(default_value = "")]
+    beginning: String,
+    /// Only those behind this key
+    #[arg(long, value_name = "KEY")]
+    after: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 1_000)]
+    limit: usize,
+    /// From the last key to the first
+    #[arg(long)]
+    backward: bool,
+}
+
+pub(crate) fn run(context: &Context, command: Command) -> Outcome {
+    match command {
+        Command::Get { key } => get(context, &key),
+        Command::Put(arguments) => put(context, &arguments),
+        Command::Delete { key, if_revision } => delete(context, &key, if_revision),
+        Command::Increment { key, by } => increment(context, &key, by),
+        Command::List(arguments) => list(context, &arguments),
+    }
+}
+
+fn get(context: &Context, key: &str) -> Outcome {
+    let database = context.open_quiet()?;
+    let pair = database.kv().get(key).map_err(Failure::of_request)?.ok_or_else(|| absent(key))?;
+    database.close()?;
+    if context.json {
+        return context.print_json(&describe(key, &pair));
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(&pair.value)?;
+    // Text is for people; anything else is left as it is.
+    if std::str::from_utf8(&pair.value).is_ok() {
+        writeln!(out)?;
+    }
+    Ok(out.flush()?)
+}
+
+fn put(context: &Context, arguments: &PutArguments) -> Outcome {
+    let value = match arguments.value.as_str() {
+        "-" => standard_input()?,
+        text => text.as_bytes().to_vec(),
+    };
+    let condition = if arguments.if_absent { IfRevision::Absent } else { condition(arguments.if_revision) };
+    let how = Put::default().only_if(condition);
+    let how = arguments.ttl.map_or(how, |time| how.time_to_live(time));
+    let database = context.open_or_make()?;
+    let revision = database.kv().put(&arguments.key, &value, how).map_err(Failure::of_request)?;
+    database.close()?;
+    match context.json {
+        true => context.print_json(&json!({ "key": arguments.key, "revision": revision })),
+        false => say(&format!("{} is at revision {revision}", arguments.key)),
+    }
+}
+
+fn delete(context: &Context, key: &str, if_revision: Option<u64>) -> Outcome {
+    let database = context.open_quiet()?;
+    let was_there = database.kv().delete(key, condition(if_revision)).map_err(Failure::of_request)?;
+    database.close()?;
+    if !was_there {
+        return Err(absent(key));
+    }
+    if context.json { context.print_json(&json!({ "key": key, "deleted": true })) } else { say(&format!("{key} is gone")) }
+}
+
+fn increment(context: &Context, key: &str, by: i64) -> Outcome {
+    let database = context.open_or_make()?;
+    let count = database.kv().increment(key, by).map_err(Failure::of_request)?;
+    database.close()?;
+    if context.json { context.print_json(&json!({ "key": key, "value": count })) } else { say(&count.to_string()) }
+}
+
+fn list(context: &Context, arguments: &ListArguments) -> Outcome {
+    let mut scan = Scan::of(&arguments.beginning).limit(arguments.limit);
+    if let Some(after) = &arguments.after {
+        scan = scan.after(after);
+    }
+    if arguments.backward {
+        scan = scan.backward();
+    }
+    let database = context.open_quiet()?;
+    let pairs = database.kv().scan(&scan).map_err(Failure::of_request)?;
+    database.close()?;
+    if context.json {
+        return pairs.iter().try_for_each(|(key, pair)| context.print_json(&describe(key, pair)));
+    }
+    let headings = [("key", Align::Left), ("value", Align::Left), ("revision", Align::Right), ("expires in", Align::Right)];
+    let mut table = Table::new(headings);
+    for (key, pair) in &pairs {
+        table.push([
+            key.clone(),
+            shown(&pair.value),
+            pair.revision.to_string(),
+            pair.expires_in.map_or_else(String::new, seconds),
+        ]);
+    }
+    let mut out = io::stdout().lock();
+    table.write(&mut out)?;
+    Ok(out.flush()?)
+}
+
+fn condition(revision: Option<u64>) -> IfRevision {
+    revision.map_or(IfRevision::Any, IfRevision::Is)
+}
+
+fn absent(key: &str) -> Failure {
+    Failure::failed(format_args!("there is no key {key:?}: `alluvium kv list` shows those there are"))
+}
+
+fn say(words: &str) -> Outcome {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{words}")?;
+    Ok(out.flush()?)
+}
+
+fn standard_input() -> Outcome<Vec<u8>> {
+    let mut value = Vec::new();
+    io::stdin().lock().read_to_end(&mut value).map_err(|error| Failure::io("read", "standard input", &error))?;
+    Ok(value)
+}
+
+/// A pair for programs. A value that is no text is in base64.
+fn describe(key: &str, pair: &Pair) -> Json {
+    let mut object = json!({ "key": key, "revision": pair.revision });
+    match std::str::from_utf8(&pair.value) {
+        Ok(text) => object["value"] = json!(text),
+        Err(_) => object["base64"] = json!(BASE64_STANDARD.encode(&pair.value)),
+    }
+    if let Some(left) = pair.expires_in {
+        object["expires_in_seconds"] = json!(left.as_secs_f64());
+    }
+    object
+}
+
+/// As much of a value as fits a line.
+fn shown(value: &[u8]) -> String {
+    let Ok(text) = std::str::from_utf8(value) else { return format!("{} bytes", value.len()) };
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
+    if line.len() < text.len() { format!("{line}…") } else { line }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.0} s", time.as_secs_f64().ceil())
+}
+
+fn time_to_live(text: &str) -> Result<Duration, String> {
+    let parsed = parse::duration::duration(text)?;
+    if parsed.months != 0 {
+        return Err("months differ in length: write days".to_owned());
+    }
+    let micros = u64::try_from(parsed.nanos / 1_000).map_err(|_| "a pair lasts a positive time".to_owned())?;
+    Ok(Duration::from_micros(micros))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_to_live_is_a_length_of_time() {
+        assert_eq!(time_to_live("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(time_to_live("30d"), Ok(Duration::from_secs(30 * 86_400)));
+        assert!(time_to_live("1mo").is_err() && time_to_live("soon").is_err());
+    }
+
+    #[test]
+    fn a_list_shows_one_line_of_a_value() {
+        assert_eq!(shown(b"a\nb"), "a b");
+        assert_eq!(shown(&[0xff; 7]), "7 bytes");
+        assert_eq!(shown("é".repeat(100).as_bytes()), format!("{}…", "é".repeat(60)));
+    }
+}
