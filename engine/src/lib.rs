@@ -3,8 +3,9 @@
 //! Every mutation is one record in one log; columns (memtable, then Parquet segments) and tables (the catalog) are
 //! materialised from it. In the order data flows:
 //!
-//! - `model`, `record`, `format`, `settings`, `error`, `fence`, `io`, `merge`: what everything else is made of;
+//! - `model`, `record`, `format`, `settings`, `error`, `fence`, `io`, `clock`, `counters`, `merge`: what everything else is made of;
 //! - `wal`, `memtable`, `segment`, `catalog`, `table`: the parts, which do not know each other;
+//! - `keyspace`: the ordered keys and values under all metadata, over the catalog; `kv`: what is made of them;
 //! - `ingest`, `seal`, `query`, `maintain`, `store`: the paths through them;
 //! - `recover`, `database`: opening, and the front door.
 
