@@ -86,8 +86,8 @@ impl Committer {
         engine_clock: EngineClock,
         interval: Duration,
     ) -> Self {
-        let recent = Recent::new(next - 1);
-        let state = LogState { log, next, definitions: Definitions::default(), recent, stopped: None, committing: false };
+        let (definitions, recent) = Default::default();
+        let state = LogState { log, next, definitions, recent, stopped: None, committing: false };
         let groups = LogGroups { publisher, clock, engine_clock, interval, last_sync_micros: AtomicU64::new(0) };
         Committer { leader: Leader::new(groups, state) }
     }

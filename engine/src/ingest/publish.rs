@@ -51,7 +51,9 @@ impl Publisher {
             Mutation::Receipt(receipt) => changes.push(Change::PutReceipt { sequence, receipt }),
             Mutation::Transaction(Effects { cells, rows }) => {
                 rows.into_iter().try_for_each(|(table, run)| self.put_rows(sequence, table, run))?;
-                news.cells.push((sequence, cells));
+                if !cells.is_empty() {
+                    news.cells.push((sequence, cells));
+                }
             }
         }
         Ok(())

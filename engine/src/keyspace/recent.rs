@@ -9,7 +9,7 @@ use crate::record::{Effect, Key};
 /// How many changes are remembered. A transaction that began before all of them has to be made again.
 const REMEMBERED: usize = 1 << 16;
 
-/// Changed keys by the record that changed them.
+/// Changed keys by the record that changed them. To begin with it is empty: no transaction is older than the opening.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
     changes: VecDeque<(Sequence, Key)>,
@@ -18,11 +18,6 @@ pub(crate) struct Recent {
 }
 
 impl Recent {
-    /// Nothing is known of what is before.
-    pub(crate) fn new(since: Sequence) -> Self {
-        Recent { changes: VecDeque::new(), since }
-    }
-
     /// Notes what a record did. Records come in order.
     pub(crate) fn add(&mut self, sequence: Sequence, effects: &[Effect]) {
         self.changes.extend(effects.iter().map(|effect| (sequence, effect.key.clone())));

@@ -62,7 +62,9 @@ pub(super) fn open<T>(
             loaded => return loaded,
         }
     }
-    let detail = format!("{trouble}; tables, series and segments were read back from the segments and the log, metadata from the log alone");
+    let detail = format!(
+        "{trouble}; tables, series and segments were read back from the segments and the log, metadata from the log alone"
+    );
     load(with_receipt(from_segments(components, layout, cache, survey)?, components, detail))
 }
 

@@ -258,5 +258,7 @@ impl Subject {
 /// An error that says what happened, and is not the fault of the caller or of the engine.
 fn clear(error: &Error) -> Result<(), Violation> {
     let expected = matches!(error.kind(), ErrorKind::Fatal | ErrorKind::Unavailable | ErrorKind::Damaged);
-    ensure(expected && !matches!(error, Error::Internal(_)), || format!("an error that should not come: {error:?}"))
+    // Nobody else is there to conflict with.
+    let odd = matches!(error, Error::Internal(_) | Error::Conflict | Error::Stale { .. });
+    ensure(expected && !odd, || format!("an error that should not come: {error:?}"))
 }

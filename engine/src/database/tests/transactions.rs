@@ -86,6 +86,23 @@ fn what_was_read_and_changed_is_a_conflict() {
     assert!(matches!(transaction.commit(), Err(Error::Conflict)), "even if it writes nothing");
 }
 
+#[test]
+fn a_transaction_after_a_crash_conflicts_with_nothing_before_it() {
+    let (disk, db) = begin();
+    put(db.kv(), "a", 1);
+    append(&db, 0..1);
+    db.close().unwrap();
+    // Rows alone, of which the catalog is told nothing.
+    let before = open(&disk);
+    append(&before, 1..3);
+    let db = open(&disk.after_power_cut());
+    let mut transaction = db.begin().unwrap();
+    assert_eq!(number(transaction.kv(), "a"), 1);
+    put(transaction.kv(), "a", 2);
+    transaction.commit().unwrap();
+    assert_eq!(number(db.kv(), "a"), 2);
+}
+
 /// Two may each be withdrawn from as long as both together stay at 0 or above: reading both and writing one is what snapshots
 /// alone get wrong.
 #[test]
