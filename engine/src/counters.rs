@@ -9,7 +9,7 @@ pub struct Counters {
     kv_misses: AtomicU64,
 }
 
-/// What [`Counters`] came to.
+/// What was counted since the database was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Reads of one key that found a pair.
