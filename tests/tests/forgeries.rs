@@ -1,5 +1,7 @@
 //! Damage under right checksums is survived, within bounds. Beside nothing else, since memory is counted by process.
 
+use std::path::Path;
+
 use alluvium_tests::campaign::hostile;
 use alluvium_tests::campaign::sample::Sample;
 use alluvium_tests::{cases, seed};
@@ -8,6 +10,7 @@ use alluvium_tests::{cases, seed};
 fn forgeries_are_survived() {
     let seed = seed(2);
     let sample = Sample::make().expect("a sample");
-    let trials = hostile::run(&sample, seed, cases(1_000) as usize, &|_| ()).unwrap_or_else(|violation| panic!("{violation}"));
+    let (program, trials) = (Path::new(env!("CARGO_BIN_EXE_campaign")), cases(1_000) as usize);
+    let trials = hostile::run(&sample, program, seed, trials, &|_| ()).unwrap_or_else(|violation| panic!("{violation}"));
     println!("{trials} forgeries");
 }

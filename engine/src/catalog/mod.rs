@@ -7,6 +7,7 @@ mod apply;
 mod backend;
 mod cells;
 mod guard;
+mod opening;
 mod pagemap;
 mod read;
 mod slot;
@@ -30,6 +31,7 @@ pub(crate) use apply::{Cell, Change};
 use backend::{Backend, Store};
 pub(crate) use cells::{CellRange, Cells, KeyRange, Stored};
 use guard::Failure;
+use opening::Opening;
 pub(crate) use slot::CatalogSlot;
 use tables::{Kind, State};
 #[cfg(feature = "internals")]
@@ -89,6 +91,7 @@ impl Catalog {
 
     /// Opens the catalog in `dir` as its last checkpoint left it. [`Error::Damaged`] if that cannot be had.
     pub(crate) fn open(components: &Components, dir: &Path, cache_bytes: usize) -> Result<Catalog> {
+        let _opening = Opening::begin(components, dir)?;
         let store = Arc::new(Store::open(components, dir, Arc::default())?);
         // Nearly all of it is read anyway, and what is damaged is mended while that is easy.
         if let Some(damaged) = store.scrub()?.pop() {
@@ -97,6 +100,8 @@ impl Catalog {
         let catalog = Self::over(components, dir, store, cache_bytes)?;
         let applied = catalog.state(State::Applied)?.ok_or_else(|| catalog.damaged("it does not say what was applied"))?;
         catalog.applied.store(applied, Ordering::Release);
+        // redb believes its lists of free pages in a commit like this one. Nothing of it reaches the disk.
+        catalog.conclude()?;
         *catalog.writer.lock() = false;
         Ok(catalog)
     }
@@ -153,11 +158,16 @@ impl Catalog {
             return Ok(());
         }
         self.store.make_room()?;
-        let applied = self.applied();
-        self.with_database(|database| apply::conclude(database, |writer| writer.put_state(State::Applied, applied)))?;
+        self.conclude()?;
         self.store.checkpoint(&self.components, &self.dir)?;
         *changed = false;
         Ok(())
+    }
+
+    /// Completes the image, with what was applied in it.
+    fn conclude(&self) -> Result<()> {
+        let applied = self.applied();
+        self.with_database(|database| apply::conclude(database, |writer| writer.put_state(State::Applied, applied)))
     }
 
     /// Bytes in the catalog's directory.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::super::opening::Opening;
 use super::*;
+use crate::io::OpenMode;
 
 /// A catalog of several checkpoints, with what it held at each.
 fn aged() -> (MemoryDisk, BTreeMap<u64, Contents>) {
@@ -146,7 +148,7 @@ fn damage_that_no_answer_needs_is_found_by_verifying() {
 }
 
 /// Whatever redb makes of pages that are whole but not its own, nothing gets past the guard. (With much of its bookkeeping
-/// forged, redb 4.5 can panic while it cleans up after a panic, which ends the process: the README says so.)
+/// forged, redb 4.5 can panic while it cleans up after a panic, which ends the process: see `opening`.)
 #[test]
 fn nonsense_with_right_checksums_does_not_panic() {
     let mut seed = 0x1234_5678_9ABC_DEF1_u64;
@@ -191,4 +193,32 @@ fn resum(sums: &mut [u8], pages: &[u8]) {
         let crc = crc32fast::hash(&record[..40 + 12 * count]);
         record[40 + 12 * count..44 + 12 * count].copy_from_slice(&crc.to_le_bytes());
     }
+}
+
+#[test]
+fn a_catalog_that_several_processes_died_of_is_damaged() {
+    let (disk, contents) = aged();
+    let mark = path("opening");
+    let died = |times: usize| {
+        disk.open(&mark, OpenMode::CreateNew).unwrap().write_all_at(0, &b"!!!!"[..times]).unwrap();
+        let read = open(&disk).and_then(|catalog| Contents::of(&catalog));
+        assert!(disk.open(&mark, OpenMode::Read).is_err(), "what ended leaves no mark");
+        read
+    };
+    assert_eq!(died(2).unwrap(), contents[&40]);
+    let refused = died(3).unwrap_err();
+    assert_eq!(refused.to_string(), "db/catalog is damaged: 3 processes in a row died while they opened it");
+}
+
+#[test]
+fn an_opening_in_progress_leaves_a_mark() {
+    let disk = MemoryDisk::new();
+    let begin = || Opening::begin(&on(Arc::new(disk.clone())), &dir()).unwrap();
+    disk.create_dir_all(&dir()).unwrap();
+    // A process that dies does not drop anything.
+    std::mem::forget(begin());
+    std::mem::forget(begin());
+    assert_eq!(len(&disk, &path("opening")), 2);
+    drop(begin());
+    assert_eq!(disk.list(&dir()).unwrap(), []);
 }

@@ -1,21 +1,13 @@
-//! Damage with the checksums made right again: what nobody notices before it is decoded. Answers may then be anything, but the
-//! database opens or says why not, nothing panics or hangs, and memory stays bounded.
-//!
-//! Checksums are computed here from FORMAT.md alone.
+//! What is forged, and how. Checksums are computed here from FORMAT.md alone.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 
-use alluvium::{Error, ErrorKind, Query};
 use fastrand::Rng;
 
-use super::sample::{Sample, settings};
-use super::{Progress, Violation, at, ensure, memory, parallel};
-use crate::answers;
-use crate::sim::{Content, Image, Machine, ROOT};
+use crate::campaign::flips;
+use crate::campaign::sample::Sample;
+use crate::sim::{Content, Image, ROOT};
 
-/// Trials in one piece of work.
-const PIECE: usize = 64;
 const PAGE: usize = 4_096;
 /// Bytes before the frames of a group, and before the payload of a frame.
 const GROUP_HEADER: usize = 48;
@@ -23,7 +15,7 @@ const FRAME_HEADER: usize = 18;
 
 /// What is forged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     LogHeader,
     LogGroup,
     LogFrame,
@@ -33,62 +25,8 @@ enum Kind {
     Snapshot,
 }
 
-/// Those that cannot make anything ask for much memory.
-const BOUNDED: [Kind; 5] = [Kind::LogHeader, Kind::LogGroup, Kind::LogFrame, Kind::Segment, Kind::Snapshot];
-/// Those that can: redb believes the length of a value on a page and reserves, without touching it, that much before it asks for
-/// the bytes, which are not there.
-const UNBOUNDED: [Kind; 2] = [Kind::Page, Kind::Journal];
-
-/// Forges so many times, each kind in turn. Answers how many trials were made.
-pub fn run(sample: &Sample, seed: u64, trials: usize, tell: &(dyn Fn(&Progress) + Sync)) -> Result<u64, Violation> {
-    let memory = memory::Bound::begin();
-    let unbounded = trials / 4;
-    let bounded = forge_many(sample, seed, (&BOUNDED, trials - unbounded), &|| memory.check(), tell)?;
-    Ok(bounded + forge_many(sample, !seed, (&UNBOUNDED, unbounded), &|| Ok(()), tell)?)
-}
-
-fn forge_many(
-    sample: &Sample,
-    seed: u64,
-    (kinds, trials): (&[Kind], usize),
-    check: &(dyn Fn() -> Result<(), Violation> + Sync),
-    tell: &(dyn Fn(&Progress) + Sync),
-) -> Result<u64, Violation> {
-    let work = |piece: usize, progress: &Progress| {
-        for number in piece * PIECE..trials.min((piece + 1) * PIECE) {
-            let kind = kinds[number % kinds.len()];
-            let mut rng = Rng::with_seed(seed ^ (number as u64) << 8);
-            let tried = trial(&forge(sample, kind, &mut rng)).and_then(|()| check());
-            tried.map_err(at(format_args!("forgery {number} of a {kind:?}")))?;
-            progress.trials.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(())
-    };
-    parallel(trials.div_ceil(PIECE), work, tell)
-}
-
-/// Opens, reads everything, verifies, writes and seals, as far as that goes.
-fn trial(image: &Image) -> Result<(), Violation> {
-    let db = Machine::from_image(image, 1).open(settings()).map_err(|error| Violation(format!("does not open: {error}")))?;
-    for schema in db.tables() {
-        let fields = || answers::rows(&db, &Query::table(&schema.name)).map(drop);
-        for answer in [fields(), answers::rows(&db, &Query::table(&schema.name).last()).map(drop)] {
-            answer.or_else(refused)?;
-        }
-    }
-    db.verify(&mut |_, _| {}).map(drop).or_else(refused)?;
-    db.seal().or_else(refused)?;
-    db.compact().map(drop).or_else(refused)
-}
-
-/// Forged definitions may contradict the rows, which shows as a state that the engine cannot reach by itself.
-fn refused(error: Error) -> Result<(), Violation> {
-    let told =
-        error.kind() != ErrorKind::Fatal || matches!(error, Error::Internal(_)) || error.to_string().contains("is damaged");
-    ensure(told, || format!("an error that does not name damage: {error:?}"))
-}
-
-fn forge(sample: &Sample, kind: Kind, rng: &mut Rng) -> Image {
+/// What lies on the disk after one forgery.
+pub(super) fn forge(sample: &Sample, kind: Kind, rng: &mut Rng) -> Image {
     let mut image = sample.image.clone();
     let pick = |within: &str, ends: &str, rng: &mut Rng| -> PathBuf {
         let files = sample.files(within);
@@ -163,12 +101,12 @@ fn log_header(bytes: &mut [u8], rng: &mut Rng) {
 }
 
 /// Where the groups of a log file begin.
-pub(super) fn groups(bytes: &[u8]) -> Vec<usize> {
+pub(in crate::campaign) fn groups(bytes: &[u8]) -> Vec<usize> {
     (2 * PAGE..bytes.len()).step_by(PAGE).filter(|at| bytes[*at..].starts_with(b"ALVG")).collect()
 }
 
 /// The length of the group that begins there, without its padding.
-pub(super) fn group_len(bytes: &[u8], start: usize) -> usize {
+pub(in crate::campaign) fn group_len(bytes: &[u8], start: usize) -> usize {
     word(bytes, start + 8) as usize
 }
 
@@ -206,7 +144,7 @@ fn log_frame(bytes: &mut [u8], rng: &mut Rng) {
 /// The segment goes under the name that its new bytes have, and nothing is left that remembers the old ones.
 fn segment(image: &mut Image, path: &Path, rng: &mut Rng) {
     let mut bytes = image.files.remove(path).expect("a segment").to_vec();
-    let from = if rng.bool() { 0 } else { super::flips::footer_start(&bytes) };
+    let from = if rng.bool() { 0 } else { flips::footer_start(&bytes) };
     for _ in 0..rng.usize(1..4) {
         mangle(&mut bytes[from..], rng);
     }
@@ -229,7 +167,7 @@ fn records(bytes: &[u8]) -> Vec<(usize, usize)> {
     records
 }
 
-/// A page of the catalog changes, and what the journal says of it.
+/// Some pages of the catalog change, and what the journal says of them.
 fn page(image: &mut Image, rng: &mut Rng) {
     let mut journal = image.files[&catalog("catalog.sums")].to_vec();
     let mut pages = image.files[&catalog("catalog.pages")].to_vec();
@@ -241,14 +179,16 @@ fn page(image: &mut Image, rng: &mut Rng) {
         });
     }
     let used: Vec<_> = last.values().filter(|(entry, ..)| half(&journal, entry + 4) != u32::MAX as usize).collect();
-    let &(entry, start, end) = used[rng.usize(0..used.len())];
-    let slot = half(&journal, entry + 4) * PAGE;
-    let page = &mut pages[slot..slot + PAGE];
-    mangle(page, rng);
-    let crc = crc32fast::hash(page);
-    journal[entry + 8..entry + 12].copy_from_slice(&crc.to_le_bytes());
-    let crc = crc32fast::hash(&journal[start..end - 4]);
-    journal[end - 4..end].copy_from_slice(&crc.to_le_bytes());
+    for _ in 0..rng.usize(1..6) {
+        let &(entry, start, end) = used[rng.usize(0..used.len())];
+        let slot = half(&journal, entry + 4) * PAGE;
+        let page = &mut pages[slot..slot + PAGE];
+        mangle(page, rng);
+        let crc = crc32fast::hash(page);
+        journal[entry + 8..entry + 12].copy_from_slice(&crc.to_le_bytes());
+        let crc = crc32fast::hash(&journal[start..end - 4]);
+        journal[end - 4..end].copy_from_slice(&crc.to_le_bytes());
+    }
     image.files.insert(catalog("catalog.sums"), Content::from(&journal[..]));
     image.files.insert(catalog("catalog.pages"), Content::from(&pages[..]));
 }
