@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counters, from 0 at every opening.
 #[derive(Debug, Default)]
-pub struct Counters {
+pub(crate) struct Counters {
     kv_hits: AtomicU64,
     kv_misses: AtomicU64,
 }

@@ -3,7 +3,7 @@
 //! Every mutation is one record in one log; columns (memtable, then Parquet segments) and tables (the catalog) are
 //! materialised from it. In the order data flows:
 //!
-//! - `model`, `record`, `format`, `settings`, `error`, `fence`, `io`, `clock`, `counters`, `merge`: what everything else is made of;
+//! - `model`, `record`, `format`, `settings`, `error`, `fence`, `io`, `clock`, `counters`, `shared`, `merge`: what everything else is made of;
 //! - `wal`, `memtable`, `segment`, `catalog`, `table`: the parts, which do not know each other;
 //! - `keyspace`: the ordered keys and values under all metadata, over the catalog; `kv`: what is made of them;
 //! - `ingest`, `seal`, `query`, `maintain`, `store`: the paths through them;
@@ -33,8 +33,11 @@ mod recover;
 mod seal;
 mod segment;
 mod settings;
+mod shared;
 mod store;
 mod table;
+#[cfg(test)]
+mod testing;
 mod wal;
 
 pub use counters::Counts;

@@ -50,6 +50,8 @@ pub struct Settings {
     pub catalog_cache_bytes: usize,
     /// Largest batch, as its columns lie in memory. Default: 16 MiB.
     pub batch_bytes: usize,
+    /// Largest value of a key, or payload of a queue item. Default: 1 MiB.
+    pub value_bytes: usize,
     /// Size at which a log file is closed and the next begun. Default: 2 MiB.
     pub log_file_bytes: u64,
     /// Log not yet covered by segments at which a seal is made. Default: 64 MiB.
@@ -73,6 +75,7 @@ impl Default for Settings {
             page_cache_bytes: 16 * MIB,
             catalog_cache_bytes: 8 * MIB,
             batch_bytes: 16 * MIB,
+            value_bytes: MIB,
             log_file_bytes: 2 * MIB as u64,
             seal_log_bytes: 64 * MIB as u64,
             seal_after: Duration::from_secs(3600),

@@ -8,7 +8,6 @@ use parking_lot::Mutex;
 
 use super::background::Background;
 use crate::clock::EngineClock;
-use crate::counters::Counters;
 use crate::error::{Error, Result};
 use crate::format::limits;
 use crate::ingest::{Committer, Publisher, Work};
@@ -17,6 +16,7 @@ use crate::model::{FieldType, TableSchema, TableSpec};
 use crate::record::{Record, SegmentId};
 use crate::recover::{Ballast, Identity, Layout, Recovered};
 use crate::settings::Settings;
+use crate::shared::Shared;
 use crate::store::Store;
 use crate::table::Table;
 
@@ -38,7 +38,7 @@ pub(crate) struct Inner {
     pub(super) store: Arc<Store>,
     pub(super) committer: Committer,
     pub(super) engine_clock: EngineClock,
-    pub(super) counters: Counters,
+    pub(super) shared: Arc<Shared>,
     /// Held while a schema change is decided and logged.
     schema_changes: Mutex<()>,
     /// Held by whoever seals.
@@ -78,6 +78,7 @@ impl Inner {
         let (interval, clock_too) = (settings.commit_interval, engine_clock.clone());
         let committer = Committer::new(log, next, publisher.clone(), clock, clock_too, interval);
         let written_before = publisher.catalog.get().map_or(Ok(0), |catalog| catalog.bytes_written())?;
+        let shared = Arc::new(Shared::new(&settings));
         let inner = Inner {
             written_before,
             components,
@@ -90,7 +91,7 @@ impl Inner {
             store,
             committer,
             engine_clock,
-            counters: Counters::default(),
+            shared,
             schema_changes: Mutex::default(),
             sealing: Mutex::default(),
             sealed_through: AtomicU64::new(sealed_through),

@@ -7,13 +7,13 @@ use parking_lot::Mutex;
 
 use super::Database;
 use super::inner::Inner;
-use crate::counters::Counters;
 use crate::error::{Error, Result};
 use crate::ingest::{self, Decision, Work};
 use crate::keyspace::{self, Access};
 use crate::kv::KeyValue;
 use crate::memtable::Run;
 use crate::model::{Sequence, TableId};
+use crate::shared::Shared;
 
 /// How often [`Database::transaction`] tries. Whenever it is in vain, another transaction was not.
 const TRIES: usize = 100;
@@ -81,7 +81,7 @@ impl Database {
 
     /// What was counted since the database was opened.
     pub fn counts(&self) -> crate::Counts {
-        self.inner.counters.counts()
+        self.inner.shared.counters.counts()
     }
 }
 
@@ -172,8 +172,8 @@ impl Access for &Database {
         answer.map(|answer| (answer, sequence)).ok_or_else(|| Error::Internal("a write without an answer".to_owned()))
     }
 
-    fn counters(&self) -> &Counters {
-        &self.inner.counters
+    fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
     }
 }
 
@@ -189,7 +189,7 @@ impl Access for &mut Transaction<'_> {
         write(&mut self.keys).map(|answer| (answer, 0))
     }
 
-    fn counters(&self) -> &Counters {
-        &self.inner.counters
+    fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
     }
 }

@@ -1,9 +1,11 @@
 //! How the models reach the key space: all at once, or within a transaction. They are written once for both.
 
+use std::sync::Arc;
+
 use super::Transaction;
-use crate::counters::Counters;
 use crate::error::Result;
 use crate::model::Sequence;
+use crate::shared::Shared;
 
 /// First bytes of keys. Those from [`DERIVED`](crate::record::DERIVED) say only what others say too.
 pub(crate) mod space {
@@ -27,9 +29,9 @@ pub trait Access: sealed::Sealed {
         write: impl FnOnce(&mut Transaction) -> Result<T> + Send + 'static,
     ) -> Result<(T, Sequence)>;
 
-    /// What is counted.
+    /// What all models share.
     #[doc(hidden)]
-    fn counters(&self) -> &Counters;
+    fn shared(&self) -> &Arc<Shared>;
 }
 
 pub(crate) mod sealed {

@@ -93,7 +93,7 @@ impl<A: Access> KeyValue<A> {
     pub fn get(&self, key: &str) -> Result<Option<Pair>> {
         check(key)?;
         let pair = self.access.read(|transaction| pair::get(transaction, key))?;
-        self.access.counters().kv_read(pair.is_some());
+        self.access.shared().counters.kv_read(pair.is_some());
         Ok(pair)
     }
 
@@ -101,6 +101,7 @@ impl<A: Access> KeyValue<A> {
     /// committed: until then it is 0.
     pub fn put(&mut self, key: &str, value: &[u8], how: Put) -> Result<Sequence> {
         check(key)?;
+        self.access.shared().check_value("bytes of a value", value)?;
         let (key, value) = (key.to_owned(), value.to_owned());
         let put = move |transaction: &mut Transaction| {
             let before = pair::get(transaction, &key)?;

@@ -1,52 +1,11 @@
 //! Key-value pairs over the whole database, on a disk in memory and a clock of the test's own.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::io::{Clock, Components, MemoryDisk};
+use crate::io::MemoryDisk;
+use crate::testing::{Hands, SECOND, begin, open, open_with, settings};
 use crate::{BackgroundStep, Counts, Database, Error, IfRevision, Put, Scan, Settings};
-
-const ROOT: &str = "/data";
-const SECOND: u64 = 1_000_000;
-
-/// Clocks that are set by hand.
-#[derive(Debug, Default)]
-struct Hands {
-    monotonic: AtomicU64,
-    wall: AtomicI64,
-}
-
-impl Clock for Hands {
-    fn wall_micros(&self) -> i64 {
-        self.wall.load(Ordering::Relaxed)
-    }
-
-    fn monotonic_micros(&self) -> u64 {
-        self.monotonic.load(Ordering::Relaxed)
-    }
-}
-
-impl Hands {
-    fn pass(&self, micros: u64) {
-        self.monotonic.fetch_add(micros, Ordering::Relaxed);
-    }
-}
-
-fn settings() -> Settings {
-    Settings { background: false, log_file_bytes: 64 << 10, ballast_bytes: 256 << 10, ..Settings::default() }
-}
-
-fn open(disk: &MemoryDisk, clock: &Arc<Hands>) -> Database {
-    let components = Components { disk: Arc::new(disk.clone()), clock: clock.clone(), ..Components::os() };
-    Database::builder().settings(settings()).components(components).open(ROOT).unwrap()
-}
-
-fn begin() -> (MemoryDisk, Arc<Hands>, Database) {
-    let (disk, clock) = (MemoryDisk::new(), Arc::new(Hands::default()));
-    let db = open(&disk, &clock);
-    (disk, clock, db)
-}
 
 fn value(db: &Database, key: &str) -> Option<Vec<u8>> {
     db.kv().get(key).unwrap().map(|pair| pair.value)
@@ -126,12 +85,12 @@ fn a_pair_expires_when_its_time_has_passed_on_the_engines_clock() {
     clock.pass(10 * SECOND - 1);
     assert!(value(&db, "short").is_some());
     // Neither a wall clock set ahead nor one set back matters.
-    clock.wall.store(i64::MAX / 2, Ordering::Relaxed);
+    clock.set_wall(i64::MAX / 2);
     assert!(value(&db, "short").is_some());
     clock.pass(1);
     assert_eq!(value(&db, "short"), None);
     assert_eq!(db.kv().scan(&Scan::of("")).unwrap().len(), 1, "a scan does not see it either");
-    clock.wall.store(0, Ordering::Relaxed);
+    clock.set_wall(0);
     assert_eq!(value(&db, "short"), None);
     // What expired counts as absent.
     db.kv().put("short", b"y", Put::default().only_if(IfRevision::Absent)).unwrap();
@@ -139,7 +98,7 @@ fn a_pair_expires_when_its_time_has_passed_on_the_engines_clock() {
 
     // Closed for a day, on a machine that starts counting anew: no time has passed.
     let later = Arc::new(Hands::default());
-    later.wall.store(86_400 * SECOND as i64, Ordering::Relaxed);
+    later.set_wall(86_400 * SECOND as i64);
     let db = open(&disk, &later);
     later.pass(90 * SECOND - 1);
     assert!(value(&db, "long").is_some());
@@ -273,9 +232,7 @@ fn a_full_disk_refuses_pairs_and_keeps_those_there_are() {
 #[test]
 fn a_log_of_nothing_but_pairs_is_trimmed() {
     let (disk, clock) = (MemoryDisk::new(), Arc::new(Hands::default()));
-    let components = Components { disk: Arc::new(disk.clone()), clock: clock.clone(), ..Components::os() };
-    let settings = Settings { seal_log_bytes: 256 << 10, ..settings() };
-    let db = Database::builder().settings(settings).components(components).open(ROOT).unwrap();
+    let db = open_with(&disk, &clock, Settings { seal_log_bytes: 256 << 10, ..settings() });
     let mut most = 0;
     for n in 0..4_000 {
         db.kv().put(&format!("k{}", n % 10), &[n as u8; 1_000], Put::default()).unwrap();
@@ -306,4 +263,14 @@ fn the_bytes_of_a_pair_are_frozen() {
         ([&b"\x90"[..], &at, b"\x10ab"].concat(), Vec::new()),
     ];
     assert!(cells.eq(expected));
+}
+
+#[test]
+fn a_value_too_large_is_refused() {
+    let (disk, clock) = (MemoryDisk::new(), Default::default());
+    let db = open_with(&disk, &clock, Settings { value_bytes: 4, ..settings() });
+    db.kv().put("a", b"four", Put::default()).unwrap();
+    let refused = db.kv().put("a", b"more!", Put::default()).unwrap_err();
+    assert_eq!(refused.to_string(), "bytes of a value is 5, the limit is 4 (setting `value_bytes`)");
+    assert_eq!(db.kv().get("a").unwrap().unwrap().value, b"four");
 }
