@@ -1,5 +1,6 @@
 //! Takes out one safeguard of the engine at a time, in a copy of the sources, and sees whether a test notices.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -75,16 +76,29 @@ fn main() -> Result<ExitCode> {
     Ok(if survivors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Copies what git knows. Files that are the same stay, so that they are not built again.
+/// Copies what git knows, and nothing else. Files that are the same stay, so that they are not built again.
 fn copy_sources(to: &Path) -> Result<()> {
     let listed = Command::new("git").args(["ls-files", "-z"]).output().context("git lists the sources")?;
+    let mut copies = HashSet::new();
     for name in String::from_utf8(listed.stdout)?.split_terminator('\0') {
         let (bytes, target) = (fs::read(name).with_context(|| name.to_owned())?, to.join(name));
-        if fs::read(&target).is_ok_and(|there| there == bytes) {
-            continue;
+        if !fs::read(&target).is_ok_and(|there| there == bytes) {
+            fs::create_dir_all(target.parent().context("a file lies in a directory")?)?;
+            fs::write(&target, bytes)?;
         }
-        fs::create_dir_all(target.parent().context("a file lies in a directory")?)?;
-        fs::write(&target, bytes)?;
+        copies.insert(target);
+    }
+    remove_others(to, &copies)
+}
+
+fn remove_others(dir: &Path, kept: &HashSet<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        match path.is_dir() {
+            true => remove_others(&path, kept)?,
+            false if !kept.contains(&path) => fs::remove_file(&path)?,
+            false => {}
+        }
     }
     Ok(())
 }
