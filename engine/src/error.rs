@@ -113,6 +113,92 @@ pub enum Error {
         /// The revision found; `None` where there is nothing. 0 is one that is being written right now.
         found: Option<u64>,
     },
+    /// No collection of that name.
+    #[error("there is no collection {name:?}: `alluvium doc collections` lists them")]
+    NoSuchCollection {
+        /// The name asked for.
+        name: String,
+    },
+    /// A collection of that name exists already.
+    #[error("collection {name:?} exists already")]
+    CollectionExists {
+        /// The name asked for.
+        name: String,
+    },
+    /// No document of that id.
+    #[error("collection {collection:?} has no document {id:?}")]
+    NoSuchDocument {
+        /// The collection.
+        collection: String,
+        /// The id asked for.
+        id: String,
+    },
+    /// The schema of a collection does not allow a document. It was not stored.
+    #[error("document {id:?} does not satisfy the schema of collection {collection:?}: at {path:?} {detail} (rule {rule})")]
+    InvalidDocument {
+        /// The collection.
+        collection: String,
+        /// The document.
+        id: String,
+        /// Where in the document, as a JSON Pointer; empty for all of it.
+        path: String,
+        /// The rule of the schema, as a JSON Pointer into it.
+        rule: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// Another document has the same values in a unique index. Nothing was stored.
+    #[error(
+        "document {id:?} of collection {collection:?} has the same values as document {other:?} in the unique index {index:?}"
+    )]
+    NotUnique {
+        /// The collection.
+        collection: String,
+        /// The index.
+        index: String,
+        /// The document.
+        id: String,
+        /// The document that has the values.
+        other: String,
+    },
+    /// A document refers to one that is not there, or that will be gone by itself. Nothing was stored.
+    #[error("document {id:?} of collection {collection:?} refers at {path} to collection {to:?}: {why}")]
+    BrokenReference {
+        /// The collection.
+        collection: String,
+        /// The document.
+        id: String,
+        /// Where in the document.
+        path: String,
+        /// The collection referred to.
+        to: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Another document refers to one that was to go. Nothing was done.
+    #[error("document {id:?} of collection {collection:?} is referred to by document {other:?} of collection {by:?}")]
+    Referenced {
+        /// The collection.
+        collection: String,
+        /// The document.
+        id: String,
+        /// The collection of the other document.
+        by: String,
+        /// The other document.
+        other: String,
+    },
+    /// A schema does not agree with the one before as its collection asks. Nothing was changed.
+    #[error("the schema is not {direction} compatible with version {version} of collection {collection:?}: {detail}")]
+    Incompatible {
+        /// The collection.
+        collection: String,
+        /// The version that holds.
+        version: u32,
+        /// `backward` or `forward`.
+        direction: &'static str,
+        /// What would be refused, or allowed.
+        detail: String,
+    },
     /// A table of that name exists already.
     #[error("table {name:?} exists already")]
     TableExists {
@@ -168,6 +254,9 @@ impl Error {
         match self {
             Error::Invalid(_) | Error::BadRows { .. } | Error::Limit { .. } | Error::Arrow(_) => ErrorKind::Input,
             Error::NotADatabase { .. } | Error::Version { .. } => ErrorKind::Input,
+            Error::InvalidDocument { .. } | Error::Incompatible { .. } | Error::BrokenReference { .. } => ErrorKind::Input,
+            Error::NotUnique { .. } | Error::Referenced { .. } => ErrorKind::Input,
+            Error::NoSuchCollection { .. } | Error::CollectionExists { .. } | Error::NoSuchDocument { .. } => ErrorKind::Missing,
             Error::NoSuchTable { .. } | Error::TableExists { .. } | Error::NoSuchColumn { .. } => ErrorKind::Missing,
             Error::DiskFull { .. } | Error::Locked { .. } | Error::Conflict | Error::Stale { .. } => ErrorKind::Unavailable,
             Error::Damaged { .. } => ErrorKind::Damaged,

@@ -5,7 +5,7 @@
 //!
 //! - `model`, `record`, `format`, `settings`, `error`, `fence`, `io`, `clock`, `counters`, `shared`, `merge`: what everything else is made of;
 //! - `wal`, `memtable`, `segment`, `catalog`, `table`: the parts, which do not know each other;
-//! - `keyspace`: the ordered keys and values under all metadata, over the catalog; `kv`: what is made of them;
+//! - `keyspace`: the ordered keys and values under all metadata, over the catalog; `kv`, `document`: what is made of them;
 //! - `ingest`, `seal`, `query`, `maintain`, `store`: the paths through them;
 //! - `recover`, `database`: opening, and the front door.
 
@@ -13,6 +13,7 @@ mod catalog;
 mod clock;
 mod counters;
 mod database;
+mod document;
 mod error;
 mod fence;
 pub mod format;
@@ -45,11 +46,15 @@ pub use database::{
     BackgroundStep, Builder, ColumnInspection, CompactReport, Database, Inspection, Problem, ReceiptInspection, TableInspection,
     Transaction, VerifyReport,
 };
+pub use document::{
+    Collection, CollectionSpec, Collections, Compatibility, Document, DocumentQuery, IndexSpec, OnDelete, Page, Path, Plan,
+    PutDocument, PutMany, ReferenceSpec, SchemaVersion, Where,
+};
 pub use error::{BadRow, Error, ErrorKind, Result};
 pub use fence::is_fenced;
 pub use ingest::{Ack, RowBuilder, RowWriter};
-pub use keyspace::Access;
-pub use kv::{IfRevision, KeyValue, Pair, Put, Scan};
+pub use keyspace::{Access, IfRevision};
+pub use kv::{KeyValue, Pair, Put, Scan};
 pub use model::{
     FieldType, PartitionKind, Partitioning, Sequence, SeriesId, SeriesKey, TableSchema, TableSpec, TimeRange, TimeUnit, Value,
 };

@@ -52,6 +52,10 @@ pub struct Settings {
     pub batch_bytes: usize,
     /// Largest value of a key, or payload of a queue item. Default: 1 MiB.
     pub value_bytes: usize,
+    /// Largest document, as JSON text, or schema. Default: 1 MiB.
+    pub document_bytes: usize,
+    /// Levels of arrays and objects in a document, at most 120. Default: 64.
+    pub document_depth: usize,
     /// Size at which a log file is closed and the next begun. Default: 2 MiB.
     pub log_file_bytes: u64,
     /// Log not yet covered by segments at which a seal is made. Default: 64 MiB.
@@ -76,6 +80,8 @@ impl Default for Settings {
             catalog_cache_bytes: 8 * MIB,
             batch_bytes: 16 * MIB,
             value_bytes: MIB,
+            document_bytes: MIB,
+            document_depth: 64,
             log_file_bytes: 2 * MIB as u64,
             seal_log_bytes: 64 * MIB as u64,
             seal_after: Duration::from_secs(3600),

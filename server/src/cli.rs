@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{delete, demo, import, kv, query};
+use crate::commands::{delete, demo, doc, import, kv, query};
 use crate::failure::{Failure, Outcome};
 
 /// An embedded historian for IoT gateways.
@@ -38,6 +38,9 @@ pub(crate) enum Command {
     Delete(delete::Arguments),
     /// Lists tables with their columns
     Tables,
+    /// Reads, writes and queries JSON documents in collections
+    #[command(subcommand)]
+    Doc(doc::Command),
     /// Reads and writes key-value pairs
     #[command(subcommand)]
     Kv(kv::Command),

@@ -158,6 +158,74 @@ fn bad_input_is_refused_by_name() {
 }
 
 #[test]
+fn documents_are_put_queried_and_brought_back() {
+    let dir = directory();
+    let data = dir.path().join("data");
+    let rows = |answer: &str| -> Vec<Value> { answer.lines().map(|line| serde_json::from_str(line).unwrap()).collect() };
+    succeed(&data, ["doc", "create", "sites"]);
+    let create = ["doc", "create", "devices", "--soft-delete", "--history", "3", "--unique", "by_serial=serial"];
+    succeed(&data, create.iter().chain(&["--reference", "site=sites:cascade", "--compatibility", "backward"]));
+    let schema = r#"{"type": "object", "required": ["serial"], "properties": {"kw": {"type": "number"}}}"#;
+    assert_eq!(succeed(&data, ["doc", "schema", "devices", schema]), "devices has version 1 of its schema\n");
+    let complaint = fail(2, &data, ["doc", "schema", "devices", r#"{"type": "object", "required": ["serial", "kw"]}"#]);
+    assert!(complaint.contains("not backward compatible with version 1"), "{complaint}");
+
+    succeed(&data, ["doc", "put", "sites", "north", "{}"]);
+    let put = rows(&succeed(&data, ["doc", "put", "devices", "-", r#"{"serial": 1, "site": "north"}"#, "--json"]));
+    let id = put[0]["id"].as_str().unwrap();
+    assert_eq!((id.len(), &id[14..15]), (36, "7"));
+    let complaint = fail(2, &data, ["doc", "put", "devices", "x", r#"{"serial": 2, "kw": "much"}"#]);
+    assert!(complaint.contains(r#"at "/kw""#) && complaint.contains("/properties/kw/type"), "{complaint}");
+    assert!(fail(2, &data, ["doc", "put", "devices", "x", r#"{"serial": 1}"#]).contains("unique index \"by_serial\""));
+    assert!(
+        fail(2, &data, ["doc", "put", "devices", "x", r#"{"serial": 2, "site": "south"}"#]).contains("no document \"south\"")
+    );
+    assert!(fail(2, &data, ["doc", "put", "devices", "x", "{"]).contains("this is no JSON"));
+    assert!(fail(1, &data, ["doc", "put", "nothing", "x", "{}"]).contains("there is no collection \"nothing\""));
+
+    let lines: String =
+        (0..600).map(|n| format!("{{\"id\": \"d{n:03}\", \"serial\": {}, \"kw\": {}}}\n", n % 599, n / 100)).collect();
+    let file = dir.path().join("devices.jsonl");
+    fs::write(&file, lines + "not JSON\n").expect("writes");
+    let complaint = fail(1, &data, ["doc", "load", "devices", &file.display().to_string()]);
+    assert!(complaint.contains("d001: ") && complaint.contains("d599: ") && complaint.contains("line 601"), "{complaint}");
+    assert!(complaint.contains("3 documents were refused"), "{complaint}");
+
+    let count = |condition: &str| succeed(&data, ["doc", "query", "devices", "--count", "--where", condition]);
+    assert_eq!((count("kw=5").as_str(), count("kw>=4 || serial=1").as_str()), ("99\n", "200\n"));
+    let query = ["doc", "query", "devices", "--where", "kw<1", "--order", "serial:desc", "--limit", "2", "--json"];
+    let page = rows(&succeed(&data, query));
+    let serials: Vec<_> = page.iter().map(|line| line["document"]["serial"].clone()).collect();
+    assert_eq!(serials, [json!(99), json!(98), Value::Null]);
+    let next = rows(&succeed(&data, query.iter().chain(&["--after", page[2]["cursor"].as_str().unwrap()])));
+    assert_eq!(next[0]["document"]["serial"], 97);
+    let explained = succeed(&data, ["doc", "query", "devices", "--where", "serial=7", "--explain"]);
+    assert_eq!(explained, "index \"by_serial\" (1 of 1 values given), in order: 1 documents examined, 1 returned\n");
+    succeed(&data, ["doc", "index", "devices", "by_kw", "kw", "serial"]);
+    let explained = succeed(&data, ["doc", "query", "devices", "--where", "kw=2", "--order", "serial", "--explain"]);
+    assert!(explained.starts_with("index \"by_kw\""), "{explained}");
+
+    succeed(&data, ["doc", "merge", "devices", "d007", r#"{"kw": 9.5}"#]);
+    let past = rows(&succeed(&data, ["doc", "history", "devices", "d007", "--json"]));
+    assert_eq!((past.len(), &past[0]["document"]["kw"]), (1, &json!(0)));
+    succeed(&data, ["doc", "delete", "sites", "north"]);
+    assert!(fail(1, &data, ["doc", "get", "devices", id]).contains("has no document"));
+    assert!(succeed(&data, ["doc", "get", "devices", id, "--deleted"]).contains("\"serial\": 1"));
+    assert!(fail(2, &data, ["doc", "restore", "devices", id]).contains("refers at /site"));
+    succeed(&data, ["doc", "put", "sites", "north", "{}"]);
+    succeed(&data, ["doc", "restore", "devices", id]);
+    assert!(succeed(&data, ["doc", "get", "devices", id]).contains("\"site\": \"north\""));
+
+    succeed(&data, ["doc", "rename", "devices", "machines"]);
+    let listed = rows(&succeed(&data, ["doc", "collections", "--json"]));
+    assert_eq!((&listed[0]["collection"], &listed[0]["documents"]), (&json!("machines"), &json!(599)));
+    assert!(fail(2, &data, ["doc", "drop", "sites"]).contains("drop it first"));
+    succeed(&data, ["doc", "drop", "machines"]);
+    assert!(succeed(&data, ["doc", "collections"]).contains("sites"));
+    succeed(&data, ["verify"]);
+}
+
+#[test]
 fn pairs_are_put_read_counted_and_listed() {
     let dir = directory();
     let data = dir.path().join("data");

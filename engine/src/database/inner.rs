@@ -78,7 +78,7 @@ impl Inner {
         let (interval, clock_too) = (settings.commit_interval, engine_clock.clone());
         let committer = Committer::new(log, next, publisher.clone(), clock, clock_too, interval);
         let written_before = publisher.catalog.get().map_or(Ok(0), |catalog| catalog.bytes_written())?;
-        let shared = Arc::new(Shared::new(&settings));
+        let shared = Arc::new(Shared::new(&settings, components.entropy.clone()));
         let inner = Inner {
             written_before,
             components,

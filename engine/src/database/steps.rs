@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::inner::{Inner, UNAPPLIED_BYTES};
+use crate::document;
 use crate::error::{Error, Result};
 use crate::ingest::Work;
 use crate::keyspace;
@@ -94,10 +95,16 @@ impl Inner {
     /// Some of what has expired, in a transaction of its own.
     fn expire_step(&self) -> Result<bool> {
         let head = self.publisher.keyspace.head()?;
-        if !kv::has_expired(&keyspace::Transaction::exclusive(head, self.engine_clock.now()))? {
+        let now = keyspace::Transaction::exclusive(head, self.engine_clock.now());
+        if !kv::has_expired(&now)? && !document::is_due(&now)? {
             return Ok(false);
         }
-        self.ballast.lend(|| self.committer.submit(Work::decide(kv::reclaim))).map(|_| true)
+        let shared = self.shared.clone();
+        let reclaim = move |transaction: &mut keyspace::Transaction| {
+            kv::reclaim(transaction)?;
+            document::reclaim(transaction, &shared)
+        };
+        self.ballast.lend(|| self.committer.submit(Work::decide(reclaim.clone()))).map(|_| true)
     }
 
     /// Everything unsealed becomes segments: one per table and partition touched. On a full disk this is what gives back room.

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::Database;
 use super::inner::Inner;
+use crate::document::{Collection, Collections, IndexSpec, ReferenceSpec};
 use crate::error::{Error, Result};
 use crate::ingest::{self, Decision, Work};
 use crate::keyspace::{self, Access};
@@ -74,6 +75,36 @@ impl Database {
         KeyValue::new(self)
     }
 
+    /// The documents of a collection.
+    pub fn collection(&self, name: &str) -> Collection<&Database> {
+        Collection::new(self, name)
+    }
+
+    /// Collections, to be made, changed and dropped.
+    pub fn collections(&self) -> Collections<&Database> {
+        Collections::new(self)
+    }
+
+    /// Makes an index over documents that are there, while others go on. When it returns, the index serves queries; after a
+    /// crash in between it is finished in the background. [`Error::NotUnique`] names two documents that a unique one does
+    /// not allow; there is no index then.
+    pub fn create_index(&self, collection: &str, index: IndexSpec) -> Result<()> {
+        let begun = self.collections().begin_index(collection, index)?;
+        self.build_index(begun)
+    }
+
+    /// Has documents that are there refer to others. [`Error::BrokenReference`] names one that refers to nothing; there is no
+    /// reference then.
+    pub fn create_reference(&self, collection: &str, reference: ReferenceSpec) -> Result<()> {
+        let begun = self.collections().begin_reference(collection, reference)?;
+        self.build_index(begun)
+    }
+
+    fn build_index(&self, index: (u32, u32)) -> Result<()> {
+        while !self.collections().build(index)? {}
+        Ok(())
+    }
+
     #[cfg(test)]
     pub(crate) fn keyspace(&self) -> &keyspace::Keyspace {
         &self.inner.publisher.keyspace
@@ -89,6 +120,16 @@ impl Transaction<'_> {
     /// Key-value pairs.
     pub fn kv(&mut self) -> KeyValue<&mut Self> {
         KeyValue::new(self)
+    }
+
+    /// The documents of a collection.
+    pub fn collection(&mut self, name: &str) -> Collection<&mut Self> {
+        Collection::new(self, name)
+    }
+
+    /// Collections, to be made, changed and dropped.
+    pub fn collections(&mut self) -> Collections<&mut Self> {
+        Collections::new(self)
     }
 
     /// Appends rows, as [`Database::append`] does.
@@ -186,7 +227,7 @@ impl Access for &mut Transaction<'_> {
         &mut self,
         write: impl FnOnce(&mut keyspace::Transaction) -> Result<T> + Send + 'static,
     ) -> Result<(T, Sequence)> {
-        write(&mut self.keys).map(|answer| (answer, 0))
+        self.keys.whole(write).map(|answer| (answer, 0))
     }
 
     fn shared(&self) -> &Arc<Shared> {

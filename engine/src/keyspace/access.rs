@@ -11,8 +11,28 @@ use crate::shared::Shared;
 pub(crate) mod space {
     /// Key-value pairs, by key.
     pub(crate) const KEY_VALUE: u8 = 0x10;
+    /// Collections, by name.
+    pub(crate) const COLLECTION: u8 = 0x30;
+    /// Documents, by collection and id.
+    pub(crate) const DOCUMENT: u8 = 0x31;
+    /// Schemas of collections, by version.
+    pub(crate) const SCHEMA: u8 = 0x32;
+    /// What documents were before, by revision.
+    pub(crate) const HISTORY: u8 = 0x33;
+    /// The number of the next collection.
+    pub(crate) const NEXT_COLLECTION: u8 = 0x34;
     /// Key-value pairs that expire, by time and key.
     pub(crate) const KEY_VALUE_EXPIRY: u8 = 0x90;
+    /// Entries of indexes: the values of a document, and its id.
+    pub(crate) const INDEX: u8 = 0xb0;
+    /// Documents that expire, by time, collection and id.
+    pub(crate) const DOCUMENT_EXPIRY: u8 = 0xb1;
+    /// The names of collections, by number.
+    pub(crate) const COLLECTION_NAME: u8 = 0xb2;
+    /// Indexes that are being built, and how far that went.
+    pub(crate) const BUILDING: u8 = 0xb3;
+    /// Beginnings of keys that nothing refers to any more.
+    pub(crate) const DEBRIS: u8 = 0xb4;
 }
 
 /// Somewhere to read and write. The product has two: a database, where every write is a transaction of its own and durable when

@@ -5,6 +5,7 @@
 //! have a consistent state without a lock, and the catalog is told of many writes at once.
 
 mod access;
+mod condition;
 mod reads;
 mod recent;
 mod transaction;
@@ -19,6 +20,7 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 
 pub use access::Access;
 pub(crate) use access::{revision, sealed, space};
+pub use condition::IfRevision;
 pub(crate) use reads::ReadSet;
 pub(crate) use recent::Recent;
 pub(crate) use transaction::{Outcome, Transaction};

@@ -20,11 +20,16 @@ const OWN: Sequence = Sequence::MAX;
 pub struct Transaction {
     view: View,
     began: Sequence,
-    writes: BTreeMap<Key, Option<Arc<[u8]>>>,
+    writes: BTreeMap<Key, Value>,
     /// `None` where nothing can change meanwhile.
     reads: Option<RefCell<ReadSet>>,
     at: Moment,
+    /// What own writes were before, since something that may be undone began.
+    undo: Option<Vec<(Key, Option<Value>)>>,
 }
+
+/// What is written to a key; `None` removes it.
+type Value = Option<Arc<[u8]>>;
 
 /// What became of a transaction.
 #[derive(Debug)]
@@ -45,12 +50,12 @@ impl Outcome {
 impl Transaction {
     /// On a state that others go on changing.
     pub(crate) fn optimistic(view: View, at: Moment) -> Self {
-        Transaction { began: view.sequence(), view, writes: BTreeMap::new(), reads: Some(RefCell::default()), at }
+        Transaction { began: view.sequence(), view, writes: BTreeMap::new(), reads: Some(RefCell::default()), at, undo: None }
     }
 
     /// On a state that nobody else changes before the end.
     pub(crate) fn exclusive(view: View, at: Moment) -> Self {
-        Transaction { began: view.sequence(), view, writes: BTreeMap::new(), reads: None, at }
+        Transaction { began: view.sequence(), view, writes: BTreeMap::new(), reads: None, at, undo: None }
     }
 
     /// When it is taken to happen.
@@ -82,9 +87,32 @@ impl Transaction {
         self.write(key, None);
     }
 
-    fn write(&mut self, key: Key, value: Option<Arc<[u8]>>) {
+    /// Does something whole: where it fails, nothing it wrote remains.
+    pub(crate) fn whole<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let (view, outer) = (self.view.clone(), self.undo.replace(Vec::new()));
+        let outcome = body(self);
+        let undo = self.undo.take().unwrap_or_default();
+        self.undo = outer;
+        if outcome.is_err() {
+            self.view = view;
+            for (key, before) in undo.into_iter().rev() {
+                match before {
+                    Some(value) => self.writes.insert(key, value),
+                    None => self.writes.remove(&key),
+                };
+            }
+        } else if let Some(outer) = &mut self.undo {
+            outer.extend(undo);
+        }
+        outcome
+    }
+
+    fn write(&mut self, key: Key, value: Value) {
         self.view.put(OWN, &[Effect { key: key.clone(), value: value.clone() }]);
-        self.writes.insert(key, value);
+        let before = self.writes.insert(key.clone(), value);
+        if let Some(undo) = &mut self.undo {
+            undo.push((key, before));
+        }
     }
 
     /// Ends it.

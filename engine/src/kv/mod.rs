@@ -17,7 +17,7 @@ pub use pair::Pair;
 pub use scan::Scan;
 
 use crate::error::{Error, Result};
-use crate::keyspace::{Access, Transaction};
+use crate::keyspace::{Access, IfRevision, Transaction};
 use crate::model::Sequence;
 use pair::Form;
 
@@ -58,18 +58,6 @@ pub struct Put {
     condition: IfRevision,
 }
 
-/// What has to be true of a pair for a write to be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum IfRevision {
-    /// Nothing.
-    #[default]
-    Any,
-    /// There is none.
-    Absent,
-    /// It is there, in this revision.
-    Is(Sequence),
-}
-
 impl Put {
     /// Lets the pair expire after so long, by the engine's clock: time during which the database is closed does not count.
     #[must_use]
@@ -105,7 +93,7 @@ impl<A: Access> KeyValue<A> {
         let (key, value) = (key.to_owned(), value.to_owned());
         let put = move |transaction: &mut Transaction| {
             let before = pair::get(transaction, &key)?;
-            how.condition.check(&key, before.as_ref().map(|pair| pair.revision))?;
+            how.condition.check(|| describe(&key), before.as_ref().map(|pair| pair.revision))?;
             let now = transaction.at().engine_micros;
             let expires_at = how.time_to_live.map(|time| now.saturating_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)));
             pair::put(transaction, &key, Form { expires_at, value: &value })
@@ -119,7 +107,7 @@ impl<A: Access> KeyValue<A> {
         let key = key.to_owned();
         let delete = move |transaction: &mut Transaction| {
             let before = pair::get(transaction, &key)?;
-            condition.check(&key, before.as_ref().map(|pair| pair.revision))?;
+            condition.check(|| describe(&key), before.as_ref().map(|pair| pair.revision))?;
             pair::remove(transaction, &key)?;
             Ok(before.is_some())
         };
@@ -158,15 +146,8 @@ impl<A: Access> KeyValue<A> {
     }
 }
 
-impl IfRevision {
-    fn check(self, key: &str, found: Option<Sequence>) -> Result<()> {
-        let holds = match self {
-            IfRevision::Any => true,
-            IfRevision::Absent => found.is_none(),
-            IfRevision::Is(revision) => found == Some(revision),
-        };
-        if holds { Ok(()) } else { Err(Error::Stale { what: format!("key {key:?}"), found }) }
-    }
+fn describe(key: &str) -> String {
+    format!("key {key:?}")
 }
 
 /// Refuses what cannot be a key.

@@ -1,18 +1,18 @@
 //! `alluvium kv`: key-value pairs.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
-use alluvium::{IfRevision, Pair, Put, Scan};
+use alluvium::{Pair, Put, Scan};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 
 use super::Context;
+use super::metadata::{condition, length_of_time, say, standard_input};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
-use crate::parse;
 
 /// Characters of a value that a list shows.
 const SHOWN: usize = 60;
@@ -54,7 +54,7 @@ pub(crate) struct PutArguments {
     #[arg(allow_hyphen_values = true)]
     value: String,
     /// How long it lasts, as in 90s, 1h or 30d. Time during which the database is closed does not count
-    #[arg(long, value_name = "DURATION", value_parser = time_to_live)]
+    #[arg(long, value_name = "DURATION", value_parser = length_of_time)]
     ttl: Option<Duration>,
     /// Only if there is no such pair
     #[arg(long, conflicts_with = "if_revision")]
@@ -111,7 +111,7 @@ fn put(context: &Context, arguments: &PutArguments) -> Outcome {
         "-" => standard_input()?,
         text => text.as_bytes().to_vec(),
     };
-    let condition = if arguments.if_absent { IfRevision::Absent } else { condition(arguments.if_revision) };
+    let condition = condition(arguments.if_absent, arguments.if_revision);
     let how = Put::default().only_if(condition);
     let how = arguments.ttl.map_or(how, |time| how.time_to_live(time));
     let database = context.open_or_make()?;
@@ -125,7 +125,7 @@ fn put(context: &Context, arguments: &PutArguments) -> Outcome {
 
 fn delete(context: &Context, key: &str, if_revision: Option<u64>) -> Outcome {
     let database = context.open_quiet()?;
-    let was_there = database.kv().delete(key, condition(if_revision)).map_err(Failure::of_request)?;
+    let was_there = database.kv().delete(key, condition(false, if_revision)).map_err(Failure::of_request)?;
     database.close()?;
     if !was_there {
         return Err(absent(key));
@@ -169,24 +169,8 @@ fn list(context: &Context, arguments: &ListArguments) -> Outcome {
     Ok(out.flush()?)
 }
 
-fn condition(revision: Option<u64>) -> IfRevision {
-    revision.map_or(IfRevision::Any, IfRevision::Is)
-}
-
 fn absent(key: &str) -> Failure {
     Failure::failed(format_args!("there is no key {key:?}: `alluvium kv list` shows those there are"))
-}
-
-fn say(words: &str) -> Outcome {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{words}")?;
-    Ok(out.flush()?)
-}
-
-fn standard_input() -> Outcome<Vec<u8>> {
-    let mut value = Vec::new();
-    io::stdin().lock().read_to_end(&mut value).map_err(|error| Failure::io("read", "standard input", &error))?;
-    Ok(value)
 }
 
 /// A pair for programs. A value that is no text is in base64.
@@ -213,25 +197,9 @@ fn seconds(time: Duration) -> String {
     format!("{:.0} s", time.as_secs_f64().ceil())
 }
 
-fn time_to_live(text: &str) -> Result<Duration, String> {
-    let parsed = parse::duration::duration(text)?;
-    if parsed.months != 0 {
-        return Err("months differ in length: write days".to_owned());
-    }
-    let micros = u64::try_from(parsed.nanos / 1_000).map_err(|_| "a pair lasts a positive time".to_owned())?;
-    Ok(Duration::from_micros(micros))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_time_to_live_is_a_length_of_time() {
-        assert_eq!(time_to_live("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(time_to_live("30d"), Ok(Duration::from_secs(30 * 86_400)));
-        assert!(time_to_live("1mo").is_err() && time_to_live("soon").is_err());
-    }
 
     #[test]
     fn a_list_shows_one_line_of_a_value() {

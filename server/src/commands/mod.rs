@@ -4,9 +4,11 @@ pub(crate) mod bounds;
 pub(crate) mod compact;
 pub(crate) mod delete;
 pub(crate) mod demo;
+pub(crate) mod doc;
 pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod kv;
+pub(crate) mod metadata;
 pub(crate) mod query;
 pub(crate) mod tables;
 pub(crate) mod verify;
@@ -91,6 +93,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Compact => compact::run(&context),
         Command::Delete(arguments) => delete::run(&context, &arguments),
         Command::Tables => tables::run(&context),
+        Command::Doc(command) => doc::run(&context, command),
         Command::Kv(command) => kv::run(&context, command),
         Command::Demo(arguments) => demo::run(&context, &arguments),
     }

@@ -100,7 +100,7 @@ fn a_catalog_opens_on_a_full_disk() {
     let catalog = open(&disk).unwrap();
     assert_eq!(catalog.applied(), 1);
     assert!(matches!(catalog.write_snapshot(), Err(Error::DiskFull { .. })));
-    assert_eq!(Catalog::snapshots(&on(Arc::new(disk.clone())), &dir()).unwrap(), []);
+    assert_eq!(Catalog::snapshots(&on(Arc::new(disk.clone())), &dir()).unwrap(), [0u64; 0]);
     assert_eq!(catalog.tables().unwrap().len(), 2);
 }
 

@@ -132,7 +132,7 @@ fn every_flipped_bit_is_survived_and_accounted_for() {
         assert!(missing.len() <= 1, "byte {} costs {missing:?}", bit / 8);
         assert_eq!(seen.report.torn, None, "byte {}", bit / 8);
         if bit / 8 < 8192 {
-            assert_eq!(missing, [], "byte {} of the headers", bit / 8);
+            assert_eq!(missing, [0u64; 0], "byte {} of the headers", bit / 8);
         }
         rig.corrupt(1, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
     }

@@ -1,0 +1,253 @@
+//! Single documents, and many at once.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use alluvium::{Collection, Database, Document, PutDocument};
+use clap::Args;
+use serde_json::{Value as Json, json};
+
+use super::super::Context;
+use super::super::metadata::{condition, length_of_time, say};
+use crate::failure::{Failure, Outcome};
+
+/// Documents that are put together.
+const TOGETHER: usize = 256;
+
+#[derive(Debug, Args)]
+pub(crate) struct Name {
+    /// The collection
+    collection: String,
+    /// The document's id
+    id: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Put {
+    /// The collection
+    collection: String,
+    /// The document's id; - makes a new one
+    id: String,
+    /// The document as JSON; - reads it from standard input
+    #[arg(allow_hyphen_values = true)]
+    document: String,
+    /// How long it lasts, as in 90s, 1h or 30d. Time during which the database is closed does not count
+    #[arg(long, value_name = "DURATION", value_parser = length_of_time)]
+    ttl: Option<Duration>,
+    /// Only if there is no such document
+    #[arg(long, conflicts_with = "if_revision")]
+    if_absent: bool,
+    /// Only if the document is in this revision
+    #[arg(long, value_name = "REVISION")]
+    if_revision: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Load {
+    /// The collection
+    collection: String,
+    /// Where the documents are, one a line; - reads standard input
+    #[arg(default_value = "-")]
+    file: PathBuf,
+    /// The field that holds the id; documents without it get a new one
+    #[arg(long, value_name = "FIELD", default_value = "id")]
+    id: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    #[command(flatten)]
+    name: Name,
+    /// Also if it was deleted and can be restored
+    #[arg(long)]
+    deleted: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Merge {
+    #[command(flatten)]
+    name: Name,
+    /// What to change, as JSON: null takes a field away; - reads it from standard input
+    patch: String,
+    /// Only if the document is in this revision
+    #[arg(long, value_name = "REVISION")]
+    if_revision: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    #[command(flatten)]
+    name: Name,
+    /// Only if the document is in this revision
+    #[arg(long, value_name = "REVISION")]
+    if_revision: Option<u64>,
+    /// For good, with its history, also where it could be restored or was deleted before
+    #[arg(long, conflicts_with = "if_revision")]
+    purge: bool,
+}
+
+pub(super) fn put(context: &Context, arguments: &Put) -> Outcome {
+    let content = super::json(&arguments.document)?;
+    let how = PutDocument::default().only_if(condition(arguments.if_absent, arguments.if_revision));
+    let how = arguments.ttl.map_or(how, |time| how.time_to_live(time));
+    let database = context.open_quiet()?;
+    let mut documents = database.collection(&arguments.collection);
+    let id = match arguments.id.as_str() {
+        "-" => documents.new_id().map_err(Failure::of_request)?,
+        id => id.to_owned(),
+    };
+    let revision = documents.put(&id, &content, how).map_err(Failure::of_request)?;
+    database.close()?;
+    told(context, &id, revision)
+}
+
+pub(super) fn merge(context: &Context, arguments: &Merge) -> Outcome {
+    let patch = super::json(&arguments.patch)?;
+    let condition = condition(false, arguments.if_revision);
+    let merge = |documents: &mut Collection<&Database>| documents.merge(&arguments.name.id, &patch, condition);
+    let revision = change(context, &arguments.name, merge)?;
+    told(context, &arguments.name.id, revision)
+}
+
+pub(super) fn restore(context: &Context, name: &Name) -> Outcome {
+    let revision = change(context, name, |documents| documents.restore(&name.id))?;
+    told(context, &name.id, revision)
+}
+
+pub(super) fn delete(context: &Context, arguments: &Delete) -> Outcome {
+    let condition = condition(false, arguments.if_revision);
+    let id = &arguments.name.id;
+    let was_there = change(context, &arguments.name, |documents| match arguments.purge {
+        true => documents.purge(id),
+        false => documents.delete(id, condition),
+    })?;
+    if !was_there {
+        return Err(absent(&arguments.name));
+    }
+    if context.json { context.print_json(&json!({ "id": id, "deleted": true })) } else { say(&format!("{id} is gone")) }
+}
+
+pub(super) fn get(context: &Context, arguments: &Get) -> Outcome {
+    let name = &arguments.name;
+    let found = change(context, name, |documents| match arguments.deleted {
+        true => documents.get_deleted(&name.id),
+        false => documents.get(&name.id),
+    })?;
+    let document = found.ok_or_else(|| absent(name))?;
+    if context.json {
+        return context.print_json(&describe(&document));
+    }
+    let text = serde_json::to_string_pretty(&document.content).map_err(|error| Failure::failed(error.to_string()))?;
+    say(&text)
+}
+
+pub(super) fn history(context: &Context, name: &Name) -> Outcome {
+    let past = change(context, name, |documents| documents.history(&name.id))?;
+    past.iter().try_for_each(|document| match context.json {
+        true => context.print_json(&describe(document)),
+        false => say(&format!("{} {}", document.revision, document.content)),
+    })
+}
+
+pub(super) fn load(context: &Context, arguments: &Load) -> Outcome {
+    let database = context.open_quiet()?;
+    let mut documents = database.collection(&arguments.collection);
+    let (mut lines, mut stored, mut failed) = (lines(&arguments.file)?.enumerate(), 0, 0);
+    loop {
+        let mut some = Vec::new();
+        for (number, line) in lines.by_ref().take(TOGETHER) {
+            let line = line.map_err(|error| Failure::io("read", arguments.file.display(), &error))?;
+            match parse(&line, &arguments.id) {
+                Some(Ok(document)) => some.push(document),
+                Some(Err(error)) => {
+                    failed += 1;
+                    refused(context, &format!("line {}", number + 1), &error)?;
+                }
+                None => {}
+            }
+        }
+        let is_last = some.is_empty();
+        let outcome = documents.put_many(some).map_err(Failure::of_request)?;
+        stored += outcome.stored.len();
+        failed += outcome.failed.len();
+        outcome.failed.iter().try_for_each(|(id, error)| refused(context, id, &error.to_string()))?;
+        if is_last {
+            break;
+        }
+    }
+    database.close()?;
+    match context.json {
+        true => context.print_json(&json!({ "stored": stored, "failed": failed }))?,
+        false => say(&format!("{stored} stored, {failed} refused"))?,
+    }
+    if failed == 0 { Ok(()) } else { Err(Failure::failed(format_args!("{failed} documents were refused"))) }
+}
+
+/// One line as a document with its id; `None` where it is empty.
+fn parse(line: &str, id: &str) -> Option<Result<(Option<String>, Json), String>> {
+    if line.trim().is_empty() {
+        return None;
+    }
+    let parsed = serde_json::from_str::<Json>(line).map_err(|error| error.to_string());
+    Some(parsed.and_then(|content| match content.get(id) {
+        None | Some(Json::Null) => Ok((None, content)),
+        Some(Json::String(id)) => Ok((Some(id.clone()), content)),
+        Some(Json::Number(number)) => Ok((Some(number.to_string()), content)),
+        Some(odd) => Err(format!("{odd} is no id")),
+    }))
+}
+
+fn lines(file: &Path) -> Outcome<Box<dyn Iterator<Item = io::Result<String>>>> {
+    if file == Path::new("-") {
+        return Ok(Box::new(io::stdin().lines()));
+    }
+    let opened = File::open(file).map_err(|error| Failure::io("open", file.display(), &error))?;
+    Ok(Box::new(BufReader::new(opened).lines()))
+}
+
+fn refused(context: &Context, what: &str, error: &str) -> Outcome {
+    match context.json {
+        true => context.print_json(&json!({ "id": what, "error": error })),
+        false => Ok(writeln!(io::stderr(), "alluvium: {what}: {error}")?),
+    }
+}
+
+/// Opens the database for one thing.
+fn change<T>(
+    context: &Context,
+    name: &Name,
+    change: impl FnOnce(&mut Collection<&Database>) -> alluvium::Result<T>,
+) -> Outcome<T> {
+    let database = context.open_quiet()?;
+    let answer = change(&mut database.collection(&name.collection)).map_err(Failure::of_request)?;
+    database.close()?;
+    Ok(answer)
+}
+
+fn told(context: &Context, id: &str, revision: u64) -> Outcome {
+    match context.json {
+        true => context.print_json(&json!({ "id": id, "revision": revision })),
+        false => say(&format!("{id} is at revision {revision}")),
+    }
+}
+
+fn absent(name: &Name) -> Failure {
+    let Name { collection, id } = name;
+    Failure::failed(format_args!(
+        "collection {collection:?} has no document {id:?}: `alluvium doc query {collection}` lists them"
+    ))
+}
+
+/// A document for programs.
+pub(super) fn describe(document: &Document) -> Json {
+    let mut object = json!({ "id": document.id, "revision": document.revision, "document": document.content });
+    if let Some(left) = document.expires_in {
+        object["expires_in_seconds"] = json!(left.as_secs_f64());
+    }
+    if let Some(at) = document.deleted_at {
+        object["deleted_at_micros"] = json!(at);
+    }
+    object
+}
