@@ -134,19 +134,8 @@ pub enum Error {
         id: String,
     },
     /// The schema of a collection does not allow a document. It was not stored.
-    #[error("document {id:?} does not satisfy the schema of collection {collection:?}: at {path:?} {detail} (rule {rule})")]
-    InvalidDocument {
-        /// The collection.
-        collection: String,
-        /// The document.
-        id: String,
-        /// Where in the document, as a JSON Pointer; empty for all of it.
-        path: String,
-        /// The rule of the schema, as a JSON Pointer into it.
-        rule: String,
-        /// What is wrong.
-        detail: String,
-    },
+    #[error(transparent)]
+    InvalidDocument(Box<InvalidDocument>),
     /// Another document has the same values in a unique index. Nothing was stored.
     #[error(
         "document {id:?} of collection {collection:?} has the same values as document {other:?} in the unique index {index:?}"
@@ -162,19 +151,8 @@ pub enum Error {
         other: String,
     },
     /// A document refers to one that is not there, or that will be gone by itself. Nothing was stored.
-    #[error("document {id:?} of collection {collection:?} refers at {path} to collection {to:?}: {why}")]
-    BrokenReference {
-        /// The collection.
-        collection: String,
-        /// The document.
-        id: String,
-        /// Where in the document.
-        path: String,
-        /// The collection referred to.
-        to: String,
-        /// What is wrong.
-        why: String,
-    },
+    #[error(transparent)]
+    BrokenReference(Box<BrokenReference>),
     /// Another document refers to one that was to go. Nothing was done.
     #[error("document {id:?} of collection {collection:?} is referred to by document {other:?} of collection {by:?}")]
     Referenced {
@@ -254,7 +232,7 @@ impl Error {
         match self {
             Error::Invalid(_) | Error::BadRows { .. } | Error::Limit { .. } | Error::Arrow(_) => ErrorKind::Input,
             Error::NotADatabase { .. } | Error::Version { .. } => ErrorKind::Input,
-            Error::InvalidDocument { .. } | Error::Incompatible { .. } | Error::BrokenReference { .. } => ErrorKind::Input,
+            Error::InvalidDocument(_) | Error::Incompatible { .. } | Error::BrokenReference(_) => ErrorKind::Input,
             Error::NotUnique { .. } | Error::Referenced { .. } => ErrorKind::Input,
             Error::NoSuchCollection { .. } | Error::CollectionExists { .. } | Error::NoSuchDocument { .. } => ErrorKind::Missing,
             Error::NoSuchTable { .. } | Error::TableExists { .. } | Error::NoSuchColumn { .. } => ErrorKind::Missing,
@@ -294,5 +272,49 @@ impl Error {
     /// An input that cannot be accepted.
     pub fn invalid(message: impl fmt::Display) -> Self {
         Error::Invalid(message.to_string())
+    }
+}
+
+/// Where and why the schema of a collection does not allow a document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("document {id:?} does not satisfy the schema of collection {collection:?}: at {path:?} {detail} (rule {rule})")]
+pub struct InvalidDocument {
+    /// The collection.
+    pub collection: String,
+    /// The document.
+    pub id: String,
+    /// Where in the document, as a JSON Pointer; empty for all of it.
+    pub path: String,
+    /// The rule of the schema, as a JSON Pointer into it.
+    pub rule: String,
+    /// What is wrong.
+    pub detail: String,
+}
+
+/// Which reference of a document leads nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("document {id:?} of collection {collection:?} refers at {path} to collection {to:?}: {why}")]
+pub struct BrokenReference {
+    /// The collection.
+    pub collection: String,
+    /// The document.
+    pub id: String,
+    /// Where in the document.
+    pub path: String,
+    /// The collection referred to.
+    pub to: String,
+    /// What is wrong.
+    pub why: String,
+}
+
+impl From<InvalidDocument> for Error {
+    fn from(invalid: InvalidDocument) -> Self {
+        Error::InvalidDocument(Box::new(invalid))
+    }
+}
+
+impl From<BrokenReference> for Error {
+    fn from(broken: BrokenReference) -> Self {
+        Error::BrokenReference(Box::new(broken))
     }
 }

@@ -50,7 +50,7 @@ pub use document::{
     Collection, CollectionSpec, Collections, Compatibility, Document, DocumentQuery, IndexSpec, OnDelete, Page, Path, Plan,
     PutDocument, PutMany, ReferenceSpec, SchemaVersion, Where,
 };
-pub use error::{BadRow, Error, ErrorKind, Result};
+pub use error::{BadRow, BrokenReference, Error, ErrorKind, InvalidDocument, Result};
 pub use fence::is_fenced;
 pub use ingest::{Ack, RowBuilder, RowWriter};
 pub use keyspace::{Access, IfRevision};

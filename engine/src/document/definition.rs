@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::path::Path;
 use super::{id, key};
+use crate::catalog::Stored;
 use crate::error::{Error, Result};
 use crate::keyspace::{Direction, Transaction, prefix};
-use crate::model::Sequence;
+use crate::record::Key;
 use crate::shared::Shared;
 
 /// How a new version of a schema has to agree with the one before.
@@ -316,7 +317,7 @@ pub(super) fn by_number(transaction: &Transaction, shared: &Shared, number: u32)
 /// All collections, by name.
 pub(super) fn all(transaction: &Transaction) -> Result<Vec<Definition>> {
     let cells = transaction.scan(prefix(&key::collection("")), Direction::Forward)?;
-    let definition = |cell: Result<(crate::record::Key, (Sequence, Arc<[u8]>))>| {
+    let definition = |cell: Result<(Key, Stored)>| {
         let (key, (_, cell)) = cell?;
         let name = std::str::from_utf8(key.get(1..).unwrap_or_default());
         Definition::decode(name.map_err(|_| Error::Internal("a collection's name is no text".to_owned()))?, &cell)

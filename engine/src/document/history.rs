@@ -6,6 +6,7 @@ use super::key;
 use crate::catalog::Stored;
 use crate::error::Result;
 use crate::keyspace::{Direction, Transaction, prefix, revision};
+use crate::record::Key;
 
 /// Keeps what a document was before it is put or deleted, and lets go of what is more than the collection asks for.
 pub(super) fn keep(transaction: &mut Transaction, of: &Definition, id: &str, before: Option<&Stored>) -> Result<()> {
@@ -25,7 +26,7 @@ pub(super) fn keep(transaction: &mut Transaction, of: &Definition, id: &str, bef
 /// The earlier revisions of a document, newest first.
 pub(super) fn all(transaction: &Transaction, of: &Definition, id: &str) -> Result<Vec<Document>> {
     let cells = transaction.scan(prefix(&key::history_of(of.number, id)), Direction::Backward)?;
-    let document = |(key, (_, cell)): (crate::record::Key, Stored)| {
+    let document = |(key, (_, cell)): (Key, Stored)| {
         let mut document = Form::decode(&cell)?.document(id, key::history_revision(&key)?, transaction.at())?;
         // It is past.
         document.expires_in = None;

@@ -164,7 +164,7 @@ pub(super) fn build(transaction: &mut Transaction, shared: &Shared, (collection,
             definition::put(transaction, &of)?;
             Ok(Built::Whole)
         }
-        Err(error @ (Error::NotUnique { .. } | Error::BrokenReference { .. } | Error::Limit { .. } | Error::Invalid(_))) => {
+        Err(error @ (Error::NotUnique { .. } | Error::BrokenReference(_) | Error::Limit { .. } | Error::Invalid(_))) => {
             let mut of = (**of).clone();
             remove(transaction, &mut of, number);
             reference::forget(transaction, shared, &mut of, number)?;

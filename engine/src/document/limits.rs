@@ -25,7 +25,7 @@ pub(super) fn text(content: &Value, shared: &Shared) -> Result<Vec<u8>> {
 fn depth(value: &Value, most: usize) -> usize {
     let mut level = vec![value];
     for depth in 0..=most {
-        level = level.into_iter().filter(|value| value.is_array() || value.is_object()).collect();
+        level.retain(|value| value.is_array() || value.is_object());
         if level.is_empty() {
             return depth;
         }

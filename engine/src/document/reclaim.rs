@@ -3,6 +3,7 @@
 use super::{debris, definition, index, key, store};
 use crate::error::Result;
 use crate::keyspace::{Direction, Transaction, prefix, space};
+use crate::record::Key;
 use crate::shared::Shared;
 
 /// Documents taken away at once, lest others wait long.
@@ -29,7 +30,7 @@ pub(crate) fn reclaim(transaction: &mut Transaction, shared: &Shared) -> Result<
     debris::sweep(transaction)
 }
 
-fn expired(transaction: &Transaction, limit: usize) -> Result<Vec<(crate::record::Key, u32, String)>> {
+fn expired(transaction: &Transaction, limit: usize) -> Result<Vec<(Key, u32, String)>> {
     let now = transaction.at().engine_micros;
     let mut expired = Vec::new();
     for cell in transaction.scan(prefix(&[space::DOCUMENT_EXPIRY]), Direction::Forward)?.take(limit) {

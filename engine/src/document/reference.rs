@@ -1,11 +1,13 @@
 //! References between documents, each found backwards through an index over its path.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::definition::{Definition, OnDelete, Reference};
 use super::form::Form;
 use super::{definition, index, key, ordered, store};
-use crate::error::{Error, Result};
+use crate::error::{BrokenReference, Error, Result};
 use crate::keyspace::{Direction, Transaction, prefix};
 use crate::shared::Shared;
 
@@ -36,7 +38,7 @@ fn check_reference(
 ) -> Result<()> {
     let broken = |to: &str, why: String| {
         let (collection, path) = (of.name.clone(), reference.path.to_string());
-        Err(Error::BrokenReference { collection, id: id.to_owned(), path, to: to.to_owned(), why })
+        Err(BrokenReference { collection, id: id.to_owned(), path, to: to.to_owned(), why }.into())
     };
     let other = match reference.path.find(content) {
         None | Some(Value::Null) => return Ok(()),
@@ -66,7 +68,7 @@ fn referring(
     to: &Definition,
     id: &str,
     most: usize,
-) -> Result<Vec<(std::sync::Arc<Definition>, Reference, String)>> {
+) -> Result<Vec<(Arc<Definition>, Reference, String)>> {
     let value = ordered::encoded(Some(&Value::String(id.to_owned())));
     let mut found = Vec::new();
     for number in &to.referrers {

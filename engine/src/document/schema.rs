@@ -10,8 +10,10 @@ use serde_json::Value;
 
 use super::definition::{Compatibility, Definition};
 use super::{definition, key};
-use crate::error::{Error, Result};
+use crate::catalog::Stored;
+use crate::error::{Error, InvalidDocument, Result};
 use crate::keyspace::{Direction, Transaction, prefix};
+use crate::record::Key;
 use crate::shared::Shared;
 
 /// One version of the schema of a collection.
@@ -50,13 +52,14 @@ pub(super) fn validator(transaction: &Transaction, shared: &Shared, of: &Definit
 /// Refuses a document that its schema does not allow.
 pub(super) fn validate(validator: &Validator, of: &Definition, id: &str, content: &Value) -> Result<()> {
     let Err(error) = validator.validate(content) else { return Ok(()) };
-    Err(Error::InvalidDocument {
+    Err(InvalidDocument {
         collection: of.name.clone(),
         id: id.to_owned(),
         path: error.instance_path().to_string(),
         rule: error.schema_path().to_string(),
         detail: error.to_string(),
-    })
+    }
+    .into())
 }
 
 /// Sets a new version, if it agrees with the one before as the collection asks. The same schema again is no new version.
@@ -85,7 +88,7 @@ pub(super) fn get(transaction: &Transaction, of: &Definition, version: u32) -> R
 /// All versions, oldest first.
 pub(super) fn all(transaction: &Transaction, of: &Definition) -> Result<Vec<SchemaVersion>> {
     let cells = transaction.scan(prefix(&key::schemas(of.number)), Direction::Forward)?;
-    let version = |(key, (_, cell)): (crate::record::Key, (u64, Arc<[u8]>))| {
+    let version = |(key, (_, cell)): (Key, Stored)| {
         let version = key.last_chunk().ok_or_else(|| Error::Internal("a schema without a version".to_owned()))?;
         decode(u32::from_be_bytes(*version), &cell)
     };

@@ -26,6 +26,9 @@ fn compare(a: Option<&Value>, b: Option<&Value>) -> Ordering {
     })
 }
 
+/// What a condition says of a document.
+type Says = Box<dyn Fn(&Value) -> bool>;
+
 struct Random(u64);
 
 impl Random {
@@ -71,7 +74,7 @@ impl Random {
     }
 
     /// A condition, and what it says of a document.
-    fn condition(&mut self, depth: u64) -> (Where, Box<dyn Fn(&Value) -> bool>) {
+    fn condition(&mut self, depth: u64) -> (Where, Says) {
         let path = self.path();
         let pointer = format!("/{path}");
         match self.below(if depth == 0 { 5 } else { 8 }) {

@@ -87,7 +87,7 @@ fn set_null_lets_go() {
     db.collections()
         .set_schema("devices", &json!({"properties": {"parts": {"properties": {"parent": {"type": "string"}}}}}))
         .unwrap();
-    assert!(matches!(db.collection("devices").delete("2", IfRevision::Any), Err(Error::InvalidDocument { .. })));
+    assert!(matches!(db.collection("devices").delete("2", IfRevision::Any), Err(Error::InvalidDocument(_))));
     assert!(get("2").is_some());
 }
 
@@ -111,7 +111,7 @@ fn deleted_softly_they_refer_to_nothing_until_restored() {
     db.collection("devices").put("1", &json!({"site": "a"}), how()).unwrap();
     assert!(db.collection("devices").delete("1", IfRevision::Any).unwrap());
     assert!(db.collection("sites").delete("a", IfRevision::Any).unwrap());
-    assert!(matches!(db.collection("devices").restore("1"), Err(Error::BrokenReference { .. })));
+    assert!(matches!(db.collection("devices").restore("1"), Err(Error::BrokenReference(_))));
     db.collection("sites").restore("a").unwrap();
     db.collection("devices").restore("1").unwrap();
     assert!(matches!(db.collection("sites").delete("a", IfRevision::Any), Err(Error::Referenced { .. })));
