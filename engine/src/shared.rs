@@ -1,7 +1,7 @@
 //! What all models of metadata share besides the key space.
 
 use crate::counters::Counters;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::limits;
 use crate::settings::Settings;
 
@@ -10,15 +10,32 @@ use crate::settings::Settings;
 pub struct Shared {
     pub(crate) counters: Counters,
     value_bytes: usize,
+    batch_bytes: usize,
 }
 
 impl Shared {
     pub(crate) fn new(settings: &Settings) -> Self {
-        Shared { counters: Counters::default(), value_bytes: settings.value_bytes }
+        Shared { counters: Counters::default(), value_bytes: settings.value_bytes, batch_bytes: settings.batch_bytes }
     }
 
     /// Refuses a value that is too large. `what` says what it is a value of.
     pub(crate) fn check_value(&self, what: &'static str, value: &[u8]) -> Result<()> {
         limits::check(what, value.len() as u64, self.value_bytes as u64, "value_bytes")
+    }
+
+    /// Refuses what is too large together.
+    pub(crate) fn check_batch(&self, what: &'static str, bytes: usize) -> Result<()> {
+        limits::check(what, bytes as u64, self.batch_bytes as u64, "batch_bytes")
+    }
+}
+
+/// Refuses text that cannot name anything: empty, longer than so many bytes, or with control characters. `what` says what it is.
+pub(crate) fn check_text(what: &str, text: &str, most: usize) -> Result<()> {
+    if text.is_empty() || text.len() > most {
+        return Err(Error::invalid(format!("a {what} has 1 to {most} bytes, not {}", text.len())));
+    }
+    match text.chars().find(|c| c.is_control()) {
+        Some(odd) => Err(Error::invalid(format!("{what} {text:?} holds the control character {odd:?}"))),
+        None => Ok(()),
     }
 }

@@ -10,6 +10,7 @@ use crate::ingest::Work;
 use crate::keyspace;
 use crate::kv;
 use crate::maintain::{self, Effort};
+use crate::queue;
 use crate::record::{Compacted, Record, Sealed, SegmentEntry};
 use crate::seal;
 use crate::segment;
@@ -26,7 +27,7 @@ pub enum BackgroundStep {
     Compact,
     /// Tells the catalog of the last metadata, if there are many.
     Apply,
-    /// Takes away metadata that have expired.
+    /// Takes away metadata that have expired or were dropped.
     Expire,
 }
 
@@ -40,6 +41,16 @@ impl BackgroundStep {
         BackgroundStep::Expire,
     ];
 }
+
+/// How a model takes away what nobody sees any more: whether there is any, and some of it, little enough for others to wait.
+type Reclaimer = (fn(&keyspace::Transaction) -> Result<bool>, fn(&mut keyspace::Transaction) -> Result<()>);
+
+/// All models that have any.
+const RECLAIMERS: [Reclaimer; 3] = [
+    (kv::has_expired, kv::reclaim),
+    (queue::has_expired_keys, queue::reclaim_expired_keys),
+    (queue::has_dropped, queue::reclaim_dropped),
+];
 
 /// What a compaction did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,13 +102,15 @@ impl Inner {
         self.ballast.lend(|| self.publisher.tell_cells()).map(|()| true)
     }
 
-    /// Some of what has expired, in a transaction of its own.
+    /// Some of what has expired, in a transaction of its own: of the first model that has any.
     fn expire_step(&self) -> Result<bool> {
-        let head = self.publisher.keyspace.head()?;
-        if !kv::has_expired(&keyspace::Transaction::exclusive(head, self.engine_clock.now()))? {
-            return Ok(false);
+        let now = keyspace::Transaction::exclusive(self.publisher.keyspace.head()?, self.engine_clock.now());
+        for (is_due, reclaim) in RECLAIMERS {
+            if is_due(&now)? {
+                return self.ballast.lend(|| self.committer.submit(Work::decide(reclaim))).map(|_| true);
+            }
         }
-        self.ballast.lend(|| self.committer.submit(Work::decide(kv::reclaim))).map(|_| true)
+        Ok(false)
     }
 
     /// Everything unsealed becomes segments: one per table and partition touched. On a full disk this is what gives back room.
