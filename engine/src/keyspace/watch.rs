@@ -78,6 +78,12 @@ impl Watchers {
         self.signals.lock().values().for_each(|watched| watched.signal.tell());
     }
 
+    /// How many watches there are.
+    #[cfg(test)]
+    pub(crate) fn watches(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+
     fn forget(&self, key: &Key) {
         let mut signals = self.signals.lock();
         if let Some(watched) = signals.get_mut(key) {

@@ -1,21 +1,16 @@
 //! `alluvium kv`: key-value pairs.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
 use alluvium::{IfRevision, Pair, Put, Scan};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 
 use super::Context;
+use super::values::{put_bytes, say, seconds, shown, standard_input, time};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
-use crate::parse;
-
-/// Characters of a value that a list shows.
-const SHOWN: usize = 60;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -54,7 +49,7 @@ pub(crate) struct PutArguments {
     #[arg(allow_hyphen_values = true)]
     value: String,
     /// How long it lasts, as in 90s, 1h or 30d. Time during which the database is closed does not count
-    #[arg(long, value_name = "DURATION", value_parser = time_to_live)]
+    #[arg(long, value_name = "DURATION", value_parser = time)]
     ttl: Option<Duration>,
     /// Only if there is no such pair
     #[arg(long, conflicts_with = "if_revision")]
@@ -177,66 +172,12 @@ fn absent(key: &str) -> Failure {
     Failure::failed(format_args!("there is no key {key:?}: `alluvium kv list` shows those there are"))
 }
 
-fn say(words: &str) -> Outcome {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{words}")?;
-    Ok(out.flush()?)
-}
-
-fn standard_input() -> Outcome<Vec<u8>> {
-    let mut value = Vec::new();
-    io::stdin().lock().read_to_end(&mut value).map_err(|error| Failure::io("read", "standard input", &error))?;
-    Ok(value)
-}
-
 /// A pair for programs. A value that is no text is in base64.
 fn describe(key: &str, pair: &Pair) -> Json {
     let mut object = json!({ "key": key, "revision": pair.revision });
-    match std::str::from_utf8(&pair.value) {
-        Ok(text) => object["value"] = json!(text),
-        Err(_) => object["base64"] = json!(BASE64_STANDARD.encode(&pair.value)),
-    }
+    put_bytes(&mut object, "value", &pair.value);
     if let Some(left) = pair.expires_in {
         object["expires_in_seconds"] = json!(left.as_secs_f64());
     }
     object
-}
-
-/// As much of a value as fits a line.
-fn shown(value: &[u8]) -> String {
-    let Ok(text) = std::str::from_utf8(value) else { return format!("{} bytes", value.len()) };
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
-    if line.len() < text.len() { format!("{line}…") } else { line }
-}
-
-fn seconds(time: Duration) -> String {
-    format!("{:.0} s", time.as_secs_f64().ceil())
-}
-
-fn time_to_live(text: &str) -> Result<Duration, String> {
-    let parsed = parse::duration::duration(text)?;
-    if parsed.months != 0 {
-        return Err("months differ in length: write days".to_owned());
-    }
-    let micros = u64::try_from(parsed.nanos / 1_000).map_err(|_| "a pair lasts a positive time".to_owned())?;
-    Ok(Duration::from_micros(micros))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_to_live_is_a_length_of_time() {
-        assert_eq!(time_to_live("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(time_to_live("30d"), Ok(Duration::from_secs(30 * 86_400)));
-        assert!(time_to_live("1mo").is_err() && time_to_live("soon").is_err());
-    }
-
-    #[test]
-    fn a_list_shows_one_line_of_a_value() {
-        assert_eq!(shown(b"a\nb"), "a b");
-        assert_eq!(shown(&[0xff; 7]), "7 bytes");
-        assert_eq!(shown("é".repeat(100).as_bytes()), format!("{}…", "é".repeat(60)));
-    }
 }

@@ -8,7 +8,9 @@ pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod kv;
 pub(crate) mod query;
+pub(crate) mod queue;
 pub(crate) mod tables;
+mod values;
 pub(crate) mod verify;
 
 use std::io::{self, Write};
@@ -92,6 +94,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Delete(arguments) => delete::run(&context, &arguments),
         Command::Tables => tables::run(&context),
         Command::Kv(command) => kv::run(&context, command),
+        Command::Queue(command) => queue::run(&context, command),
         Command::Demo(arguments) => demo::run(&context, &arguments),
     }
 }
