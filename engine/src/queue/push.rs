@@ -4,7 +4,7 @@ use super::bytes::Reader;
 use super::desk::Desk;
 use super::item::Prepared;
 use super::keys;
-use super::state::{AT_ONCE, Place, State};
+use super::state::{AT_ONCE, Order, Place, State};
 use crate::error::Result;
 use crate::keyspace::{Direction, Transaction, prefix, space};
 use crate::record::Key;
@@ -37,7 +37,8 @@ fn push_one(transaction: &mut Transaction, desk: &mut Desk, item: Prepared) -> R
     let id = desk.draw();
     let place = match due {
         Some(due) if due > desk.now.wall_micros => Place::Scheduled { due },
-        due => desk.ready(desk.now.engine_micros, due.unwrap_or(AT_ONCE)),
+        // Its own number is its first place in line.
+        due => Place::Ready(Order { available: desk.now.engine_micros, due: due.unwrap_or(AT_ONCE), number: id }),
     };
     transaction.put(keys::item(desk.id(), id), content);
     desk.put(transaction, id, &State { priority, tries: 0, pushed: desk.now.wall_micros, place })?;
