@@ -4,6 +4,7 @@ use super::desk::Desk;
 use super::item::Stored;
 use super::keys;
 use super::lease::first_twice;
+use super::promote::{self, Fate};
 use super::state::{AT_ONCE, Place, State};
 use crate::error::{Error, Result};
 use crate::keyspace::{Direction, Transaction, space};
@@ -11,7 +12,12 @@ use crate::keyspace::{Direction, Transaction, space};
 /// Dead letters behind an item, by number.
 pub(super) fn list(transaction: &Transaction, queue: &str, after: u64, limit: usize) -> Result<Vec<Stored>> {
     let desk = Desk::open(transaction, queue)?;
-    let items = numbers(transaction, &desk, after, limit)?;
+    let mut items = numbers(transaction, &desk, after, limit)?;
+    // Those whose last lease has ended, though nobody has made them dead letters yet.
+    let due = promote::due(transaction, &desk)?.into_iter().filter(|due| due.fate == Fate::Dead && due.item > after);
+    items.extend(due.map(|due| due.item));
+    items.sort_unstable();
+    items.truncate(limit);
     items.into_iter().map(|item| desk.stored(transaction, item, desk.indexed(transaction, item)?)).collect()
 }
 

@@ -106,8 +106,10 @@ fn leases_that_run_out_count_as_tries() {
         assert_eq!(pop(&db).item.tries, tries);
         clock.pass(10 * SECOND);
     }
-    assert!(db.queue(Q).pop().unwrap().is_none());
     assert_eq!(sizes(&db), QueueSizes { dead: 1, ..Default::default() });
+    assert_eq!(db.queue(Q).dead(0, 9).unwrap().len(), 1, "though nobody has looked since");
+    assert!(db.queue(Q).pop().unwrap().is_none());
+    assert_eq!((sizes(&db).dead, db.queue(Q).dead(0, 9).unwrap().len()), (1, 1));
     assert_eq!(db.queue(Q).purge_dead().unwrap(), 1);
     // Where none are kept, it is gone instead.
     db.alter_queue(&spec().tries(1).dead_letters(false)).unwrap();

@@ -201,6 +201,9 @@ fn check(model: &Model, db: &Database) {
     assert_eq!(queue.peek(usize::MAX).unwrap().iter().map(|item| item.id).collect::<Vec<_>>(), order);
     assert_eq!(queue.peek(2).unwrap().iter().map(|item| item.id).collect::<Vec<_>>(), order[..order.len().min(2)]);
     assert_eq!(queue.sizes().unwrap(), now.sizes());
+    let mut dead: Vec<_> = now.items.iter().filter(|item| item.place == Place::Dead).map(|item| item.id).collect();
+    dead.sort_unstable();
+    assert_eq!(queue.dead(0, usize::MAX).unwrap().iter().map(|item| item.id).collect::<Vec<_>>(), dead);
 }
 
 #[test]
