@@ -25,6 +25,11 @@ impl NewItem {
         NewItem { payload: payload.into(), priority: 0, due: None, deduplication: None }
     }
 
+    /// What is to be pushed.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
     /// Comes before everything of lower priority.
     #[must_use]
     pub fn priority(self, priority: u8) -> Self {

@@ -170,11 +170,19 @@ fn push(context: &Context, arguments: new_item::PushArguments) -> Outcome {
 
 /// As many at a time as may be.
 fn push_all(queue: &mut Queue<&Database>, items: Vec<NewItem>) -> alluvium::Result<Vec<Pushed>> {
-    const AT_A_TIME: usize = 10;
+    const AT_A_TIME: usize = 1_000;
+    const BYTES_AT_A_TIME: usize = 8 << 20;
     let mut pushed = Vec::with_capacity(items.len());
-    for items in items.chunks(AT_A_TIME) {
-        pushed.extend(queue.push_all(items.to_vec())?);
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    for item in items {
+        bytes += item.payload().len();
+        if batch.len() == AT_A_TIME || bytes > BYTES_AT_A_TIME {
+            bytes = item.payload().len();
+            pushed.extend(queue.push_all(std::mem::take(&mut batch))?);
+        }
+        batch.push(item);
     }
+    pushed.extend(queue.push_all(batch)?);
     Ok(pushed)
 }
 
