@@ -229,7 +229,7 @@ fn queues_are_pushed_popped_and_looked_after() {
     assert_eq!((peeked.len(), &peeked[0]["payload"], &peeked[1]["key"]), (2, &json!("urgent"), &json!("k")));
     let popped = json(&queue(&["pop", "jobs", "--limit", "5", "--json"]));
     assert_eq!((popped.len(), &popped[0]["tries"], &popped[0]["lasts_seconds"]), (2, &json!(1), &json!(3600.0)));
-    assert_eq!(queue(&["pop", "jobs", "--wait", "10ms"]).lines().count(), 1, "nothing but the headings");
+    assert_eq!(queue(&["pop", "jobs", "--wait", "10ms", "--json"]), "", "someone has them all");
     let lease = |popped: &Value| popped["lease"].as_str().unwrap().to_owned();
     let (urgent, first) = (lease(&popped[0]), lease(&popped[1]));
     queue(&["extend", "jobs", &first, "--by", "2h"]);
