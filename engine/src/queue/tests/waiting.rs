@@ -68,7 +68,7 @@ fn who_waits_is_woken_when_something_comes_due() {
     queue.extend(last.lease, Duration::from_millis(10)).unwrap();
     assert!(queue.pop_wait(Pop::at_most(1), Duration::from_millis(100)).unwrap().is_empty());
     assert_eq!(sizes(&db), QueueSizes { dead: 1, ..Default::default() });
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros() as i64;
+    let now = Components::os().clock.wall_micros();
     queue.push(NewItem::new("scheduled").due(now + 30_000)).unwrap();
     assert_eq!(text(&queue.pop_wait(Pop::at_most(1), LONG).unwrap()[0].item), "scheduled");
 }
