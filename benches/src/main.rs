@@ -5,6 +5,7 @@ mod child;
 mod fleet;
 mod limits;
 mod micro;
+mod queues;
 mod sizes;
 mod stores;
 
@@ -30,6 +31,8 @@ enum Command {
     Sizes(sizes::Options),
     /// Parts by themselves: log codec, segments, merge
     Micro,
+    /// Queues: push, pop and acknowledge from many threads
+    Queues(queues::Options),
     /// Runs one measurement; `fleet` starts these
     #[command(name = child::SUBCOMMAND, hide = true)]
     Child {
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Fleet(options) => fleet::run(&options),
         Command::Sizes(options) => sizes::run(&options),
         Command::Micro => micro::run(),
+        Command::Queues(options) => queues::run(&options),
         // The parent reports what went wrong.
         Command::Child { job } => return if fleet::run_job(&job).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE },
     };

@@ -33,6 +33,20 @@ pub struct BadRow {
     pub reason: String,
 }
 
+/// Why the lease of a queue's item holds no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum LeaseLoss {
+    /// Its time ran out, or the item was given back: someone else may pop it.
+    #[error("its time ran out or it was given back, so another may pop the item")]
+    Ended,
+    /// The item was popped again since.
+    #[error("the item was given to someone else since")]
+    Taken,
+    /// There is no such item any more.
+    #[error("the item is gone: acknowledged, purged or dropped")]
+    Gone,
+}
+
 /// Everything that can go wrong. Each message says what happened, where, and what to do next.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -183,6 +197,36 @@ pub enum Error {
         /// The name asked for.
         name: String,
     },
+    /// No queue of that name.
+    #[error("there is no queue {name:?}: `alluvium queue list` lists them")]
+    NoSuchQueue {
+        /// The name asked for.
+        name: String,
+    },
+    /// A queue of that name exists already.
+    #[error("queue {name:?} exists already")]
+    QueueExists {
+        /// The name asked for.
+        name: String,
+    },
+    /// No such item among the dead letters of a queue.
+    #[error("queue {queue:?} has no dead letter {item}: `alluvium queue dead` lists them")]
+    NoSuchItem {
+        /// The queue.
+        queue: String,
+        /// The number asked for.
+        item: u64,
+    },
+    /// A lease that holds no more. Nothing was done, to other items of the same call either.
+    #[error("the lease of item {item} of queue {queue:?} is lost: {how}")]
+    LeaseLost {
+        /// The queue.
+        queue: String,
+        /// The item it was a lease of.
+        item: u64,
+        /// What became of it.
+        how: LeaseLoss,
+    },
     /// No such column in a table.
     #[error("table {table:?} has no {what} {name:?}; it has {known}")]
     NoSuchColumn {
@@ -236,6 +280,9 @@ impl Error {
             Error::NotUnique { .. } | Error::Referenced { .. } => ErrorKind::Input,
             Error::NoSuchCollection { .. } | Error::CollectionExists { .. } | Error::NoSuchDocument { .. } => ErrorKind::Missing,
             Error::NoSuchTable { .. } | Error::TableExists { .. } | Error::NoSuchColumn { .. } => ErrorKind::Missing,
+            Error::NoSuchQueue { .. } | Error::QueueExists { .. } | Error::NoSuchItem { .. } | Error::LeaseLost { .. } => {
+                ErrorKind::Missing
+            }
             Error::DiskFull { .. } | Error::Locked { .. } | Error::Conflict | Error::Stale { .. } => ErrorKind::Unavailable,
             Error::Damaged { .. } => ErrorKind::Damaged,
             Error::Io { .. } | Error::Stopped { .. } | Error::Closed | Error::Internal(_) => ErrorKind::Fatal,

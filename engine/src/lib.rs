@@ -5,7 +5,7 @@
 //!
 //! - `model`, `record`, `format`, `settings`, `error`, `fence`, `io`, `clock`, `counters`, `shared`, `merge`: what everything else is made of;
 //! - `wal`, `memtable`, `segment`, `catalog`, `table`: the parts, which do not know each other;
-//! - `keyspace`: the ordered keys and values under all metadata, over the catalog; `kv`, `document`: what is made of them;
+//! - `keyspace`: the ordered keys and values under all metadata, over the catalog; `kv`, `document`, `queue`: what is made of them;
 //! - `ingest`, `seal`, `query`, `maintain`, `store`: the paths through them;
 //! - `recover`, `database`: opening, and the front door.
 
@@ -29,6 +29,7 @@ mod memtable;
 mod merge;
 pub mod model;
 mod query;
+mod queue;
 pub mod record;
 mod recover;
 mod seal;
@@ -50,14 +51,17 @@ pub use document::{
     Collection, CollectionSpec, Collections, Compatibility, Document, DocumentQuery, IndexSpec, OnDelete, Page, Path, Plan,
     PutDocument, PutMany, ReferenceSpec, SchemaVersion, Where,
 };
-pub use error::{BadRow, BrokenReference, Error, ErrorKind, InvalidDocument, Result};
+pub use error::{BadRow, BrokenReference, Error, ErrorKind, InvalidDocument, LeaseLoss, Result};
 pub use fence::is_fenced;
 pub use ingest::{Ack, RowBuilder, RowWriter};
-pub use keyspace::{Access, IfRevision};
+#[doc(hidden)]
+pub use keyspace::Watch;
+pub use keyspace::{Access, IfRevision, Waits};
 pub use kv::{KeyValue, Pair, Put, Scan};
 pub use model::{
     FieldType, PartitionKind, Partitioning, Sequence, SeriesId, SeriesKey, TableSchema, TableSpec, TimeRange, TimeUnit, Value,
 };
 pub use query::{Aggregate, Aggregation, Comparison, Filter, Order, Query, QueryStream, Window};
+pub use queue::{Item, Lease, Leased, Nacked, NewItem, Pop, Pushed, Queue, QueueSizes, QueueSpec, Retry};
 pub use segment::{ForeignColumn, ForeignType, ParquetReader, ParquetWriter};
 pub use settings::{Durability, OnDamage, Profile, Settings};

@@ -14,6 +14,7 @@ use crate::settings::Settings;
 pub struct Shared {
     pub(crate) counters: Counters,
     value_bytes: usize,
+    batch_bytes: usize,
     pub(crate) document_bytes: usize,
     pub(crate) document_depth: usize,
     pub(crate) definitions: Definitions,
@@ -26,6 +27,7 @@ impl Shared {
         Shared {
             counters: Counters::default(),
             value_bytes: settings.value_bytes,
+            batch_bytes: settings.batch_bytes,
             document_bytes: settings.document_bytes,
             // What is stored has to be read again, and the parser stops at 128 levels.
             document_depth: settings.document_depth.min(120),
@@ -45,5 +47,21 @@ impl Shared {
     /// Refuses a value that is too large. `what` says what it is a value of.
     pub(crate) fn check_value(&self, what: &'static str, value: &[u8]) -> Result<()> {
         limits::check(what, value.len() as u64, self.value_bytes as u64, "value_bytes")
+    }
+
+    /// Refuses what is too large together.
+    pub(crate) fn check_batch(&self, what: &'static str, bytes: usize) -> Result<()> {
+        limits::check(what, bytes as u64, self.batch_bytes as u64, "batch_bytes")
+    }
+}
+
+/// Refuses text that cannot name anything: empty, longer than so many bytes, or with control characters. `what` says what it is.
+pub(crate) fn check_text(what: &str, text: &str, most: usize) -> Result<()> {
+    if text.is_empty() || text.len() > most {
+        return Err(Error::invalid(format!("a {what} has 1 to {most} bytes, not {}", text.len())));
+    }
+    match text.chars().find(|c| c.is_control()) {
+        Some(odd) => Err(Error::invalid(format!("{what} {text:?} holds the control character {odd:?}"))),
+        None => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{delete, demo, doc, import, kv, query};
+use crate::commands::{delete, demo, doc, import, kv, query, queue};
 use crate::failure::{Failure, Outcome};
 
 /// An embedded historian for IoT gateways.
@@ -44,6 +44,9 @@ pub(crate) enum Command {
     /// Reads and writes key-value pairs
     #[command(subcommand)]
     Kv(kv::Command),
+    /// Pushes, pops and looks after queues
+    #[command(subcommand)]
+    Queue(queue::Command),
     /// Records this machine's own vitals, queries them and shows what that cost
     Demo(demo::Arguments),
 }

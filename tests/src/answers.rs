@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alluvium::{Database, FieldType, Query, Result, Scan, TableSchema};
+use alluvium::{Database, Error, FieldType, Item, Query, QueueSizes, Result, Scan, TableSchema};
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Decimal64Array, Float32Array, Float64Array, Int64Array, RecordBatch,
     StringArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray, UInt64Array,
@@ -11,6 +11,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal64Type, Decimal128Type, Float32Type, Float64Type, Int64Type, TimeUnit, UInt64Type};
 
 use crate::model::{Cell, CellRef, Columns, Digest, Row};
+use crate::queues::{QueueItem, QueueView};
 
 /// The columns of a table, as the model has them.
 pub fn columns(schema: &TableSchema) -> Columns {
@@ -140,7 +141,22 @@ pub fn digest_without(db: &Database, table: &str) -> Result<u64> {
         }
     }
     db.kv().scan(&Scan::of(""))?.iter().for_each(|(key, pair)| digest.pair(key, &pair.value));
+    for spec in db.queues()? {
+        digest.queue(&spec.name, &queue(db, &spec.name)?);
+    }
     Ok(digest.finish())
+}
+
+/// What can be read from a queue.
+pub fn queue(db: &Database, name: &str) -> Result<QueueView> {
+    let item = |Item { id, priority, tries, payload, .. }: Item| QueueItem { id, priority, tries, payload };
+    let queue = db.queue(name);
+    let waiting: Vec<_> = queue.peek(usize::MAX)?.into_iter().map(item).collect();
+    let dead: Vec<_> = queue.dead(0, usize::MAX)?.into_iter().map(item).collect();
+    let QueueSizes { ready, scheduled, leased, delayed, dead: dead_count } = queue.sizes()?;
+    let counted = (ready, dead_count) == (waiting.len() as u64, dead.len() as u64);
+    counted.then_some(()).ok_or_else(|| Error::Internal(format!("queue {name} counts otherwise than it lists")))?;
+    Ok(QueueView { waiting, dead, others: [scheduled, leased, delayed] })
 }
 
 fn add(digest: &mut Digest, batch: &RecordBatch, tags: usize) {

@@ -9,6 +9,7 @@ pub mod imports;
 pub mod model;
 pub mod mutants;
 pub mod questions;
+pub mod queues;
 pub mod sim;
 pub mod slow;
 pub mod steps;

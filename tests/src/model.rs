@@ -6,6 +6,8 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use alluvium::{FieldType, TableSpec, TimeUnit};
 use foldhash::fast::{FixedState, FoldHasher};
 
+use crate::queues::{Queue, QueueChange, QueueView};
+
 /// Tag values; missing sorts before present.
 pub type Key = Vec<Option<String>>;
 
@@ -77,6 +79,8 @@ pub enum Effect {
     Transact(Vec<(String, Option<Value>)>, Vec<(String, Vec<Row>)>),
     /// Adds to a counter.
     Count(String, i64),
+    /// Changes queues, in a transaction with pairs where there is more than one change.
+    Queues(Vec<(String, QueueChange)>, Vec<(String, Option<Value>)>),
 }
 
 /// The value of a pair.
@@ -88,7 +92,7 @@ pub struct Value {
     pub lasts: Lasts,
 }
 
-/// How long a pair lasts.
+/// How long a pair, a lease or a back-off lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lasts {
     /// Until it is removed.
@@ -99,13 +103,17 @@ pub enum Lasts {
     NotAtAll,
 }
 
-/// All tables and pairs.
+/// All tables, pairs and queues.
 #[derive(Debug, Clone, Default)]
 pub struct Model {
     /// By name.
     pub tables: BTreeMap<String, Table>,
     /// By key.
     pub pairs: BTreeMap<String, Vec<u8>>,
+    /// By name.
+    pub queues: BTreeMap<String, Queue>,
+    /// How many queues were made, dropped ones included.
+    queues_made: u32,
 }
 
 impl Model {
@@ -131,6 +139,21 @@ impl Model {
                 let sum: i64 = count + by;
                 self.pairs.insert(key.clone(), sum.to_string().into_bytes());
             }
+            Effect::Queues(changes, pairs) => {
+                changes.iter().for_each(|(name, change)| self.change_queue(name, change));
+                pairs.iter().for_each(|(key, value)| self.put_pair(key, value.as_ref()));
+            }
+        }
+    }
+
+    fn change_queue(&mut self, name: &str, change: &QueueChange) {
+        match change {
+            QueueChange::Create => {
+                self.queues_made += 1;
+                self.queues.insert(name.to_owned(), Queue::new(name, self.queues_made));
+            }
+            QueueChange::Drop => drop(self.queues.remove(name)),
+            change => self.queues.get_mut(name).unwrap_or_else(|| panic!("the model has no queue {name}")).apply(change),
         }
     }
 
@@ -153,6 +176,7 @@ impl Model {
             table.rows.iter().for_each(|(place, cells)| digest.row(place, cells));
         }
         self.pairs.iter().for_each(|(key, value)| digest.pair(key, value));
+        self.queues.iter().for_each(|(name, queue)| digest.queue(name, &queue.view()));
         digest.finish()
     }
 }
@@ -281,6 +305,11 @@ impl Digest {
     /// Adds a key-value pair.
     pub fn pair(&mut self, key: &str, value: &[u8]) {
         ("pair", key, value).hash(&mut self.0);
+    }
+
+    /// Adds a queue.
+    pub fn queue(&mut self, name: &str, view: &QueueView) {
+        ("queue", name, view).hash(&mut self.0);
     }
 
     /// Adds a row of the table begun last.

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use alluvium::io::{Disk, SyncLabel};
 use alluvium::{
-    Access, BackgroundStep, Database, Durability, Error, Filter, IfRevision, KeyValue, Put, Result, Settings, TimeRange,
+    Access, BackgroundStep, Database, Durability, Error, Filter, IfRevision, KeyValue, Lease, NewItem, Pop, Put, Queue,
+    QueueSpec, Result, Retry, Settings, TimeRange,
 };
 
 use crate::answers;
 use crate::model::{Effect, Lasts, Row, Value};
+use crate::queues::{self, PushedItem, QueueChange};
 use crate::sim::{Machine, ROOT};
 
 /// One thing done to a database.
@@ -155,7 +157,45 @@ fn write(db: &Database, effect: &Effect) -> Result<()> {
         }
         Effect::Transact(pairs, rows) => transact(db, pairs, rows),
         Effect::Count(key, by) => db.kv().increment(key, *by).map(drop),
+        Effect::Queues(changes, pairs) => change_queues(db, changes, pairs),
     }
+}
+
+/// A change alone goes the short way, and some only that one.
+fn change_queues(db: &Database, changes: &[(String, QueueChange)], pairs: &[(String, Option<Value>)]) -> Result<()> {
+    match (changes, pairs) {
+        ([(name, QueueChange::Create)], []) => {
+            let window = if queues::keeps_keys(name) { Duration::MAX } else { Duration::ZERO };
+            let spec = QueueSpec::new(name).tries(queues::TRIES).dead_letters(queues::keeps_dead(name));
+            db.create_queue(&spec.deduplication(window))
+        }
+        ([(name, QueueChange::Drop)], []) => db.drop_queue(name),
+        ([(name, change)], []) => change_queue(&mut db.queue(name), change),
+        _ => db.transaction(|transaction| {
+            changes.iter().try_for_each(|(name, change)| change_queue(&mut transaction.queue(name), change))?;
+            pairs.iter().try_for_each(|(key, value)| put_pair(transaction.kv(), key, value.as_ref()))
+        }),
+    }
+}
+
+fn change_queue<A: Access>(queue: &mut Queue<A>, change: &QueueChange) -> Result<()> {
+    let lasting = |lasts: &Lasts| if *lasts == Lasts::NotAtAll { Duration::ZERO } else { Duration::MAX };
+    let leases = |leases: &[String]| leases.iter().map(|lease| lease.parse()).collect::<Result<Vec<Lease>>>();
+    match change {
+        QueueChange::Create | QueueChange::Drop => Err(Error::Internal("not within a transaction".to_owned())),
+        QueueChange::Push(items) => queue.push_all(items.iter().map(new_item).collect()).map(drop),
+        QueueChange::Pop(limit, lasts) => queue.pop_many(Pop::at_most(*limit).lease(lasting(lasts))).map(drop),
+        QueueChange::Ack(held) => queue.ack_all(&leases(held)?),
+        QueueChange::Nack(held, lasts) => queue.nack_all(&leases(held)?, Retry::After(lasting(lasts))).map(drop),
+        QueueChange::Requeue(limit) => queue.requeue_dead(*limit).map(drop),
+        QueueChange::Purge(dead_only) => if *dead_only { queue.purge_dead() } else { queue.purge() }.map(drop),
+    }
+}
+
+fn new_item(item: &PushedItem) -> NewItem {
+    let new = NewItem::new(&item.payload[..]).priority(item.priority);
+    let new = if item.never_due { new.due(i64::MAX) } else { new };
+    item.key.iter().fold(new, |new, key| new.deduplicate(key))
 }
 
 /// A pair alone goes the short way.

@@ -274,6 +274,59 @@ fn bytes_that_are_no_text_come_back_as_they_were() {
 }
 
 #[test]
+fn queues_are_pushed_popped_and_looked_after() {
+    let dir = directory();
+    let data = dir.path().join("data");
+    let json = |answer: &str| -> Vec<Value> { answer.lines().map(|line| serde_json::from_str(line).unwrap()).collect() };
+    let queue = |arguments: &[&str]| succeed(&data, [&["queue"], arguments].concat());
+    let refused = |code, arguments: &[&str]| fail(code, &data, [&["queue"], arguments].concat());
+    assert_eq!(queue(&["create", "jobs", "--tries", "2", "--lease", "1h", "--back-off", "0s"]), "jobs is there\n");
+    assert!(refused(1, &["create", "jobs"]).contains("queue \"jobs\" exists already"));
+    assert!(refused(1, &["push", "none", "x"]).contains("there is no queue \"none\": `alluvium queue list`"));
+    assert!(refused(2, &["create", "a\nb"]).contains("control character"));
+
+    assert_eq!(queue(&["push", "jobs", "first", "--key", "k"]), "pushed 1\n");
+    assert_eq!(queue(&["push", "jobs", "again", "--key", "k"]), "1 was pushed before\n");
+    let mut push = command(&data, ["queue", "push", "jobs", "--lines", "--json"]);
+    let mut push = push.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let lines = "{\"payload\":\"urgent\",\"priority\":9}\n\n{\"base64\":\"/w==\",\"due\":\"now+1d\"}\n";
+    push.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    assert!(push.wait().unwrap().success());
+
+    let peeked = json(&queue(&["peek", "jobs", "--json"]));
+    assert_eq!((peeked.len(), &peeked[0]["payload"], &peeked[1]["key"]), (2, &json!("urgent"), &json!("k")));
+    let popped = json(&queue(&["pop", "jobs", "--limit", "5", "--json"]));
+    assert_eq!((popped.len(), &popped[0]["tries"], &popped[0]["lasts_seconds"]), (2, &json!(1), &json!(3600.0)));
+    assert_eq!(queue(&["pop", "jobs", "--wait", "10ms", "--json"]), "", "someone has them all");
+    let lease = |popped: &Value| popped["lease"].as_str().unwrap().to_owned();
+    let (urgent, first) = (lease(&popped[0]), lease(&popped[1]));
+    queue(&["extend", "jobs", &first, "--by", "2h"]);
+    queue(&["ack", "jobs", &urgent]);
+    assert!(refused(1, &["ack", "jobs", &urgent, &first]).contains("is lost: the item is gone"));
+    assert!(refused(2, &["ack", "jobs", "7"]).contains("\"7\" is no lease"));
+    assert!(queue(&["nack", "jobs", &first]).contains("1 may be popped again in 0 s"));
+    let again = lease(&json(&queue(&["pop", "jobs", "--json"]))[0]);
+    assert!(refused(1, &["nack", "jobs", &first]).contains("given to someone else"));
+    assert_eq!(json(&queue(&["nack", "jobs", &again, "--json"]))[0]["became"], "dead");
+
+    let dead = json(&queue(&["dead", "jobs", "--json"]));
+    assert_eq!((dead.len(), &dead[0]["payload"]), (1, &json!("first")));
+    assert!(refused(1, &["requeue", "jobs", "99"]).contains("no dead letter 99"));
+    assert_eq!(queue(&["requeue", "jobs", "--all"]), "requeued 1 items\n");
+    let listed = json(&queue(&["list", "--json"]));
+    assert_eq!(
+        (listed[0]["ready"].as_u64(), listed[0]["scheduled"].as_u64(), &listed[0]["tries"]),
+        (Some(1), Some(1), &json!(2))
+    );
+    queue(&["alter", "jobs", "--tries", "7"]);
+    assert_eq!(json(&queue(&["list", "--json"]))[0]["lease_seconds"], json!(3600.0), "what is not named stays");
+    assert_eq!(json(&queue(&["purge", "jobs", "--json"]))[0]["purged"], json!(2));
+    succeed(&data, ["verify"]);
+    assert_eq!(queue(&["drop", "jobs"]), "jobs is gone\n");
+    refused(1, &["pop", "jobs"]);
+}
+
+#[test]
 fn one_process_at_a_time() {
     let dir = directory();
     let data = dir.path().join("data");

@@ -29,6 +29,8 @@ fn the_life_touches_every_path() {
         "Write(Extend",
         "Write(Put",
         "Write(Delete",
+        "Write(Transact",
+        "Write(Queues",
         "Buffer(",
         "WriteMany(",
         "Flush",

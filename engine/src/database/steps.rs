@@ -11,9 +11,11 @@ use crate::ingest::Work;
 use crate::keyspace;
 use crate::kv;
 use crate::maintain::{self, Effort};
+use crate::queue;
 use crate::record::{Compacted, Record, Sealed, SegmentEntry};
 use crate::seal;
 use crate::segment;
+use crate::shared::Shared;
 use crate::table::Table;
 
 /// A kind of background work. Threads take its steps; without them ([`Settings::background`](crate::Settings)) the caller does.
@@ -27,7 +29,7 @@ pub enum BackgroundStep {
     Compact,
     /// Tells the catalog of the last metadata, if there are many.
     Apply,
-    /// Takes away metadata that have expired.
+    /// Takes away metadata that have expired or were dropped.
     Expire,
 }
 
@@ -41,6 +43,17 @@ impl BackgroundStep {
         BackgroundStep::Expire,
     ];
 }
+
+/// How a model takes away what nobody sees any more: whether there is any, and some of it, little enough for others to wait.
+type Reclaimer = (fn(&keyspace::Transaction) -> Result<bool>, fn(&mut keyspace::Transaction, &Shared) -> Result<()>);
+
+/// All models that have any.
+const RECLAIMERS: [Reclaimer; 4] = [
+    (kv::has_expired, |transaction, _| kv::reclaim(transaction)),
+    (queue::has_expired_keys, |transaction, _| queue::reclaim_expired_keys(transaction)),
+    (queue::has_dropped, |transaction, _| queue::reclaim_dropped(transaction)),
+    (document::is_due, document::reclaim),
+];
 
 /// What a compaction did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,19 +105,17 @@ impl Inner {
         self.ballast.lend(|| self.publisher.tell_cells()).map(|()| true)
     }
 
-    /// Some of what has expired, in a transaction of its own.
+    /// Some of what has expired, in a transaction of its own: of the first model that has any.
     fn expire_step(&self) -> Result<bool> {
-        let head = self.publisher.keyspace.head()?;
-        let now = keyspace::Transaction::exclusive(head, self.engine_clock.now());
-        if !kv::has_expired(&now)? && !document::is_due(&now)? {
-            return Ok(false);
+        let now = keyspace::Transaction::exclusive(self.publisher.keyspace.head()?, self.engine_clock.now());
+        for (is_due, reclaim) in RECLAIMERS {
+            if is_due(&now)? {
+                let shared = self.shared.clone();
+                let decide = move |transaction: &mut keyspace::Transaction| reclaim(transaction, &shared);
+                return self.ballast.lend(|| self.committer.submit(Work::decide(decide.clone()))).map(|_| true);
+            }
         }
-        let shared = self.shared.clone();
-        let reclaim = move |transaction: &mut keyspace::Transaction| {
-            kv::reclaim(transaction)?;
-            document::reclaim(transaction, &shared)
-        };
-        self.ballast.lend(|| self.committer.submit(Work::decide(reclaim.clone()))).map(|_| true)
+        Ok(false)
     }
 
     /// Everything unsealed becomes segments: one per table and partition touched. On a full disk this is what gives back room.

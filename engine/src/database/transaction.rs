@@ -10,10 +10,12 @@ use super::inner::Inner;
 use crate::document::{Collection, Collections, IndexSpec, ReferenceSpec};
 use crate::error::{Error, Result};
 use crate::ingest::{self, Decision, Work};
-use crate::keyspace::{self, Access};
+use crate::keyspace::{self, Access, Waits, Watch};
 use crate::kv::KeyValue;
 use crate::memtable::Run;
 use crate::model::{Sequence, TableId};
+use crate::queue::{self, Queue, QueueSpec};
+use crate::record::Key;
 use crate::shared::Shared;
 
 /// How often [`Database::transaction`] tries. Whenever it is in vain, another transaction was not.
@@ -105,6 +107,31 @@ impl Database {
         Ok(())
     }
 
+    /// The queue of a name. Whether there is one shows when it is used.
+    pub fn queue(&self, name: &str) -> Queue<&Database> {
+        Queue::new(self, name)
+    }
+
+    /// Makes a queue. [`Error::QueueExists`] if there is one of that name.
+    pub fn create_queue(&self, spec: &QueueSpec) -> Result<()> {
+        queue::create(self, spec)
+    }
+
+    /// Gives a queue other settings. They hold from the next pop, push or try on.
+    pub fn alter_queue(&self, spec: &QueueSpec) -> Result<()> {
+        queue::alter(self, spec)
+    }
+
+    /// Drops a queue with all its items. It is gone at once; what its items take is given back little by little.
+    pub fn drop_queue(&self, name: &str) -> Result<()> {
+        queue::drop(self, name)
+    }
+
+    /// All queues with their settings, by name.
+    pub fn queues(&self) -> Result<Vec<QueueSpec>> {
+        queue::list(self)
+    }
+
     #[cfg(test)]
     pub(crate) fn keyspace(&self) -> &keyspace::Keyspace {
         &self.inner.publisher.keyspace
@@ -130,6 +157,11 @@ impl Transaction<'_> {
     /// Collections, to be made, changed and dropped.
     pub fn collections(&mut self) -> Collections<&mut Self> {
         Collections::new(self)
+    }
+
+    /// The queue of a name, as the transaction sees it. Whether there is one shows when it is used.
+    pub fn queue(&mut self, name: &str) -> Queue<&mut Self> {
+        Queue::new(self, name)
     }
 
     /// Appends rows, as [`Database::append`] does.
@@ -232,5 +264,11 @@ impl Access for &mut Transaction<'_> {
 
     fn shared(&self) -> &Arc<Shared> {
         &self.inner.shared
+    }
+}
+
+impl Waits for &Database {
+    fn watch(&self, key: &Key) -> Watch {
+        self.inner.publisher.keyspace.watchers.watch(key.clone())
     }
 }

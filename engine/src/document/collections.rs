@@ -63,7 +63,7 @@ impl<A: Access> Collections<A> {
 
     /// Gives a collection another name.
     pub fn rename(&mut self, name: &str, new: &str) -> Result<()> {
-        id::check_name("the name of a collection", new)?;
+        id::check_name("collection name", new)?;
         let (name, new) = (name.to_owned(), new.to_owned());
         self.write(move |transaction, shared| {
             let of = definition::find(transaction, shared, &name)?;
@@ -196,7 +196,7 @@ impl<A: Access> Collections<A> {
 }
 
 fn create(transaction: &mut Transaction, shared: &Shared, spec: &CollectionSpec) -> Result<()> {
-    id::check_name("the name of a collection", &spec.name)?;
+    id::check_name("collection name", &spec.name)?;
     refuse_existing(transaction, shared, &spec.name)?;
     let number = next_number(transaction)?;
     let mut of = Definition {

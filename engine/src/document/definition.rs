@@ -126,7 +126,7 @@ impl CollectionSpec {
 impl IndexSpec {
     /// An index over one to four paths.
     pub fn new(name: &str, paths: &[&str]) -> Result<Self> {
-        id::check_name("the name of an index", name)?;
+        id::check_name("index name", name)?;
         if paths.is_empty() || paths.len() > MOST_PATHS {
             return Err(Error::invalid(format!("an index is over 1 to {MOST_PATHS} paths, not {}", paths.len())));
         }

@@ -1,8 +1,8 @@
 //! Names of documents and collections.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::record::Moment;
-use crate::shared::Shared;
+use crate::shared::{Shared, check_text};
 
 /// Bytes of a document's id, at most.
 const ID_BYTES: usize = 255;
@@ -11,22 +11,12 @@ const NAME_BYTES: usize = 128;
 
 /// Refuses what cannot be an id.
 pub(super) fn check(id: &str) -> Result<()> {
-    check_text("an id", id, ID_BYTES)
+    check_text("document id", id, ID_BYTES)
 }
 
-/// Refuses what cannot be a name. `what` says of what.
+/// Refuses what cannot be the name of something.
 pub(super) fn check_name(what: &str, name: &str) -> Result<()> {
     check_text(what, name, NAME_BYTES)
-}
-
-fn check_text(what: &str, text: &str, most: usize) -> Result<()> {
-    if text.is_empty() || text.len() > most {
-        return Err(Error::invalid(format!("{what} has 1 to {most} bytes, not {}", text.len())));
-    }
-    match text.chars().find(|c| c.is_control()) {
-        Some(odd) => Err(Error::invalid(format!("{what} holds no control characters: {text:?} holds {odd:?}"))),
-        None => Ok(()),
-    }
 }
 
 /// A new id: a UUID of version 7 (RFC 9562), so that ids sort by the time they were made, as far as the wall clock is right.

@@ -45,9 +45,11 @@ impl<'s> Stage<'s> {
         if cells.is_empty() && rows.is_empty() {
             return Ok(None);
         }
-        let (view, at) = self.now()?;
-        view.put(Sequence::MAX, &cells);
+        let (_, at) = self.now()?;
+        // What cannot be recorded is not seen by those behind it either.
         let prepared = prepare(*at, Effects { cells: cells.clone(), rows })?;
+        let (view, _) = self.now()?;
+        view.put(Sequence::MAX, &cells);
         self.decided.push(cells);
         Ok(Some(prepared))
     }

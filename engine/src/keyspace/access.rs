@@ -2,15 +2,22 @@
 
 use std::sync::Arc;
 
-use super::Transaction;
+use super::{Transaction, Watch};
 use crate::error::Result;
 use crate::model::Sequence;
+use crate::record::Key;
 use crate::shared::Shared;
 
 /// First bytes of keys. Those from [`DERIVED`](crate::record::DERIVED) say only what others say too.
 pub(crate) mod space {
     /// Key-value pairs, by key.
     pub(crate) const KEY_VALUE: u8 = 0x10;
+    /// Queues, by name; without a name, the number of the next one.
+    pub(crate) const QUEUE: u8 = 0x20;
+    /// What was pushed, by queue and item.
+    pub(crate) const QUEUE_ITEM: u8 = 0x21;
+    /// How it stands with it, likewise.
+    pub(crate) const QUEUE_STATE: u8 = 0x22;
     /// Collections, by name.
     pub(crate) const COLLECTION: u8 = 0x30;
     /// Documents, by collection and id.
@@ -23,6 +30,24 @@ pub(crate) mod space {
     pub(crate) const NEXT_COLLECTION: u8 = 0x34;
     /// Key-value pairs that expire, by time and key.
     pub(crate) const KEY_VALUE_EXPIRY: u8 = 0x90;
+    /// Items that may be popped, by queue, priority and order.
+    pub(crate) const QUEUE_READY: u8 = 0xA0;
+    /// Items that are not due yet, by queue and time of the wall clock.
+    pub(crate) const QUEUE_SCHEDULED: u8 = 0xA1;
+    /// Items that are leased or back off, by queue and time of the engine's clock.
+    pub(crate) const QUEUE_TIMED: u8 = 0xA2;
+    /// Deduplication keys, by queue.
+    pub(crate) const QUEUE_DEDUPLICATION: u8 = 0xA3;
+    /// Items that were tried too often, by queue.
+    pub(crate) const QUEUE_DEAD: u8 = 0xA4;
+    /// How many items each queue has.
+    pub(crate) const QUEUE_TALLY: u8 = 0xA5;
+    /// How many items may be popped, by queue and priority.
+    pub(crate) const QUEUE_LANE: u8 = 0xA6;
+    /// Deduplication keys, by the time to which they last.
+    pub(crate) const QUEUE_DEDUPLICATION_EXPIRY: u8 = 0xA7;
+    /// Queues that were dropped, whose items have yet to go.
+    pub(crate) const QUEUE_DROPPED: u8 = 0xA8;
     /// Entries of indexes: the values of a document, and its id.
     pub(crate) const INDEX: u8 = 0xb0;
     /// Documents that expire, by time, collection and id.
@@ -52,6 +77,13 @@ pub trait Access: sealed::Sealed {
     /// What all models share.
     #[doc(hidden)]
     fn shared(&self) -> &Arc<Shared>;
+}
+
+/// An access through which one can wait for others: a database, for within a transaction nothing changes.
+pub trait Waits: Access {
+    /// Watches a key.
+    #[doc(hidden)]
+    fn watch(&self, key: &Key) -> Watch;
 }
 
 pub(crate) mod sealed {

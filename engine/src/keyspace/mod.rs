@@ -10,6 +10,7 @@ mod reads;
 mod recent;
 mod transaction;
 mod view;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -18,13 +19,15 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
-pub use access::Access;
+pub use access::{Access, Waits};
 pub(crate) use access::{revision, sealed, space};
 pub use condition::IfRevision;
 pub(crate) use reads::ReadSet;
 pub(crate) use recent::Recent;
 pub(crate) use transaction::{Outcome, Transaction};
 pub(crate) use view::{Direction, View, prefix};
+pub use watch::Watch;
+pub(crate) use watch::Watchers;
 
 use crate::catalog::{Cell, Cells};
 use crate::error::{Error, Result};
@@ -38,12 +41,18 @@ pub(crate) struct Keyspace {
     head: RwLock<Option<View>>,
     /// Held while the catalog is told.
     applying: Mutex<()>,
+    /// Those who wait for a change.
+    pub(crate) watchers: Arc<Watchers>,
 }
 
 impl Keyspace {
     /// What the catalog holds, and nothing since.
     pub(crate) fn new(base: Cells, through: Sequence) -> Self {
-        Keyspace { head: RwLock::new(Some(View::new(Arc::new(base), through))), applying: Mutex::default() }
+        Keyspace {
+            head: RwLock::new(Some(View::new(Arc::new(base), through))),
+            applying: Mutex::default(),
+            watchers: Arc::default(),
+        }
     }
 
     /// Everything published, as it is now.
@@ -57,10 +66,11 @@ impl Keyspace {
     }
 
     /// Makes what records did visible, all at once.
-    pub(crate) fn publish<'e>(&self, records: impl Iterator<Item = (Sequence, &'e [Effect])>) {
+    pub(crate) fn publish<'e>(&self, records: impl Iterator<Item = (Sequence, &'e [Effect])> + Clone) {
         if let Some(head) = &mut *self.head.write() {
-            records.for_each(|(sequence, effects)| head.put(sequence, effects));
+            records.clone().for_each(|(sequence, effects)| head.put(sequence, effects));
         }
+        self.watchers.tell(records.flat_map(|(_, effects)| effects));
     }
 
     /// Keeps everyone else from telling the catalog.
@@ -84,5 +94,6 @@ impl Keyspace {
     /// Lets go of the catalog.
     pub(crate) fn close(&self) {
         *self.head.write() = None;
+        self.watchers.tell_all();
     }
 }

@@ -19,6 +19,7 @@ pub use scan::Scan;
 use crate::error::{Error, Result};
 use crate::keyspace::{Access, IfRevision, Transaction};
 use crate::model::Sequence;
+use crate::shared::check_text;
 use pair::Form;
 
 /// Bytes of a key, at most.
@@ -152,13 +153,7 @@ fn describe(key: &str) -> String {
 
 /// Refuses what cannot be a key.
 fn check(key: &str) -> Result<()> {
-    if key.is_empty() || key.len() > KEY_BYTES {
-        return Err(Error::invalid(format!("a key has 1 to {KEY_BYTES} bytes, not {}", key.len())));
-    }
-    match key.chars().find(|c| c.is_control()) {
-        Some(odd) => Err(Error::invalid(format!("key {key:?} holds the control character {odd:?}"))),
-        None => Ok(()),
-    }
+    check_text("key", key, KEY_BYTES)
 }
 
 fn number(key: &str, value: &[u8]) -> Result<i64> {

@@ -4,18 +4,13 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use alluvium::{Pair, Put, Scan};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 
 use super::Context;
-use super::metadata::{condition, length_of_time, say, standard_input};
+use super::values::{condition, put_bytes, say, seconds, shown, standard_input, time};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
-
-/// Characters of a value that a list shows.
-const SHOWN: usize = 60;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -54,7 +49,7 @@ pub(crate) struct PutArguments {
     #[arg(allow_hyphen_values = true)]
     value: String,
     /// How long it lasts, as in 90s, 1h or 30d. Time during which the database is closed does not count
-    #[arg(long, value_name = "DURATION", value_parser = length_of_time)]
+    #[arg(long, value_name = "DURATION", value_parser = time)]
     ttl: Option<Duration>,
     /// Only if there is no such pair
     #[arg(long, conflicts_with = "if_revision")]
@@ -176,35 +171,9 @@ fn absent(key: &str) -> Failure {
 /// A pair for programs. A value that is no text is in base64.
 fn describe(key: &str, pair: &Pair) -> Json {
     let mut object = json!({ "key": key, "revision": pair.revision });
-    match std::str::from_utf8(&pair.value) {
-        Ok(text) => object["value"] = json!(text),
-        Err(_) => object["base64"] = json!(BASE64_STANDARD.encode(&pair.value)),
-    }
+    put_bytes(&mut object, "value", &pair.value);
     if let Some(left) = pair.expires_in {
         object["expires_in_seconds"] = json!(left.as_secs_f64());
     }
     object
-}
-
-/// As much of a value as fits a line.
-fn shown(value: &[u8]) -> String {
-    let Ok(text) = std::str::from_utf8(value) else { return format!("{} bytes", value.len()) };
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
-    if line.len() < text.len() { format!("{line}…") } else { line }
-}
-
-fn seconds(time: Duration) -> String {
-    format!("{:.0} s", time.as_secs_f64().ceil())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_list_shows_one_line_of_a_value() {
-        assert_eq!(shown(b"a\nb"), "a b");
-        assert_eq!(shown(&[0xff; 7]), "7 bytes");
-        assert_eq!(shown("é".repeat(100).as_bytes()), format!("{}…", "é".repeat(60)));
-    }
 }

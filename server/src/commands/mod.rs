@@ -8,9 +8,10 @@ pub(crate) mod doc;
 pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod kv;
-pub(crate) mod metadata;
 pub(crate) mod query;
+pub(crate) mod queue;
 pub(crate) mod tables;
+mod values;
 pub(crate) mod verify;
 
 use std::io::{self, Write};
@@ -95,6 +96,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Tables => tables::run(&context),
         Command::Doc(command) => doc::run(&context, command),
         Command::Kv(command) => kv::run(&context, command),
+        Command::Queue(command) => queue::run(&context, command),
         Command::Demo(arguments) => demo::run(&context, &arguments),
     }
 }

@@ -2,16 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use alluvium::{Database, FieldType, Filter, Partitioning, Put, Result, Settings, TableSpec, TimeRange};
+use alluvium::{Database, FieldType, Filter, NewItem, Partitioning, Put, QueueSpec, Result, Settings, TableSpec, TimeRange};
 
 use crate::answers;
 use crate::model::{Cell, Effect, Lasts, Model, Row, Value};
+use crate::queues::{PushedItem, QueueChange};
 use crate::sim::{Image, Machine, small_settings};
 
 /// Microseconds in a day: every segment holds a day of one table.
 pub const DAY: i64 = 86_400_000_000;
 /// Days with rows in segments, and one more whose rows lie in the log.
 pub const DAYS: i64 = 3;
+
+const QUEUE: &str = "queue/0";
 
 /// The database, closed in good order.
 #[derive(Debug)]
@@ -37,6 +40,8 @@ impl Sample {
         for table in tables() {
             db.create_table(table)?;
         }
+        db.create_queue(&QueueSpec::new(QUEUE))?;
+        sample.records.push((0, Effect::Queues(vec![(QUEUE.to_owned(), QueueChange::Create)], Vec::new())));
         for day in 0..DAYS {
             sample.append_together(&db, day, &[("air", 60), ("mains", if day == 1 { 1_060 } else { 8 })])?;
             sample.transact(&db, day)?;
@@ -92,7 +97,7 @@ impl Sample {
         Ok(())
     }
 
-    /// Pairs and rows in one record. The catalog, which holds the pairs too, makes up for that one's loss.
+    /// Pairs, an item of a queue and rows in one record. The catalog, which holds all but the rows too, makes up for that one's loss.
     fn transact(&mut self, db: &Database, day: i64) -> Result<()> {
         let rows = rows("air", day, 63).split_off(60);
         let batch = answers::batch(&*db.table("air")?, &rows);
@@ -104,10 +109,13 @@ impl Sample {
             transaction.kv().put(&key, &value.bytes, Put::default())?;
             pairs.push((key, Some(value)));
         }
+        transaction.queue(QUEUE).push(NewItem::new(vec![day as u8; 60]).priority(1))?;
         transaction.append("air", &batch)?;
         let sequence = transaction.commit()?;
         self.records.push((sequence, Effect::Put("air".to_owned(), rows)));
         self.records.push((0, Effect::Transact(pairs, Vec::new())));
+        let item = PushedItem { payload: vec![day as u8; 60], priority: 1, key: None, never_due: false };
+        self.records.push((0, Effect::Queues(vec![(QUEUE.to_owned(), QueueChange::Push(vec![item]))], Vec::new())));
         Ok(())
     }
 

@@ -147,6 +147,12 @@ impl Subject {
                 told += &format!("{} rows of {} in {name}, first other {rows:?}; ", found.len(), expected.len());
             }
         }
+        for (name, queue) in &model.queues {
+            let (found, expected) = (self.runner.db().and_then(|db| answers::queue(db, name)), queue.view());
+            if found.as_ref().ok() != Some(&expected) {
+                told += &format!("queue {name} is {found:?} instead of {expected:?}; ");
+            }
+        }
         if told.is_empty() { "only schemas differ".to_owned() } else { told }
     }
 

@@ -188,3 +188,27 @@ fn a_closed_database_has_no_pairs() {
     assert!(matches!(db.kv().get("a"), Err(Error::Closed)));
     assert!(matches!(db.begin(), Err(Error::Closed)));
 }
+
+#[test]
+fn what_cannot_be_recorded_is_not_seen_by_those_behind_it() {
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+
+    use crate::ingest::Work;
+    let (_, db) = begin();
+    let key = |n: u8| [0x10, b'k', n][..].into();
+    let huge = Work::decide(move |transaction| {
+        (0..70).for_each(|n| transaction.put(key(n), vec![n; 1 << 20].into()));
+        Ok(())
+    });
+    let seen = Arc::new(Mutex::new(None));
+    let place = seen.clone();
+    let look = Work::decide(move |transaction| {
+        *place.lock() = Some(transaction.get(&[0x10, b'k', 0])?.is_some());
+        Ok(())
+    });
+    let outcomes = db.inner.committer.submit_all(vec![huge, look]);
+    assert!(matches!(outcomes[..], [Err(Error::Limit { .. }), Ok(0)]), "{outcomes:?}");
+    assert_eq!(*seen.lock(), Some(false));
+}

@@ -167,8 +167,8 @@ fn bad_input_is_refused_by_name() {
     assert_eq!(told("a", &deep), text);
     // Dropping it would go just as deep.
     std::mem::forget(deep);
-    assert_eq!(told("", &json!(1)), "an id has 1 to 255 bytes, not 0");
-    assert_eq!(told("a\u{7}", &json!(1)), r#"an id holds no control characters: "a\u{7}" holds '\u{7}'"#);
+    assert_eq!(told("", &json!(1)), "a document id has 1 to 255 bytes, not 0");
+    assert_eq!(told("a\u{7}", &json!(1)), r#"document id "a\u{7}" holds the control character '\u{7}'"#);
     assert!(told(&"x".repeat(256), &json!(1)).ends_with("not 256"));
     let nowhere = db.collection("nothing").put("a", &json!(1), how()).unwrap_err();
     assert_eq!(nowhere.to_string(), "there is no collection \"nothing\": `alluvium doc collections` lists them");

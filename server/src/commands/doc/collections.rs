@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value as Json, json};
 
 use super::super::Context;
-use super::super::metadata::{length_of_time, say};
+use super::super::values::{say, time};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
 use crate::output::terminal;
@@ -21,7 +21,7 @@ pub(crate) struct Create {
     #[arg(long)]
     soft_delete: bool,
     /// Only for so long, as in 30d. Time during which the database is closed does not count
-    #[arg(long, value_name = "DURATION", value_parser = length_of_time, requires = "soft_delete")]
+    #[arg(long, value_name = "DURATION", value_parser = time, requires = "soft_delete")]
     keep_deleted: Option<Duration>,
     /// How many earlier revisions of each document are kept
     #[arg(long, value_name = "REVISIONS", default_value_t = 0)]

@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 
 use super::super::Context;
-use super::super::metadata::{condition, length_of_time, say};
+use super::super::values::{condition, say, time};
 use crate::failure::{Failure, Outcome};
 
 /// Documents that are put together.
@@ -34,7 +34,7 @@ pub(crate) struct Put {
     #[arg(allow_hyphen_values = true)]
     document: String,
     /// How long it lasts, as in 90s, 1h or 30d. Time during which the database is closed does not count
-    #[arg(long, value_name = "DURATION", value_parser = length_of_time)]
+    #[arg(long, value_name = "DURATION", value_parser = time)]
     ttl: Option<Duration>,
     /// Only if there is no such document
     #[arg(long, conflicts_with = "if_revision")]

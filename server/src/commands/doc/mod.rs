@@ -82,7 +82,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Outcome {
 /// JSON from the command line; `-` reads it from standard input.
 fn json(text: &str) -> Outcome<serde_json::Value> {
     let parsed = match text {
-        "-" => serde_json::from_slice(&super::metadata::standard_input()?),
+        "-" => serde_json::from_slice(&super::values::standard_input()?),
         text => serde_json::from_str(text),
     };
     parsed.map_err(|error| Failure::usage(format_args!("this is no JSON: {error}")))

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 
 use super::super::Context;
-use super::super::metadata::say;
+use super::super::values::say;
 use super::documents::describe;
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};

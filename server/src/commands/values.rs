@@ -1,0 +1,87 @@
+//! Values and lengths of time, as the commands for metadata take and show them.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use alluvium::IfRevision;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value as Json, json};
+
+use crate::failure::{Failure, Outcome};
+use crate::parse;
+
+/// Characters of a value that a list shows.
+const SHOWN: usize = 60;
+
+/// One line for people.
+pub(super) fn say(words: &str) -> Outcome {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{words}")?;
+    Ok(out.flush()?)
+}
+
+/// All of standard input.
+pub(super) fn standard_input() -> Outcome<Vec<u8>> {
+    let mut value = Vec::new();
+    io::stdin().lock().read_to_end(&mut value).map_err(|error| Failure::io("read", "standard input", &error))?;
+    Ok(value)
+}
+
+/// What has to be true of what is written.
+pub(super) fn condition(if_absent: bool, if_revision: Option<u64>) -> IfRevision {
+    match if_revision {
+        _ if if_absent => IfRevision::Absent,
+        Some(revision) => IfRevision::Is(revision),
+        None => IfRevision::Any,
+    }
+}
+
+/// Puts bytes into an object for programs: as text under a name, or as `base64` where they are no text.
+pub(super) fn put_bytes(object: &mut Json, name: &str, bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => object[name] = json!(text),
+        Err(_) => object["base64"] = json!(BASE64_STANDARD.encode(bytes)),
+    }
+}
+
+/// As much of a value as fits a line.
+pub(super) fn shown(value: &[u8]) -> String {
+    let Ok(text) = std::str::from_utf8(value) else { return format!("{} bytes", value.len()) };
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
+    if line.len() < text.len() { format!("{line}…") } else { line }
+}
+
+/// A length of time in whole seconds, rounded up.
+pub(super) fn seconds(time: Duration) -> String {
+    format!("{:.0} s", time.as_secs_f64().ceil())
+}
+
+/// Reads a length of time on the command line.
+pub(super) fn time(text: &str) -> Result<Duration, String> {
+    let parsed = parse::duration::duration(text)?;
+    if parsed.months != 0 {
+        return Err("months differ in length: write days".to_owned());
+    }
+    let micros = u64::try_from(parsed.nanos / 1_000).map_err(|_| "a length of time is not negative".to_owned())?;
+    Ok(Duration::from_micros(micros))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_of_time_has_one_length() {
+        assert_eq!(time("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(time("30d"), Ok(Duration::from_secs(30 * 86_400)));
+        assert!(time("1mo").is_err() && time("soon").is_err());
+    }
+
+    #[test]
+    fn a_list_shows_one_line_of_a_value() {
+        assert_eq!(shown(b"a\nb"), "a b");
+        assert_eq!(shown(&[0xff; 7]), "7 bytes");
+        assert_eq!(shown("é".repeat(100).as_bytes()), format!("{}…", "é".repeat(60)));
+    }
+}
