@@ -171,7 +171,7 @@ impl DocumentQuery {
         Ok(self)
     }
 
-    /// At most so many documents, and at most 100,000. [`Page::cursor`] says where to go on.
+    /// At most so many documents, and at most 100,000. [`Page::cursor`](crate::Page::cursor) says where to go on.
     #[must_use]
     pub fn limit(self, limit: usize) -> Self {
         DocumentQuery { limit: limit.min(MOST), ..self }
