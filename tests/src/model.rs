@@ -146,6 +146,11 @@ impl Model {
         }
     }
 
+    /// What can be read of every queue.
+    pub fn queue_views(&self) -> Vec<QueueView> {
+        self.queues.values().map(Queue::view).collect()
+    }
+
     fn change_queue(&mut self, name: &str, change: &QueueChange) {
         match change {
             QueueChange::Create => {

@@ -9,7 +9,7 @@ use alluvium::{
 };
 
 use crate::answers;
-use crate::model::{Effect, Lasts, Row, Value};
+use crate::model::{Effect, Lasts, Model, Row, Value};
 use crate::queues::{self, PushedItem, QueueChange};
 use crate::sim::{Machine, ROOT};
 
@@ -57,9 +57,16 @@ impl Step {
         text.split_once("[Row").map_or(text.as_str(), |(name, _)| name).to_owned()
     }
 
-    /// Whether everything before it is durable once it returned.
-    pub fn settles(&self) -> bool {
-        !matches!(self, Step::Buffer(..) | Step::Background(_) | Step::Pass(_) | Step::SetClock(_))
+    /// Applies it to a model, telling of each effect. Answers whether everything before it is durable once it returned.
+    pub fn apply(&self, model: &mut Model, mut tell: impl FnMut(&Model, Effect)) -> bool {
+        // A pop that finds nothing records nothing, and so makes nothing durable either.
+        let before = matches!(self, Step::Write(Effect::Queues(..))).then(|| model.queue_views());
+        for effect in self.effects() {
+            model.apply(&effect);
+            tell(model, effect);
+        }
+        let buffers = matches!(self, Step::Buffer(..) | Step::Background(_) | Step::Pass(_) | Step::SetClock(_));
+        !buffers && before.is_none_or(|before| before != model.queue_views())
     }
 }
 

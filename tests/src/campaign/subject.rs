@@ -8,7 +8,6 @@ use fastrand::Rng;
 use super::{Violation, at, ensure};
 use crate::answers;
 use crate::model::{Effect, Model};
-use crate::queues::Queue;
 use crate::sim::{Machine, small_settings};
 use crate::steps::{Runner, Step};
 
@@ -159,15 +158,8 @@ impl Subject {
 
     /// A step that worked.
     fn done(&mut self, step: &Step) {
-        // A pop that finds nothing records nothing, and so makes nothing durable either.
-        let may_do_nothing = matches!(step, Step::Write(Effect::Queues(..)));
-        let queues = |model: &Model| model.queues.values().map(Queue::view).collect::<Vec<_>>();
-        let before = may_do_nothing.then(|| queues(&self.visible));
-        for effect in step.effects() {
-            self.visible.apply(&effect);
-            self.unsettled.push(effect);
-        }
-        if step.settles() && before.is_none_or(|before| before != queues(&self.visible)) {
+        let unsettled = &mut self.unsettled;
+        if step.apply(&mut self.visible, |_, effect| unsettled.push(effect)) {
             self.unsettled.drain(..).for_each(|effect| self.settled.apply(&effect));
         }
     }

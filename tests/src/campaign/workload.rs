@@ -18,10 +18,12 @@ pub const STEPS: usize = 330;
 pub fn steps(seed: u64, count: usize) -> Vec<Step> {
     let (mut actors, mut model, clock) = (Actors::new(seed, SCALE), Model::default(), SimClock::default());
     let mut steps: Vec<_> = actors::tables().into_iter().map(|spec| Step::Write(Effect::Create(spec))).collect();
-    steps.iter().flat_map(Step::effects).for_each(|effect| model.apply(&effect));
+    for step in &steps {
+        step.apply(&mut model, |_, _| {});
+    }
     while steps.len() < count {
         let step = actors.bound(&model).unwrap_or_else(|| actors.next(&model, &clock));
-        step.effects().iter().for_each(|effect| model.apply(effect));
+        step.apply(&mut model, |_, _| {});
         steps.push(step);
     }
     steps
@@ -95,15 +97,12 @@ impl Recording {
         for (number, step) in recording.steps.iter().enumerate() {
             let begins = runner.machine.disk.journal_len();
             runner.run(step).map_err(|error| Violation(format!("step {number} {step:?} fails: {error}")))?;
-            for effect in step.effects() {
-                model.apply(&effect);
-                recording.digests.push(model.digest());
-            }
+            let settles = step.apply(&mut model, |model, _| recording.digests.push(model.digest()));
             recording.marks.push(Mark {
                 begins,
                 ends: runner.machine.disk.journal_len(),
                 after: recording.digests.len() - 1,
-                settles: step.settles(),
+                settles,
             });
         }
         let inspection = runner.db().and_then(alluvium::Database::inspect);
