@@ -3,10 +3,11 @@
 //! Every mutation is one record in one log; columns (memtable, then Parquet segments) and tables (the catalog) are
 //! materialised from it. In the order data flows:
 //!
-//! - `model`, `record`, `format`, `settings`, `error`, `fence`, `io`, `clock`, `counters`, `shared`, `merge`: what everything else is made of;
+//! - `model`, `record`, `format`, `settings`, `error`, `fence`, `io`, `clock`, `counters`, `shared`, `watermark`, `merge`: what everything else
+//!   is made of;
 //! - `wal`, `memtable`, `segment`, `catalog`, `table`: the parts, which do not know each other;
 //! - `keyspace`: the ordered keys and values under all metadata, over the catalog; `kv`: what is made of them;
-//! - `ingest`, `seal`, `query`, `maintain`, `store`: the paths through them;
+//! - `ingest`, `seal`, `query`, `maintain`, `store`: the paths through them; `feed`: every change in order, read back from the log;
 //! - `recover`, `database`: opening, and the front door.
 
 mod catalog;
@@ -14,6 +15,7 @@ mod clock;
 mod counters;
 mod database;
 mod error;
+mod feed;
 mod fence;
 pub mod format;
 mod ingest;
@@ -39,6 +41,7 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod wal;
+mod watermark;
 
 pub use counters::Counts;
 pub use database::{
@@ -46,6 +49,9 @@ pub use database::{
     Transaction, VerifyReport,
 };
 pub use error::{BadRow, Error, ErrorKind, Result};
+pub use feed::{
+    Change, ChangeKind, ChangedKey, ChangedKeys, Changes, ChangesFrom, Cursor, CursorState, Event, PairValue, Rows, SealedRows,
+};
 pub use fence::is_fenced;
 pub use ingest::{Ack, RowBuilder, RowWriter};
 pub use keyspace::Access;

@@ -105,7 +105,7 @@ struct Contents {
     receipts: Vec<(u64, Receipt)>,
     engine_micros: u64,
     cells: Vec<(Key, Stored)>,
-    changed: Vec<(u64, Key, bool)>,
+    changed: Vec<cells::Note>,
 }
 
 impl Contents {
@@ -119,7 +119,7 @@ impl Contents {
             receipts: catalog.receipts()?,
             engine_micros: catalog.engine_micros()?,
             cells: catalog.cells()?.range(&everything())?.collect::<Result<_>>()?,
-            changed: catalog.changed_since(0)?,
+            changed: catalog.cells()?.noted(0, &[], usize::MAX)?,
             ..Contents::default()
         };
         for segment in &mut contents.segments {

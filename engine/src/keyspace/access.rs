@@ -11,6 +11,8 @@ use crate::shared::Shared;
 pub(crate) mod space {
     /// Key-value pairs, by key.
     pub(crate) const KEY_VALUE: u8 = 0x10;
+    /// Cursors of the change feed, by name.
+    pub(crate) const CURSOR: u8 = 0x50;
     /// Key-value pairs that expire, by time and key.
     pub(crate) const KEY_VALUE_EXPIRY: u8 = 0x90;
 }
