@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{delete, demo, import, kv, query};
+use crate::commands::{changes, cursors, delete, demo, import, kv, query};
 use crate::failure::{Failure, Outcome};
 
 /// An embedded historian for IoT gateways.
@@ -41,6 +41,13 @@ pub(crate) enum Command {
     /// Reads and writes key-value pairs
     #[command(subcommand)]
     Kv(kv::Command),
+    /// Prints every change of everything, in order
+    Changes(changes::Arguments),
+    /// Lists and drops the named positions that `changes` was read to
+    Cursors {
+        #[command(subcommand)]
+        command: Option<cursors::Command>,
+    },
     /// Records this machine's own vitals, queries them and shows what that cost
     Demo(demo::Arguments),
 }

@@ -107,6 +107,11 @@ impl Changes {
         self.next - 1
     }
 
+    /// Waits until there is something behind [`Changes::through`], shown or not, or so long. Answers whether there is.
+    pub fn wait(&self, timeout: Duration) -> Result<bool> {
+        self.feed.visible.wait_above(self.through(), timeout)
+    }
+
     /// The next change, after waiting for one at most so long. `None` if there was none, and once the limit is reached.
     ///
     /// ```

@@ -105,7 +105,7 @@ fn a_change_says_what_happened() {
             "rows air 1 Some((9, 9))",
             "deleted air None 0..6",
             "table air 2",
-            "seal 9 1",
+            "seal 8 1",
         ]
     );
     assert!(changes.windows(2).all(|pair| pair[0].sequence < pair[1].sequence));
@@ -219,7 +219,7 @@ fn the_bytes_of_a_cursor_are_frozen() {
 #[test]
 fn history_goes_back_to_the_slowest_cursor() {
     let clock = Arc::new(Hands::default());
-    let db = open_with(&MemoryDisk::new(), &clock, brief());
+    let db = open_with(&MemoryDisk::new(), &clock, Settings { history_bytes: 4 << 20, ..brief() });
     let first = put(&db, "k1", b"");
     db.cursor("slow").unwrap().begin(0).unwrap();
     db.cursor("fast").unwrap().begin(0).unwrap();

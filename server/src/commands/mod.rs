@@ -1,7 +1,9 @@
 //! One file per command, and what they share.
 
 pub(crate) mod bounds;
+pub(crate) mod changes;
 pub(crate) mod compact;
+pub(crate) mod cursors;
 pub(crate) mod delete;
 pub(crate) mod demo;
 pub(crate) mod import;
@@ -92,6 +94,8 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Delete(arguments) => delete::run(&context, &arguments),
         Command::Tables => tables::run(&context),
         Command::Kv(command) => kv::run(&context, command),
+        Command::Changes(arguments) => changes::run(&context, &arguments),
+        Command::Cursors { command } => cursors::run(&context, command.as_ref()),
         Command::Demo(arguments) => demo::run(&context, &arguments),
     }
 }

@@ -280,7 +280,7 @@ mod tests {
         let bytes = header.encode();
         let half = [b"ALVHIST1".as_slice(), &[8, 7, 6, 5, 4, 3, 2, 1, 5, 0, 0, 0, 0, 0, 0, 0]].concat();
         assert_eq!((&bytes[..24], bytes.len()), (&half[..], 56));
-        assert_eq!(bytes[24..28], [0x77, 0xc1, 0x32, 0x5d]);
+        assert_eq!(bytes[24..28], [0xf1, 0xa1, 0xb3, 0x1c]);
         for damaged in [0, 28] {
             let mut one = bytes.clone();
             one[damaged] ^= 1;
@@ -307,8 +307,8 @@ mod tests {
         ]
         .concat();
         assert_eq!(bytes[..4], *b"KEPT");
-        assert_eq!(bytes[4..8], [0, 0, 0, 0]);
-        assert_eq!(bytes[8..28], [40, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 15, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(bytes[4..8], [0xbf, 0x8c, 0xad, 0x7f]);
+        assert_eq!(bytes[8..28], [37, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 15, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(bytes[28..], body);
 
         let read = ChunkHeader::decode(&bytes).unwrap();

@@ -151,7 +151,13 @@ impl History {
         let Some(start) = log.first() else { return Ok(()) };
         let known = writing.as_ref().map_or(0, |file| file.next);
         let needed = read.map_or(0, |read| read.saturating_add(1));
-        let from = self.within_limit(log, log_dir, start.max(known).max(needed), end);
+        let wanted = start.max(known).max(needed);
+        let from = self.within_limit(log, log_dir, wanted, end);
+        if from > wanted {
+            // What is older than what is left out goes before it.
+            *writing = None;
+            self.remove_from(0)?;
+        }
         if from < end {
             match self.copy(&mut writing, log, log_dir, from, end) {
                 Ok(()) => {}
@@ -257,10 +263,7 @@ impl History {
             disk.create_dir_all(&self.dir).map_err(|source| Error::io("create", &self.dir, source))?;
             disk.sync_dir(&self.root, SyncLabel::History).map_err(|source| Error::io("sync", &self.root, source))?;
         }
-        while let Some(last) = self.pieces.read().back().copied().filter(|last| last.first >= first) {
-            self.remove(last.first)?;
-            self.pieces.write().pop_back();
-        }
+        self.remove_from(first)?;
         let path = self.path(first);
         let mut salt = [0; 8];
         self.components.entropy.fill(&mut salt).map_err(|source| Error::io("salt", &path, source))?;
@@ -295,6 +298,17 @@ impl History {
             }
             self.pieces.write().pop_front();
             self.remove(oldest.first)?;
+        }
+    }
+
+    /// Removes the files that begin there or later.
+    fn remove_from(&self, first: Sequence) -> Result<()> {
+        loop {
+            let last = self.pieces.write().pop_back_if(|last| last.first >= first);
+            match last {
+                Some(last) => self.remove(last.first)?,
+                None => return Ok(()),
+            }
         }
     }
 

@@ -88,17 +88,19 @@ fn a_follower_is_woken_by_changes_and_by_the_end() {
     let mut changes = db.changes().kind(ChangeKind::Pairs).read().unwrap();
     assert!(changes.next_timeout(Duration::from_millis(1)).unwrap().is_none());
     std::thread::scope(|scope| {
-        let follower = scope.spawn(|| {
+        let (tell, told) = std::sync::mpsc::channel();
+        let follower = scope.spawn(move || {
             let first = changes.next_timeout(LONG).unwrap().unwrap();
-            (first.sequence, changes.next_timeout(LONG))
+            tell.send(first.sequence).unwrap();
+            changes.next_timeout(LONG)
         });
         // What is not shown does not end its wait.
         db.cursor("c").unwrap().acknowledge(0).unwrap();
         let sequence = put(&db, "k", b"");
         db.cursor("c").unwrap().acknowledge(sequence).unwrap();
+        assert_eq!(told.recv().unwrap(), sequence);
         db.close().unwrap();
-        let (first, second) = follower.join().unwrap();
-        assert_eq!(first, sequence);
+        let second = follower.join().unwrap();
         assert!(matches!(second, Err(Error::Closed)), "{second:?}");
     });
 }
