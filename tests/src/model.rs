@@ -6,6 +6,8 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use alluvium::{FieldType, TableSpec, TimeUnit};
 use foldhash::fast::{FixedState, FoldHasher};
 
+use crate::feed::{self, Told};
+
 /// Tag values; missing sorts before present.
 pub type Key = Vec<Option<String>>;
 
@@ -106,11 +108,15 @@ pub struct Model {
     pub tables: BTreeMap<String, Table>,
     /// By key.
     pub pairs: BTreeMap<String, Vec<u8>>,
+    /// What the change feed tells of all that was done.
+    pub told: Vec<Told>,
 }
 
 impl Model {
     /// Does what a record does.
     pub fn apply(&mut self, effect: &Effect) {
+        let told = feed::told(effect, self);
+        self.told.extend(told);
         match effect {
             Effect::Create(spec) => {
                 let columns = Columns { tags: spec.tags.clone(), fields: spec.fields.clone() };

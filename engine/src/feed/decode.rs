@@ -60,9 +60,7 @@ impl Decoder<'_> {
                 };
                 Event::RowsDeleted { table: table.schema().name.clone(), series, range: deletion.range }
             }
-            Record::Sealed(sealed) => {
-                Event::Seal { through: sealed.through, segments: self.segments(&sealed.segments)? }
-            }
+            Record::Sealed(sealed) => Event::Seal { through: sealed.through, segments: self.segments(&sealed.segments)? },
             Record::Compacted(compacted) => {
                 Event::Compacted { removed: compacted.removed, added: self.segments(&compacted.added)? }
             }

@@ -249,7 +249,7 @@ impl Changes {
             }
             Found::Lost(_, last) if last < self.next => ControlFlow::Continue(()),
             Found::Lost(_, last) => self.gap(last),
-            Found::End => self.behind_history(),
+            Found::End { .. } => self.behind_history(),
         }
     }
 

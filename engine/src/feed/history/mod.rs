@@ -23,7 +23,7 @@ pub(crate) use bytes::Kept;
 pub(crate) use read::{Found, HistoryReader};
 
 use crate::error::{Error, Result};
-use crate::io::{Components, SyncLabel};
+use crate::io::{Components, OpenMode, SyncLabel};
 use crate::model::Sequence;
 use crate::record::RecordKind;
 use crate::wal::{Follow, LogFiles, Place, Step, log_path};
@@ -127,7 +127,13 @@ impl History {
                 match reader.step(place.bytes) {
                     Found::Entry(_) => {}
                     Found::Lost(from, to) => problem(format!("changes {from} to {to} cannot be read")),
-                    Found::End => break,
+                    Found::End { bad } => {
+                        let from = reader.expected();
+                        if bad && from < place.limit {
+                            problem(format!("changes {from} to {} cannot be read", place.limit - 1));
+                        }
+                        break;
+                    }
                 }
                 if reader.expected() >= place.limit {
                     break;
@@ -180,7 +186,7 @@ impl History {
         }
         let places = places(log, from, end);
         let lengths = places.iter().map(|place| {
-            let file = self.components.disk.open(&log_path(log_dir, place.number), crate::io::OpenMode::Read);
+            let file = self.components.disk.open(&log_path(log_dir, place.number), OpenMode::Read);
             file.and_then(|file| file.len()).unwrap_or(0)
         });
         if lengths.sum::<u64>() <= self.limit {
@@ -270,14 +276,21 @@ impl History {
         HistoryFile::create(disk, path, u64::from_le_bytes(salt), first)
     }
 
-    /// After a failure: what was written and is not listed goes, as far as it can.
+    /// After a failure: what was written and is not listed goes, as far as it can. Should it not, it is never read as anything but
+    /// what it was written as.
     fn give_up(&self, writing: &mut Option<HistoryFile>) {
         *writing = None;
-        let Ok(entries) = self.components.disk.list(&self.dir) else { return };
-        for first in entries.iter().filter_map(|entry| first_of(&entry.name)) {
-            if !self.pieces.read().iter().any(|piece| piece.first == first) {
-                let _ = self.components.disk.remove(&self.path(first));
-            }
+        let disk = &*self.components.disk;
+        let Ok(entries) = disk.list(&self.dir) else { return };
+        for entry in entries {
+            let Some(first) = first_of(&entry.name) else { continue };
+            let listed = self.pieces.read().iter().find(|piece| piece.first == first).map(|piece| piece.bytes);
+            let path = self.path(first);
+            let _ = match listed {
+                None => disk.remove(&path),
+                Some(bytes) if bytes < entry.len => disk.open(&path, OpenMode::Write).and_then(|file| file.set_len(bytes)),
+                Some(_) => Ok(()),
+            };
         }
     }
 

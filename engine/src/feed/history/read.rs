@@ -19,8 +19,8 @@ pub(crate) enum Found<'a> {
     Entry(Entry<'a>),
     /// Records that cannot be read, both ends included.
     Lost(Sequence, Sequence),
-    /// The end of what the file holds.
-    End,
+    /// The end of what the file holds, and whether something there cannot be read.
+    End { bad: bool },
 }
 
 /// A file and the chunk of it that is in memory.
@@ -60,8 +60,8 @@ impl HistoryReader {
         while self.at == self.body.len() {
             // Records at the end of a chunk may have nothing to say.
             self.expected = self.last + 1;
-            if self.offset + CHUNK_HEADER as u64 > bytes {
-                return Found::End;
+            if self.offset >= bytes {
+                return Found::End { bad: self.offset > bytes };
             }
             if let Some(header) = self.chunk_at(self.offset, bytes).filter(|header| header.first == self.expected) {
                 self.enter(self.offset, &header);
@@ -73,8 +73,7 @@ impl HistoryReader {
                     return Found::Lost(from, header.first - 1);
                 }
             } else {
-                self.offset = bytes;
-                return Found::End;
+                return Found::End { bad: true };
             }
         }
         let rest = self.body.get(self.at..).unwrap_or_default();
