@@ -44,7 +44,7 @@ impl Sample {
         // So that log files go, and what they held besides rows is kept in history.
         for round in 0..ROUNDS {
             let db = machine.open(settings())?;
-            sample.append_together(&db, 0, &[("mains", 2 + round)])?;
+            sample.append_together(&db, EARLIER - round, &[("mains", 2)])?;
             sample.transact(&db, EARLIER - round)?;
             db.seal()?;
             db.close()?;
@@ -119,8 +119,8 @@ impl Sample {
         }
         transaction.append("air", &batch)?;
         let sequence = transaction.commit()?;
-        self.records.push((sequence, Effect::Put("air".to_owned(), rows)));
         self.records.push((0, Effect::Transact(pairs, Vec::new())));
+        self.records.push((sequence, Effect::Put("air".to_owned(), rows)));
         Ok(())
     }
 
