@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use alluvium::internals::{self, Runs, SegmentOnDisk};
+use alluvium::io::{Components, MemoryDisk};
 use alluvium::model::{Block, TableId};
 use alluvium::record::{Record, RecordKind, encode_rows};
-use alluvium::io::{Components, MemoryDisk};
-use alluvium::{
-    BackgroundStep, ChangeKind, Database, FieldType, Profile, Put, Settings, TableSchema, TableSpec, Transaction,
-};
+use alluvium::{BackgroundStep, ChangeKind, Database, FieldType, Profile, Put, Settings, TableSchema, TableSpec, Transaction};
 use anyhow::Result;
 use arrow::array::{ArrayRef, Float64Array};
 use criterion::{BatchSize, Criterion, Throughput};

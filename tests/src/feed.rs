@@ -75,8 +75,7 @@ impl Found {
     /// Reads the feed from a sequence on, without what is about one table.
     pub fn read(db: &Database, from: u64, without: &str) -> Result<Found> {
         let mut found = Found { gap: from > 1, sequences: (from, 0), ..Found::default() };
-        let mut changes = db.changes().from(from).read()?;
-        while let Some(change) = changes.next() {
+        for change in db.changes().from(from).read()? {
             match change {
                 Ok(change) => {
                     assert!(change.sequence >= from && change.sequence > found.sequences.1, "out of order: {change:?}");

@@ -205,6 +205,19 @@ pub(super) fn entry(body: &[u8], expected: Sequence, last: Sequence) -> Result<E
     Ok(Entry { sequence, last: through, kept, bytes })
 }
 
+/// Reads the entries of a body and writes what they say; `None` where they say nothing.
+#[cfg(feature = "internals")]
+pub(crate) fn again(body: &[u8]) -> Option<Vec<u8>> {
+    let mut written = ChunkBuilder::new(1);
+    let mut rest = body;
+    while !rest.is_empty() {
+        let entry = entry(rest, written.expected, 1 << 60).ok()?;
+        written.push(entry.sequence, &entry.kept);
+        rest = rest.get(entry.bytes..)?;
+    }
+    Some(written.body)
+}
+
 fn end(reader: &Reader<'_>) -> Result<(), DecodeError> {
     match reader.remaining() {
         0 => Ok(()),

@@ -20,6 +20,8 @@ use std::path::{Path, PathBuf};
 use parking_lot::{Mutex, RwLock};
 
 pub(crate) use bytes::Kept;
+#[cfg(feature = "internals")]
+pub(crate) use bytes::again;
 pub(crate) use read::{Found, HistoryReader};
 
 use crate::error::{Error, Result};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{brief, keys, let_go, put};
+use super::{Seen, brief, keys, let_go, put};
 use crate::io::{MemoryDisk, SyncLabel};
 use crate::testing::{Hands, open_with};
 use crate::{BackgroundStep, Settings};
@@ -13,7 +13,7 @@ fn history_files(disk: &MemoryDisk) -> Vec<PathBuf> {
 }
 
 /// Everything seen is what was written; what is not, is in a gap.
-fn check(seen: &[Result<(u64, String), (u64, u64)>], whole: &[Result<(u64, String), (u64, u64)>], when: &str) -> u64 {
+fn check(seen: &[Seen], whole: &[Seen], when: &str) -> u64 {
     let (mut expected, mut lost) = (1, 0);
     for one in seen {
         let (from, to) = match one {
@@ -24,7 +24,7 @@ fn check(seen: &[Result<(u64, String), (u64, u64)>], whole: &[Result<(u64, Strin
             Err(gap) => *gap,
         };
         assert!(from >= expected && to >= from, "{when}: {one:?} where {expected} comes next");
-        let skipped = |change: &&Result<(u64, String), (u64, u64)>| matches!(change, Ok((sequence, _)) if (expected..from).contains(sequence));
+        let skipped = |change: &&Seen| matches!(change, Ok((sequence, _)) if (expected..from).contains(sequence));
         assert_eq!(whole.iter().find(skipped), None, "{when}: skipped in silence");
         lost += if one.is_err() { to - from + 1 } else { 0 };
         expected = to + 1;
