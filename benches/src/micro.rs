@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use alluvium::internals::{self, Runs, SegmentOnDisk};
+use alluvium::io::{Components, MemoryDisk};
 use alluvium::model::{Block, TableId};
 use alluvium::record::{Record, RecordKind, encode_rows};
-use alluvium::{FieldType, Profile, TableSchema, TableSpec};
+use alluvium::{BackgroundStep, ChangeKind, Database, FieldType, Profile, Put, Settings, TableSchema, TableSpec, Transaction};
 use anyhow::Result;
 use arrow::array::{ArrayRef, Float64Array};
 use criterion::{BatchSize, Criterion, Throughput};
@@ -27,6 +28,7 @@ pub(crate) fn run() -> Result<()> {
     codec(&mut criterion)?;
     segments(&mut criterion, &schema)?;
     merge(&mut criterion, &schema)?;
+    feed(&mut criterion)?;
     criterion.final_summary();
     Ok(())
 }
@@ -72,6 +74,44 @@ fn merge(criterion: &mut Criterion, schema: &Arc<TableSchema>) -> Result<()> {
     group.bench_function("each twice", |bench| bench.iter_batched(|| &twice, Runs::merge, BatchSize::SmallInput));
     group.finish();
     Ok(())
+}
+
+/// Small changes of metadata read back, in memory: alone in their groups, many to a group, and from history.
+fn feed(criterion: &mut Criterion) -> Result<()> {
+    const CHANGES: u64 = 20_000;
+    let mut group = criterion.benchmark_group("change feed, 20,000 pairs");
+    group.throughput(Throughput::Elements(CHANGES)).sample_size(10);
+    for (name, together, history) in [("apart", 1, false), ("100 in a transaction", 100, false), ("history", 1, true)] {
+        let db = pairs(CHANGES, together, history)?;
+        let read = || -> Result<u64> {
+            let mut events = 0;
+            for change in db.changes().from(1).kind(ChangeKind::Pairs).prefix("key/").read()? {
+                events += change?.events.len() as u64;
+            }
+            anyhow::ensure!(events == CHANGES, "{events} events of {CHANGES}");
+            Ok(events)
+        };
+        read()?;
+        group.bench_function(name, |bench| bench.iter(|| read().map_err(|error| error.to_string())));
+    }
+    group.finish();
+    Ok(())
+}
+
+/// A database of nothing but pairs.
+fn pairs(changes: u64, together: u64, history: bool) -> Result<Database> {
+    let components = Components { disk: Arc::new(MemoryDisk::new()), ..Components::os() };
+    let settings = Settings { background: false, seal_log_bytes: 1 << 20, ..Settings::default() };
+    let db = Database::builder().settings(settings).components(components).open("data")?;
+    let put = |tx: &mut Transaction<'_>, n: u64| tx.kv().put(&format!("key/{}", n % 1_000), &n.to_le_bytes(), Put::default());
+    for first in (0..changes).step_by(together as usize) {
+        db.transaction(|tx| (first..first + together).try_for_each(|n| put(tx, n).map(drop)))?;
+    }
+    while history && db.inspect()?.history_bytes < changes * 20 {
+        db.kv().put("more", &[0; 100_000], Put::default())?;
+        db.background_step(BackgroundStep::Seal)?;
+    }
+    Ok(db)
 }
 
 /// Rows as the engine holds them; devices are the series.

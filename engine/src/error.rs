@@ -191,6 +191,30 @@ pub enum Error {
         /// What would be refused, or allowed.
         detail: String,
     },
+    /// Changes that the feed was to show are no longer kept, or cannot be read. The feed goes on behind them when it is asked for
+    /// the next one; what they left behind, [`Database::changed_since`](crate::Database::changed_since) and queries tell.
+    #[error("changes {from} to {to} are no longer kept or cannot be read: go on behind them and read the latest state instead")]
+    Gap {
+        /// The first of them.
+        from: u64,
+        /// The last of them.
+        to: u64,
+    },
+    /// A change was asked for, or acknowledged, that is yet to be made: the sequence is of another database or of a later state
+    /// of this one, as after a backup was restored.
+    #[error("there is no change {asked} yet, the last is {last}: begin anew from a sequence of this database")]
+    FutureSequence {
+        /// The sequence given.
+        asked: u64,
+        /// The last there is.
+        last: u64,
+    },
+    /// No cursor of that name.
+    #[error("there is no cursor {name:?}: begin it, or see `alluvium cursors` for those there are")]
+    NoSuchCursor {
+        /// The name asked for.
+        name: String,
+    },
     /// A table of that name exists already.
     #[error("table {name:?} exists already")]
     TableExists {
@@ -283,6 +307,8 @@ impl Error {
             Error::NoSuchQueue { .. } | Error::QueueExists { .. } | Error::NoSuchItem { .. } | Error::LeaseLost { .. } => {
                 ErrorKind::Missing
             }
+            Error::NoSuchCursor { .. } | Error::Gap { .. } => ErrorKind::Missing,
+            Error::FutureSequence { .. } => ErrorKind::Input,
             Error::DiskFull { .. } | Error::Locked { .. } | Error::Conflict | Error::Stale { .. } => ErrorKind::Unavailable,
             Error::Damaged { .. } => ErrorKind::Damaged,
             Error::Io { .. } | Error::Stopped { .. } | Error::Closed | Error::Internal(_) => ErrorKind::Fatal,

@@ -15,6 +15,8 @@ pub mod names {
     pub const SEGMENTS: &str = "segments";
     /// The catalog, its checksums and its snapshots.
     pub const CATALOG: &str = "catalog";
+    /// Changes kept when their log files were let go of.
+    pub const HISTORY: &str = "history";
     /// Damaged bytes set aside.
     pub const QUARANTINE: &str = "quarantine";
     /// Room kept for what ends a full disk.

@@ -3,10 +3,11 @@
 //! Every mutation is one record in one log; columns (memtable, then Parquet segments) and tables (the catalog) are
 //! materialised from it. In the order data flows:
 //!
-//! - `model`, `record`, `format`, `settings`, `error`, `fence`, `io`, `clock`, `counters`, `shared`, `merge`: what everything else is made of;
+//! - `model`, `record`, `format`, `settings`, `error`, `fence`, `io`, `clock`, `counters`, `shared`, `watermark`, `merge`: what everything else
+//!   is made of;
 //! - `wal`, `memtable`, `segment`, `catalog`, `table`: the parts, which do not know each other;
 //! - `keyspace`: the ordered keys and values under all metadata, over the catalog; `kv`, `document`, `queue`: what is made of them;
-//! - `ingest`, `seal`, `query`, `maintain`, `store`: the paths through them;
+//! - `ingest`, `seal`, `query`, `maintain`, `store`: the paths through them; `feed`: every change in order, read back from the log;
 //! - `recover`, `database`: opening, and the front door.
 
 mod catalog;
@@ -15,6 +16,7 @@ mod counters;
 mod database;
 mod document;
 mod error;
+mod feed;
 mod fence;
 pub mod format;
 mod ingest;
@@ -41,6 +43,7 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod wal;
+mod watermark;
 
 pub use counters::Counts;
 pub use database::{
@@ -48,10 +51,14 @@ pub use database::{
     Transaction, VerifyReport,
 };
 pub use document::{
-    Collection, CollectionSpec, Collections, Compatibility, Document, DocumentQuery, IndexSpec, OnDelete, Page, Path, Plan,
-    PutDocument, PutMany, ReferenceSpec, SchemaVersion, Where,
+    Collection, CollectionSpec, CollectionState, Collections, Compatibility, Document, DocumentQuery, DocumentState, IndexSpec,
+    OnDelete, Page, Path, Plan, PutDocument, PutMany, ReferenceSpec, SchemaVersion, Where,
 };
 pub use error::{BadRow, BrokenReference, Error, ErrorKind, InvalidDocument, LeaseLoss, Result};
+pub use feed::{
+    Change, ChangeKind, ChangedKey, ChangedKeys, Changes, ChangesFrom, Cursor, CursorState, Event, Owner, PairValue, Rows,
+    SealedRows,
+};
 pub use fence::is_fenced;
 pub use ingest::{Ack, RowBuilder, RowWriter};
 #[doc(hidden)]
@@ -62,6 +69,9 @@ pub use model::{
     FieldType, PartitionKind, Partitioning, Sequence, SeriesId, SeriesKey, TableSchema, TableSpec, TimeRange, TimeUnit, Value,
 };
 pub use query::{Aggregate, Aggregation, Comparison, Filter, Order, Query, QueryStream, Window};
-pub use queue::{Item, Lease, Leased, Nacked, NewItem, Pop, Pushed, Queue, QueueSizes, QueueSpec, Retry};
+pub use queue::{
+    Item, ItemContent, ItemPlace, ItemState, Lease, Leased, Nacked, NewItem, Pop, Pushed, Queue, QueueSizes, QueueSpec,
+    QueueState, Retry,
+};
 pub use segment::{ForeignColumn, ForeignType, ParquetReader, ParquetWriter};
 pub use settings::{Durability, OnDamage, Profile, Settings};

@@ -62,6 +62,10 @@ pub struct Settings {
     pub seal_log_bytes: u64,
     /// Age of the oldest unsealed row at which a seal is made. Default: one hour.
     pub seal_after: Duration,
+    /// Room on disk for changes that the change feed can still be read from once their log files were let go of; beyond it the
+    /// oldest go. With cursors only what one of them has yet to acknowledge is kept; 0 keeps nothing. Rows are not kept here, as
+    /// they lie in segments. Default: 32 MiB.
+    pub history_bytes: u64,
     /// Room on disk kept for sealing and deleting when the disk is full; 0 keeps none. Default: 8 MiB.
     pub ballast_bytes: u64,
     /// Whether background threads seal and compact. Without them the steps are the caller's to make. Default: yes.
@@ -85,6 +89,7 @@ impl Default for Settings {
             log_file_bytes: 2 * MIB as u64,
             seal_log_bytes: 64 * MIB as u64,
             seal_after: Duration::from_secs(3600),
+            history_bytes: 32 * MIB as u64,
             ballast_bytes: 8 * MIB as u64,
             background: true,
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{delete, demo, doc, import, kv, query, queue};
+use crate::commands::{changes, cursors, delete, demo, doc, import, kv, query, queue};
 use crate::failure::{Failure, Outcome};
 
 /// An embedded historian for IoT gateways.
@@ -47,6 +47,13 @@ pub(crate) enum Command {
     /// Pushes, pops and looks after queues
     #[command(subcommand)]
     Queue(queue::Command),
+    /// Prints every change of everything, in order
+    Changes(changes::Arguments),
+    /// Lists and drops the named positions that `changes` was read to
+    Cursors {
+        #[command(subcommand)]
+        command: Option<cursors::Command>,
+    },
     /// Records this machine's own vitals, queries them and shows what that cost
     Demo(demo::Arguments),
 }

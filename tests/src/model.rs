@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use alluvium::{FieldType, TableSpec, TimeUnit};
 use foldhash::fast::{FixedState, FoldHasher};
 
+use crate::feed::{self, Told};
 use crate::queues::{Queue, QueueChange, QueueView};
 
 /// Tag values; missing sorts before present.
@@ -114,11 +115,15 @@ pub struct Model {
     pub queues: BTreeMap<String, Queue>,
     /// How many queues were made, dropped ones included.
     queues_made: u32,
+    /// What the change feed tells of all that was done.
+    pub told: Vec<Told>,
 }
 
 impl Model {
     /// Does what a record does.
     pub fn apply(&mut self, effect: &Effect) {
+        let told = feed::told(effect, self);
+        self.told.extend(told);
         match effect {
             Effect::Create(spec) => {
                 let columns = Columns { tags: spec.tags.clone(), fields: spec.fields.clone() };

@@ -83,8 +83,25 @@ pub struct Queue {
     /// Leased for no time: they come back with the next change.
     returning: Vec<QueueItem>,
     dead: BTreeMap<u64, QueueItem>,
-    scheduled: u64,
-    delayed: u64,
+    scheduled: Vec<QueueItem>,
+    delayed: Vec<QueueItem>,
+}
+
+/// Where an item is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It may be popped.
+    Waiting,
+    /// It is leased for ever.
+    Leased,
+    /// It was leased for no time: with the next change of the queue, which need change nothing else, it comes back.
+    Returning,
+    /// It is due only after the end of the simulation.
+    Scheduled,
+    /// It waits for ever before it is tried again.
+    Delayed,
+    /// It was tried too often.
+    Dead,
 }
 
 /// Whether a queue remembers deduplication keys, for ever.
@@ -110,9 +127,30 @@ impl Queue {
             leased: Vec::new(),
             returning: Vec::new(),
             dead: BTreeMap::new(),
-            scheduled: 0,
-            delayed: 0,
+            scheduled: Vec::new(),
+            delayed: Vec::new(),
         }
+    }
+
+    /// The how-manieth queue it is.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The last number given to anything. Those of new items are above it.
+    pub fn drawn(&self) -> u64 {
+        self.drawn
+    }
+
+    /// All items there are.
+    pub fn items(&self) -> impl Iterator<Item = (Place, &QueueItem)> {
+        let waiting = self.waiting.iter().map(|item| (Place::Waiting, item));
+        let leased = self.leased.iter().map(|(_, item)| (Place::Leased, item));
+        let returning = self.returning.iter().map(|item| (Place::Returning, item));
+        let scheduled = self.scheduled.iter().map(|item| (Place::Scheduled, item));
+        let delayed = self.delayed.iter().map(|item| (Place::Delayed, item));
+        let dead = self.dead.values().map(|item| (Place::Dead, item));
+        waiting.chain(leased).chain(returning).chain(scheduled).chain(delayed).chain(dead)
     }
 
     /// Leases that hold.
@@ -122,8 +160,7 @@ impl Queue {
 
     /// How many items there are.
     pub fn len(&self) -> usize {
-        let listed = self.waiting.len() + self.leased.len() + self.returning.len() + self.dead.len();
-        listed + (self.scheduled + self.delayed) as usize
+        self.items().count()
     }
 
     /// Whether there are none.
@@ -152,7 +189,8 @@ impl Queue {
                 if !dead_only {
                     self.waiting.clear();
                     self.leased.clear();
-                    (self.scheduled, self.delayed) = (0, 0);
+                    self.scheduled.clear();
+                    self.delayed.clear();
                 }
             }
         }
@@ -164,7 +202,7 @@ impl Queue {
         now.promote();
         // Stable: of the same priority, who came first is first.
         now.waiting.sort_by_key(|item| !item.priority);
-        let others = [now.scheduled, now.leased.len() as u64, now.delayed];
+        let others = [now.scheduled.len(), now.leased.len(), now.delayed.len()].map(|count| count as u64);
         QueueView { waiting: now.waiting, dead: now.dead.into_values().collect(), others }
     }
 
@@ -192,11 +230,8 @@ impl Queue {
         if let Some(key) = item.key.as_ref().filter(|_| self.keeps_keys) {
             self.keys.insert(key.clone(), self.drawn);
         }
-        if item.never_due {
-            self.scheduled += 1;
-        } else {
-            self.waiting.push(QueueItem { id: self.drawn, priority: item.priority, tries: 0, payload: item.payload.clone() });
-        }
+        let place = if item.never_due { &mut self.scheduled } else { &mut self.waiting };
+        place.push(QueueItem { id: self.drawn, priority: item.priority, tries: 0, payload: item.payload.clone() });
     }
 
     fn pop(&mut self, limit: usize, lasts: Lasts) {
@@ -218,7 +253,7 @@ impl Queue {
         match lasts {
             _ if item.tries >= TRIES => self.tried(item),
             Lasts::NotAtAll => self.tried(item),
-            _ => self.delayed += 1,
+            _ => self.delayed.push(item),
         }
     }
 

@@ -261,6 +261,57 @@ fn pairs_are_put_read_counted_and_listed() {
 }
 
 #[test]
+fn changes_and_cursors() {
+    let dir = directory();
+    let data = dir.path().join("data");
+    let air = file(dir.path(), "air.csv", AIR);
+    succeed(&data, ["kv", "put", "pump/7", "on"]);
+    succeed(&data, ["import", &air, "--table", "air", "--tag", "room"]);
+    succeed(&data, ["kv", "put", "pump/8", "-5"]);
+    succeed(&data, ["kv", "delete", "pump/7"]);
+
+    let changes = |more: &[&str]| succeed(&data, [&["changes"], more].concat());
+    assert_eq!(changes(&["--limit", "1"]), "1 pair pump/7 = on\n");
+    let all = changes(&["--json"]);
+    let all: Vec<Value> = all.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(all.windows(2).all(|pair| pair[0]["sequence"].as_u64() < pair[1]["sequence"].as_u64()));
+    assert_eq!(all[0]["events"], json!([{ "event": "pair_put", "value": "on", "key": "pump/7" }]));
+    assert!(all[0]["at"].is_string());
+    let rows = changes(&["--kind", "rows", "--table", "air", "--json"]);
+    let rows: Value = serde_json::from_str(rows.lines().next().unwrap()).unwrap();
+    assert_eq!((&rows["events"][0]["event"], &rows["events"][0]["table"]), (&json!("rows"), &json!("air")));
+    let last = all.last().unwrap()["sequence"].as_u64().unwrap();
+    assert_eq!(changes(&["--from", &last.to_string()]), format!("{last} pair pump/7 removed\n"));
+    assert!(fail(2, &data, ["changes", "--from", "1000"]).contains("there is no change 1000 yet"));
+    assert!(fail(1, &data, ["changes", "--table", "water"]).contains("water"));
+    fail(2, &data, ["changes", "--kind", "fish"]);
+
+    let read = |more: &[&str]| changes(&[&["--cursor", "mirror", "--prefix", "pump/"], more].concat());
+    assert_eq!(read(&["--limit", "1"]), "1 pair pump/7 = on\n");
+    assert_eq!(read(&[]).lines().count(), 2);
+    assert_eq!(read(&[]), "");
+    succeed(&data, ["kv", "put", "pump/9", "x"]);
+    assert_eq!(read(&[]).lines().count(), 1);
+    let listed: Value = serde_json::from_str(&succeed(&data, ["cursors", "--json"])).unwrap();
+    assert_eq!(listed["name"], "mirror");
+    assert!(listed["acknowledged"].as_u64().unwrap() > last);
+    assert!(succeed(&data, ["cursors", "list"]).contains("mirror"));
+    assert_eq!(succeed(&data, ["cursors", "drop", "mirror"]), "mirror is gone\n");
+    assert!(fail(1, &data, ["cursors", "drop", "mirror"]).contains("there is no cursor"));
+    assert_eq!(succeed(&data, ["cursors", "--json"]), "");
+    succeed(&data, ["verify"]);
+
+    let mut follower =
+        command(&data, ["changes", "--follow", "--from", &last.to_string()]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(follower.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, format!("{last} pair pump/7 removed\n"));
+    assert!(follower.try_wait().unwrap().is_none(), "it waits for more");
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+}
+
+#[test]
 fn bytes_that_are_no_text_come_back_as_they_were() {
     let dir = directory();
     let data = dir.path().join("data");

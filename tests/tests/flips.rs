@@ -14,3 +14,12 @@ fn any_bit_any_length() {
     let trials = flips::run(&sample, &chosen, &|_| ()).unwrap_or_else(|violation| panic!("{violation}"));
     println!("{trials} trials of {}", all.len());
 }
+
+/// What the sample does not hold, flips do not hit.
+#[test]
+fn every_kind_of_file_is_in_the_sample() {
+    let sample = Sample::make().expect("a sample");
+    for dir in ["log", "segments", "catalog", "history"] {
+        assert!(!sample.files(dir).is_empty(), "no file in {dir}");
+    }
+}

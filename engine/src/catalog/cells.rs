@@ -15,6 +15,17 @@ use crate::record::Key;
 /// A cell: the sequence of the record that put it, and its value.
 pub(crate) type Stored = (Sequence, Arc<[u8]>);
 
+/// That a record changed a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Note {
+    pub(crate) sequence: Sequence,
+    pub(crate) key: Key,
+    /// Whether it was removed. A key that came back may have an older note that says so.
+    pub(crate) gone: bool,
+    /// Its value, where that comes with the note.
+    pub(crate) value: Option<Arc<[u8]>>,
+}
+
 /// A range of keys.
 pub(crate) type KeyRange = (Bound<Key>, Bound<Key>);
 
@@ -24,6 +35,8 @@ type Bytes = &'static [u8];
 pub(crate) struct Cells {
     /// `None` only while dropping.
     table: Option<ReadOnlyTable<Bytes, Bytes>>,
+    /// The same.
+    changed: Option<ReadOnlyTable<Bytes, Bytes>>,
     /// Not dropped before the table.
     catalog: Arc<Catalog>,
 }
@@ -31,8 +44,11 @@ pub(crate) struct Cells {
 impl Catalog {
     /// The cells as they are now.
     pub(crate) fn cells(self: &Arc<Self>) -> Result<Cells> {
-        let table = self.with_database(|database| Ok(database.begin_read()?.open_table(Kind::Cells.definition())?))?;
-        Ok(Cells { table: Some(table), catalog: self.clone() })
+        let (table, changed) = self.with_database(|database| {
+            let read = database.begin_read()?;
+            Ok((read.open_table(Kind::Cells.definition())?, read.open_table(Kind::Changed.definition())?))
+        })?;
+        Ok(Cells { table: Some(table), changed: Some(changed), catalog: self.clone() })
     }
 
     /// Drops something of redb's, unless a panic left its locks in doubt: then only memory is given up.
@@ -70,11 +86,29 @@ impl Cells {
         let range = catalog.guard(|| Ok(table.range::<&[u8]>(range)?))?;
         Ok(CellRange { catalog, range: Some(range) })
     }
+
+    /// The first notes behind that of a record and a key, in the order of records, then keys.
+    pub(crate) fn noted(&self, sequence: Sequence, key: &[u8], limit: usize) -> Result<Vec<Note>> {
+        let (catalog, table) = (&*self.catalog, self.changed.as_ref().ok_or(Error::Closed)?);
+        let mut after = Vec::new();
+        tables::changed_key(sequence, key, &mut after);
+        catalog.guard(|| {
+            let mut notes = Vec::new();
+            for row in table.range::<&[u8]>((Bound::Excluded(&after[..]), Bound::Unbounded))?.take(limit) {
+                let (row, value) = row?;
+                let decoded = tables::decode_changed(row.value(), value.value());
+                let bad = |error| Failure::Own(tables::bad_row(catalog.store.path(), Kind::Changed, row.value(), &error));
+                let (sequence, key, gone) = decoded.map_err(bad)?;
+                notes.push(Note { sequence, key: Key::from(key), gone, value: None });
+            }
+            Ok(notes)
+        })
+    }
 }
 
 impl Drop for Cells {
     fn drop(&mut self) {
-        self.catalog.let_go(self.table.take());
+        self.catalog.let_go((self.table.take(), self.changed.take()));
     }
 }
 

@@ -29,7 +29,7 @@ use redb::Database;
 use apply::Writer;
 pub(crate) use apply::{Cell, Change};
 use backend::{Backend, Store};
-pub(crate) use cells::{CellRange, Cells, KeyRange, Stored};
+pub(crate) use cells::{CellRange, Cells, KeyRange, Note, Stored};
 use guard::Failure;
 use opening::Opening;
 pub(crate) use slot::CatalogSlot;

@@ -9,8 +9,6 @@ use super::tables::{self, Kind, State};
 use super::{Catalog, snapshot};
 use crate::error::{Error, Result};
 use crate::model::{Sequence, SeriesId, SeriesKey, TableId, TableSchema};
-#[cfg(test)]
-use crate::record::Key;
 use crate::record::{DecodeError, Deletion, Receipt, SegmentEntry, SegmentId};
 
 /// Series handed out at once by [`Catalog::series`].
@@ -55,24 +53,6 @@ impl Catalog {
     /// Every receipt with the sequence of its record, by sequence.
     pub(crate) fn receipts(&self) -> Result<Vec<(Sequence, Receipt)>> {
         self.rows(Kind::Receipts, |key, value| Ok((key, tables::decode_receipt(value)?)))
-    }
-
-    /// The keys of metadata that records after `sequence` changed last, by record, and whether they are gone. A key that came
-    /// back after it went may be listed as gone too.
-    #[cfg(test)]
-    pub(crate) fn changed_since(&self, sequence: Sequence) -> Result<Vec<(Sequence, Key, bool)>> {
-        self.with_database(|database| {
-            let table = database.begin_read()?.open_table(Kind::Changed.definition())?;
-            let first = tables::number_key(sequence.saturating_add(1));
-            let mut changed = Vec::new();
-            for row in table.range(&first[..]..)? {
-                let (key, value) = row?;
-                let decoded = tables::decode_changed(key.value(), value.value());
-                let (sequence, name, gone) = decoded.map_err(|error| self.bad_row(Kind::Changed, key.value(), &error))?;
-                changed.push((sequence, Key::from(name), gone));
-            }
-            Ok(changed)
-        })
     }
 
     /// The last sequence covered by segments; 0 before the first seal.

@@ -7,7 +7,7 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Catalog, Cell, Change, KeyRange, Stored};
+use super::{Catalog, Cell, Change, KeyRange, Note, Stored};
 use crate::error::{Error, Result};
 use crate::io::{Components, Disk, MemoryDisk, SyncLabel};
 use crate::model::{Field, FieldType, Partitioning, SeriesId, SeriesKey, TableId, TableSchema, Tag, TimeRange, TimeUnit};
@@ -105,7 +105,7 @@ struct Contents {
     receipts: Vec<(u64, Receipt)>,
     engine_micros: u64,
     cells: Vec<(Key, Stored)>,
-    changed: Vec<(u64, Key, bool)>,
+    changed: Vec<Note>,
 }
 
 impl Contents {
@@ -119,7 +119,7 @@ impl Contents {
             receipts: catalog.receipts()?,
             engine_micros: catalog.engine_micros()?,
             cells: catalog.cells()?.range(&everything())?.collect::<Result<_>>()?,
-            changed: catalog.changed_since(0)?,
+            changed: catalog.cells()?.noted(0, &[], usize::MAX)?,
             ..Contents::default()
         };
         for segment in &mut contents.segments {
@@ -162,10 +162,11 @@ impl Contents {
 
 impl Contents {
     fn put_cell(&mut self, Cell { sequence, effect: Effect { key, value } }: Cell) {
-        self.changed.retain(|row| row.1 != key || row.2);
+        self.changed.retain(|row| row.key != key || row.gone);
         self.cells.retain(|row| row.0 != key);
         if !is_derived(&key) {
-            put(&mut self.changed, (sequence, key.clone(), value.is_none()), |row| (row.0, row.1.clone()));
+            let note = Note { sequence, key: key.clone(), gone: value.is_none(), value: None };
+            put(&mut self.changed, note, |note| (note.sequence, note.key.clone()));
         }
         if let Some(value) = value {
             put(&mut self.cells, (key, (sequence, value)), |row| row.0.clone());

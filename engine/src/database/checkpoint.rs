@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use super::inner::Inner;
 use crate::catalog::{Catalog, Change};
 use crate::error::Result;
+use crate::feed;
 use crate::model::Sequence;
 use crate::recover;
 
@@ -26,9 +27,18 @@ impl Inner {
         if self.older_snapshot()?.is_none() || pays(&catalog, sealed)? {
             catalog.write_snapshot()?;
         }
-        self.committer.trim(sealed_through.min(self.older_snapshot()?.unwrap_or(0)) + 1)?;
+        self.trim(sealed_through.min(self.older_snapshot()?.unwrap_or(0)) + 1)?;
         self.unchecked.store(false, Ordering::Release);
         self.store.sweep().map(drop)
+    }
+
+    /// Frees the log before a record, once what the change feed still needs of it is kept: copied, synced and named before the
+    /// first of its files goes. While that is done others write; those files have long been full.
+    fn trim(&self, keep_from: Sequence) -> Result<()> {
+        let end = self.committer.stays(keep_from);
+        let read = feed::slowest(&self.publisher.keyspace.head()?)?;
+        self.feed.history.keep(&self.feed.log, &self.feed.log_dir, end, read)?;
+        self.committer.trim(end)
     }
 
     /// The log goes back to the older of two snapshots, usually that of the seal before. Where it would have to grow for

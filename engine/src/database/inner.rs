@@ -9,6 +9,8 @@ use parking_lot::Mutex;
 use super::background::Background;
 use crate::clock::EngineClock;
 use crate::error::{Error, Result};
+use crate::feed::Feed;
+use crate::feed::history::History;
 use crate::format::limits;
 use crate::ingest::{Committer, Publisher, Work};
 use crate::io::{Components, DirectoryLock, WriteMeter};
@@ -19,6 +21,7 @@ use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::store::Store;
 use crate::table::Table;
+use crate::watermark::Watermark;
 
 /// Bytes of metadata after which the catalog is told of them.
 pub(super) const UNAPPLIED_BYTES: usize = 4 << 20;
@@ -35,6 +38,7 @@ pub(crate) struct Inner {
     /// Bytes written before this opening.
     written_before: u64,
     pub(super) publisher: Arc<Publisher>,
+    pub(super) feed: Arc<Feed>,
     pub(super) store: Arc<Store>,
     pub(super) committer: Committer,
     pub(super) engine_clock: EngineClock,
@@ -76,18 +80,29 @@ impl Inner {
         let clock = components.clock.clone();
         let engine_clock = EngineClock::new(clock.clone(), engine_micros);
         let (interval, clock_too) = (settings.commit_interval, engine_clock.clone());
-        let committer = Committer::new(log, next, publisher.clone(), clock, clock_too, interval);
+        let visible = Arc::new(Watermark::new(next - 1));
+        let (layout, listed) = (Layout { root }, log.listed());
+        let committer = Committer::new(log, next, publisher.clone(), clock, clock_too, interval, visible.clone());
+        let feed = Arc::new(Feed {
+            history: History::open(&components, &layout.root, layout.history(), settings.history_bytes)?,
+            components: components.clone(),
+            log_dir: layout.log(),
+            log: listed,
+            visible,
+            publisher: publisher.clone(),
+        });
         let written_before = publisher.catalog.get().map_or(Ok(0), |catalog| catalog.bytes_written())?;
         let shared = Arc::new(Shared::new(&settings, components.entropy.clone()));
         let inner = Inner {
             written_before,
             components,
             settings,
-            layout: Layout { root },
+            layout,
             identity,
             meter,
             ballast,
             publisher,
+            feed,
             store,
             committer,
             engine_clock,
@@ -228,6 +243,7 @@ impl Inner {
             return Ok(());
         }
         self.publisher.memory.wake();
+        self.feed.visible.close();
         self.store.stop();
         let background = self.background.lock().take();
         if let Some(background) = background {

@@ -18,6 +18,8 @@ pub struct Inspection {
     pub tables: Vec<TableInspection>,
     /// Bytes of log files, spare ones included.
     pub log_bytes: u64,
+    /// Bytes of changes kept for the change feed from log files that were let go of.
+    pub history_bytes: u64,
     /// Bytes of the catalog, its checksums and snapshots.
     pub catalog_bytes: u64,
     /// Bytes written to the directory since it was created.
@@ -99,6 +101,7 @@ impl Inner {
         Ok(Inspection {
             tables: tables.iter().map(|table| self.inspect_table(table)).collect::<Result<_>>()?,
             log_bytes: self.committer.bytes_on_disk(),
+            history_bytes: self.feed.history.bytes_on_disk(),
             catalog_bytes,
             bytes_written: self.bytes_written(),
             receipts,

@@ -3,6 +3,7 @@
 mod append;
 mod background;
 mod builder;
+mod changes;
 mod checkpoint;
 mod inner;
 mod inspect;

@@ -27,7 +27,7 @@ const TRIES: usize = 100;
 /// It is dropped without effect unless it is committed. Rows may be appended in it; they are not read in it.
 #[derive(Debug)]
 pub struct Transaction<'d> {
-    inner: &'d Inner,
+    pub(super) inner: &'d Inner,
     keys: keyspace::Transaction,
     rows: Vec<(TableId, Vec<Arc<Run>>)>,
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::inner::Inner;
 use crate::error::{Error, Result};
 use crate::format::names;
-use crate::model::SeriesId;
+use crate::model::{Sequence, SeriesId};
 use crate::record::SegmentEntry;
 use crate::recover;
 use crate::segment::{self, PageCache, Segment};
@@ -48,7 +48,7 @@ impl Inner {
         let log = self.committer.bytes_on_disk();
         let catalog = self.publisher.catalog.get();
         let catalog_bytes = catalog.as_ref().map_or(Ok(0), |catalog| catalog.bytes_on_disk())?;
-        let total = segments + log + catalog_bytes;
+        let total = segments + log + self.feed.history.bytes_on_disk() + catalog_bytes;
 
         if !recover::check_identity(&self.components, &self.layout, &self.identity)? {
             report.problem(names::IDENTITY, "one of its two copies is damaged: the other still serves");
@@ -56,6 +56,7 @@ impl Inner {
         report.files += 1;
         self.verify_log(&mut report)?;
         report.bytes = log;
+        self.verify_history(&mut report);
         progress(report.bytes, total);
         if let Some(catalog) = catalog {
             for error in catalog.verify()? {
@@ -84,6 +85,15 @@ impl Inner {
             report.problem(recover::relative_path(damage.file), recover::describe(damage));
         }
         Ok(())
+    }
+
+    fn verify_history(&self, report: &mut VerifyReport) {
+        let history = &self.feed.history;
+        report.files += history.files() as u64;
+        report.bytes += history.bytes_on_disk();
+        for (file, detail) in history.verify(self.feed.log.first().unwrap_or(Sequence::MAX)) {
+            report.problem(format!("{}/{file}", names::HISTORY), detail);
+        }
     }
 
     fn verify_segment(&self, table: &Table, entry: &SegmentEntry, report: &mut VerifyReport) {

@@ -305,21 +305,6 @@ fn drop_collection(transaction: &mut Transaction, shared: &Shared, name: &str) -
 }
 
 fn describe(transaction: &Transaction, shared: &Shared, of: &Definition) -> Result<CollectionSpec> {
-    let reference = |reference: &Reference| {
-        let to = definition::by_number(transaction, shared, reference.to)?;
-        let to = to.map_or_else(|| format!("#{}", reference.to), |to| to.name.clone());
-        Ok(ReferenceSpec { path: reference.path.clone(), to, on_delete: reference.on_delete })
-    };
-    let own = of.indexes.iter().filter(|index| !of.serves_reference(index.number));
-    let index =
-        |index: &definition::Index| IndexSpec { name: index.name.clone(), paths: index.paths.clone(), unique: index.unique };
-    Ok(CollectionSpec {
-        name: of.name.clone(),
-        soft_delete: of.soft_delete,
-        keep_deleted: of.keep_deleted,
-        history: of.history,
-        compatibility: of.compatibility,
-        references: of.references.iter().map(reference).collect::<Result<_>>()?,
-        indexes: own.map(index).collect(),
-    })
+    let mut name_of = |number| Ok(definition::by_number(transaction, shared, number)?.map(|of| of.name.clone()));
+    definition::describe(of, &mut name_of)
 }

@@ -330,3 +330,22 @@ pub(super) fn put(transaction: &mut Transaction, definition: &Definition) -> Res
     transaction.put(key::collection(&definition.name), definition.encode()?);
     Ok(())
 }
+
+/// A collection for its users, with names of others looked up by number.
+pub(super) fn describe(of: &Definition, name_of: &mut dyn FnMut(u32) -> Result<Option<String>>) -> Result<CollectionSpec> {
+    let reference = |reference: &Reference| {
+        let to = name_of(reference.to)?.unwrap_or_else(|| format!("#{}", reference.to));
+        Ok(ReferenceSpec { path: reference.path.clone(), to, on_delete: reference.on_delete })
+    };
+    let own = of.indexes.iter().filter(|index| !of.serves_reference(index.number));
+    let index = |index: &Index| IndexSpec { name: index.name.clone(), paths: index.paths.clone(), unique: index.unique };
+    Ok(CollectionSpec {
+        name: of.name.clone(),
+        soft_delete: of.soft_delete,
+        keep_deleted: of.keep_deleted,
+        history: of.history,
+        compatibility: of.compatibility,
+        references: of.references.iter().map(reference).collect::<Result<_>>()?,
+        indexes: own.map(index).collect(),
+    })
+}

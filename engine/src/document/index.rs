@@ -129,7 +129,7 @@ pub(super) fn begin(transaction: &mut Transaction, of: &Definition, index: u32) 
 /// Some index that is being built, as numbers of collection and index.
 pub(super) fn unfinished(transaction: &Transaction) -> Result<Option<(u32, u32)>> {
     let mut cells = transaction.scan(prefix(&[crate::keyspace::space::BUILDING]), Direction::Forward)?;
-    cells.next().map(|cell| key::read_building(&cell?.0)).transpose()
+    cells.next().map(|cell| key::read_pair(&cell?.0)).transpose()
 }
 
 /// How the building of an index went on.

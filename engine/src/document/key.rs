@@ -36,6 +36,13 @@ pub(super) fn document_id(key: &[u8]) -> Result<&str> {
     text(key.get(5..).unwrap_or_default())
 }
 
+/// Collection and id in the key of a document.
+pub(super) fn read_document(key: &[u8]) -> Result<(u32, &str)> {
+    let parts = key.get(1..).and_then(<[u8]>::split_first_chunk);
+    let (collection, id) = parts.ok_or_else(|| Error::Internal("a key of a document of too few bytes".to_owned()))?;
+    Ok((u32::from_be_bytes(*collection), text(id)?))
+}
+
 /// A version of a collection's schema.
 pub(super) fn schema(collection: u32, version: u32) -> Key {
     key(space::SCHEMA, &[&collection.to_be_bytes(), &version.to_be_bytes()])
@@ -101,13 +108,13 @@ pub(super) fn building(collection: u32, index: u32) -> Key {
     key(space::BUILDING, &[&collection.to_be_bytes(), &index.to_be_bytes()])
 }
 
-/// Collection and index in such a note.
-pub(super) fn read_building(key: &[u8]) -> Result<(u32, u32)> {
+/// The two numbers in a key: collection and index, or collection and version.
+pub(super) fn read_pair(key: &[u8]) -> Result<(u32, u32)> {
     let parts = key.get(1..).and_then(|rest| {
-        let (collection, index) = rest.split_first_chunk()?;
-        Some((u32::from_be_bytes(*collection), u32::from_be_bytes(index.try_into().ok()?)))
+        let (collection, second) = rest.split_first_chunk()?;
+        Some((u32::from_be_bytes(*collection), u32::from_be_bytes(second.try_into().ok()?)))
     });
-    parts.ok_or_else(|| Error::Internal("a note of an index of too few bytes".to_owned()))
+    parts.ok_or_else(|| Error::Internal("a key of two numbers of other bytes".to_owned()))
 }
 
 /// Where it is noted that keys with a beginning are to be removed.
@@ -115,6 +122,7 @@ pub(super) fn debris(beginning: &[u8]) -> Key {
     key(space::DEBRIS, &[beginning])
 }
 
-fn text(bytes: &[u8]) -> Result<&str> {
-    std::str::from_utf8(bytes).map_err(|_| Error::Internal("an id that is no text".to_owned()))
+/// What has to be text: a name, an id, JSON.
+pub(super) fn text(bytes: &[u8]) -> Result<&str> {
+    std::str::from_utf8(bytes).map_err(|_| Error::Internal("a cell of a document that is no text".to_owned()))
 }

@@ -21,6 +21,7 @@ mod reclaim;
 mod reference;
 mod schema;
 mod store;
+mod told;
 
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,8 @@ pub use path::Path;
 pub use query::{DocumentQuery, Page, Plan, Where};
 pub(crate) use reclaim::{is_due, reclaim};
 pub use schema::SchemaVersion;
+pub use told::{CollectionState, DocumentState};
+pub(crate) use told::{Told, told};
 
 use crate::error::{Error, Result};
 use crate::keyspace::{Access, IfRevision, Transaction};

@@ -95,7 +95,7 @@ pub(super) fn all(transaction: &Transaction, of: &Definition) -> Result<Vec<Sche
     cells.map(|cell| version(cell?)).collect()
 }
 
-fn decode(version: u32, cell: &[u8]) -> Result<SchemaVersion> {
+pub(super) fn decode(version: u32, cell: &[u8]) -> Result<SchemaVersion> {
     let wrong = || Error::Internal(format!("version {version} of a schema cannot be read"));
     let (set_at, text) = cell.split_first_chunk().ok_or_else(wrong)?;
     let schema = serde_json::from_slice(text).map_err(|_| wrong())?;

@@ -22,6 +22,7 @@ use crate::record::{Record, RecordKind};
 use crate::settings::Durability;
 use crate::table::Table;
 use crate::wal::{self, Log, Payload};
+use crate::watermark::Watermark;
 
 /// A group takes no further member beyond this many bytes.
 const GROUP_BYTES: usize = 8 << 20;
@@ -45,6 +46,8 @@ struct LogGroups {
     engine_clock: EngineClock,
     interval: Duration,
     last_sync_micros: AtomicU64,
+    /// The last record that is durable and published.
+    visible: Arc<Watermark>,
 }
 
 /// The log and what goes with it; whoever holds its lock may write.
@@ -85,10 +88,12 @@ impl Committer {
         clock: Arc<dyn Clock>,
         engine_clock: EngineClock,
         interval: Duration,
+        visible: Arc<Watermark>,
     ) -> Self {
         let (definitions, recent) = Default::default();
         let state = LogState { log, next, definitions, recent, stopped: None, committing: false };
-        let groups = LogGroups { publisher, clock, engine_clock, interval, last_sync_micros: AtomicU64::new(0) };
+        let last_sync_micros = AtomicU64::new(0);
+        let groups = LogGroups { publisher, clock, engine_clock, interval, last_sync_micros, visible };
         Committer { leader: Leader::new(groups, state) }
     }
 
@@ -124,7 +129,13 @@ impl Committer {
         state.check()?;
         let outcome = state.log.sync();
         state.latch(outcome)?;
+        self.leader.grouping().show(&state);
         then(state.next - 1)
+    }
+
+    /// The first record of what stays if the log before `keep_from` is freed.
+    pub(crate) fn stays(&self, keep_from: Sequence) -> Sequence {
+        self.state().log.stays(keep_from)
     }
 
     /// Frees log files all of whose records are below `keep_from`.
@@ -306,7 +317,15 @@ impl LogGroups {
         // The records are durable and acknowledged all the same: the log rebuilds what the catalog missed.
         let outcome = self.publisher.tell(state.next - 1, &news);
         let _ = state.latch(outcome);
+        self.show(state);
         outcomes
+    }
+
+    /// Lets the change feed go on to what is durable; all of it is published between two groups.
+    fn show(&self, state: &LogState) {
+        if state.stopped.is_none() {
+            self.visible.raise(state.log.durable());
+        }
     }
 }
 

@@ -58,6 +58,11 @@ impl<G: Grouping, M: Monitors> Leader<G, M> {
         Leader { grouping, state: Monitor::new(state), queue: Monitor::new(queue) }
     }
 
+    /// What groups are.
+    pub(super) fn grouping(&self) -> &G {
+        &self.grouping
+    }
+
     /// The state between two groups. While it is held none is committed.
     pub(super) fn state(&self) -> <M::Monitor<G::State> as Monitor<G::State>>::Guard<'_> {
         self.state.lock()

@@ -1,6 +1,7 @@
 //! Everything that is kept as bytes: read, and written again.
 
 use crate::catalog;
+use crate::feed::history;
 use crate::record::{Record, persist};
 use crate::segment::SegmentIndex;
 
@@ -21,12 +22,14 @@ pub enum Form {
     Series,
     /// The index of a segment.
     Index,
+    /// The entries of a chunk of history.
+    History,
 }
 
 impl Form {
     /// All of them; the records with every kind there is, and one that is none.
     pub fn all() -> impl Iterator<Item = Form> {
-        let others = [Form::Table, Form::Segment, Form::Deletion, Form::Receipt, Form::Series, Form::Index];
+        let others = [Form::Table, Form::Segment, Form::Deletion, Form::Receipt, Form::Series, Form::Index, Form::History];
         (0..=9).map(Form::Record).chain(others)
     }
 }
@@ -49,5 +52,6 @@ pub fn again(form: Form, bytes: &[u8]) -> Option<Vec<u8>> {
             out
         }
         Form::Index => SegmentIndex::decode(bytes).ok()?.encode(),
+        Form::History => history::again(bytes)?,
     })
 }

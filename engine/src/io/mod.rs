@@ -39,13 +39,15 @@ pub enum SyncLabel {
     SnapshotFile,
     /// The snapshot directory, after the rename.
     SnapshotDirectory,
+    /// Changes kept when their log files are let go of, and their directory: before that.
+    History,
     /// Damaged bytes set aside.
     Quarantine,
 }
 
 impl SyncLabel {
     /// All of them.
-    pub const ALL: [SyncLabel; 11] = [
+    pub const ALL: [SyncLabel; 12] = [
         SyncLabel::Identity,
         SyncLabel::LogGroup,
         SyncLabel::LogDirectory,
@@ -56,6 +58,7 @@ impl SyncLabel {
         SyncLabel::CatalogDirectory,
         SyncLabel::SnapshotFile,
         SyncLabel::SnapshotDirectory,
+        SyncLabel::History,
         SyncLabel::Quarantine,
     ];
 }

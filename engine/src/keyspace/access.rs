@@ -28,6 +28,8 @@ pub(crate) mod space {
     pub(crate) const HISTORY: u8 = 0x33;
     /// The number of the next collection.
     pub(crate) const NEXT_COLLECTION: u8 = 0x34;
+    /// Cursors of the change feed, by name.
+    pub(crate) const CURSOR: u8 = 0x50;
     /// Key-value pairs that expire, by time and key.
     pub(crate) const KEY_VALUE_EXPIRY: u8 = 0x90;
     /// Items that may be popped, by queue, priority and order.
@@ -48,6 +50,8 @@ pub(crate) mod space {
     pub(crate) const QUEUE_DEDUPLICATION_EXPIRY: u8 = 0xA7;
     /// Queues that were dropped, whose items have yet to go.
     pub(crate) const QUEUE_DROPPED: u8 = 0xA8;
+    /// The names of queues, by number.
+    pub(crate) const QUEUE_NAME: u8 = 0xA9;
     /// Entries of indexes: the values of a document, and its id.
     pub(crate) const INDEX: u8 = 0xb0;
     /// Documents that expire, by time, collection and id.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use imbl::shared_ptr::DefaultSharedPtr;
 
-use crate::catalog::{Cell, CellRange, Cells, KeyRange, Stored};
+use crate::catalog::{Cell, CellRange, Cells, KeyRange, Note, Stored};
 use crate::error::Result;
 use crate::model::Sequence;
 use crate::record::{Effect, Key};
@@ -89,6 +89,26 @@ impl View {
             }
         }
         self.sequence = self.sequence.max(sequence);
+    }
+
+    /// What is newer than the base, in the order of keys.
+    pub(crate) fn newer(&self) -> impl Iterator<Item = Note> {
+        self.overlay.iter().map(|(key, Newer { sequence, value })| Note {
+            sequence: *sequence,
+            key: key.clone(),
+            gone: value.is_none(),
+            value: value.clone(),
+        })
+    }
+
+    /// Whether something newer than the base is known of a key.
+    pub(crate) fn is_newer(&self, key: &[u8]) -> bool {
+        self.overlay.contains_key(key)
+    }
+
+    /// What the base notes of changed keys, behind the note of a record and a key.
+    pub(crate) fn noted(&self, sequence: Sequence, key: &[u8], limit: usize) -> Result<Vec<Note>> {
+        self.base.noted(sequence, key, limit)
     }
 
     pub(super) fn overlay_bytes(&self) -> usize {

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 pub(crate) use expiry::{has_expired, reclaim};
 pub use pair::Pair;
+pub(crate) use pair::{name_of, read_cell};
 pub use scan::Scan;
 
 use crate::error::{Error, Result};

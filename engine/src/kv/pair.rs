@@ -59,8 +59,7 @@ pub(super) fn get(transaction: &Transaction, name: &str) -> Result<Option<Pair>>
 
 /// A cell as a pair with its key, unless it has expired.
 pub(super) fn open(transaction: &Transaction, key: &[u8], stored: &Stored) -> Result<Option<(String, Pair)>> {
-    let name = key.get(1..).unwrap_or_default();
-    let name = std::str::from_utf8(name).map_err(|_| Error::Internal("a key that is no text".to_owned()))?;
+    let name = name_of(key).ok_or_else(|| Error::Internal("a key that is no text".to_owned()))?;
     Ok(read(transaction, stored)?.map(|pair| (name.to_owned(), pair)))
 }
 
@@ -93,6 +92,17 @@ pub(super) fn remove(transaction: &mut Transaction, name: &str) -> Result<()> {
         transaction.remove(key);
     }
     Ok(())
+}
+
+/// What callers call the pair of a key; `None` where the key is none.
+pub(crate) fn name_of(key: &[u8]) -> Option<&str> {
+    std::str::from_utf8(key.get(1..)?).ok()
+}
+
+/// When the pair of a cell expires, in microseconds of the engine's clock, and its value; `None` where it is no cell.
+pub(crate) fn read_cell(cell: &[u8]) -> Option<(Option<u64>, &[u8])> {
+    let Form { expires_at, value } = Form::decode(cell).ok()?;
+    Some((expires_at, value))
 }
 
 /// When the pair of a cell expires, expired or not.

@@ -232,7 +232,7 @@ fn a_full_disk_refuses_pairs_and_keeps_those_there_are() {
 #[test]
 fn a_log_of_nothing_but_pairs_is_trimmed() {
     let (disk, clock) = (MemoryDisk::new(), Arc::new(Hands::default()));
-    let db = open_with(&disk, &clock, Settings { seal_log_bytes: 256 << 10, ..settings() });
+    let db = open_with(&disk, &clock, Settings { seal_log_bytes: 256 << 10, history_bytes: 0, ..settings() });
     let mut most = 0;
     for n in 0..4_000 {
         db.kv().put(&format!("k{}", n % 10), &[n as u8; 1_000], Put::default()).unwrap();

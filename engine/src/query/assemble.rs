@@ -70,6 +70,14 @@ impl Assembler {
     }
 }
 
+/// Rows of series as one batch with all columns of their table.
+pub(crate) fn batch_of(table: Arc<TableSchema>, pieces: Vec<(Arc<SeriesKey>, Block)>) -> Result<RecordBatch> {
+    let projection = Projection::new(&table, &[])?;
+    let mut assembler = Assembler::new(table, projection);
+    pieces.into_iter().for_each(|(key, block)| assembler.push(&key, block));
+    assembler.take()
+}
+
 /// Integers as a column of the table's time type.
 pub(super) fn as_times(times: ScalarBuffer<i64>, kind: &DataType) -> Result<ArrayRef> {
     let integers = Int64Array::new(times, None);

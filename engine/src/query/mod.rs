@@ -21,5 +21,6 @@ mod window;
 pub use spec::{Aggregate, Aggregation, Comparison, Filter, Order, Query, Window};
 pub use stream::QueryStream;
 
+pub(crate) use assemble::batch_of;
 pub(crate) use plan::select_for_deletion;
 pub(crate) use stream::run;

@@ -73,10 +73,10 @@ pub(super) struct Prepared {
 
 /// What was pushed, as it lies in its cell.
 #[derive(Debug)]
-struct Content<'c> {
-    due: Option<i64>,
-    deduplication: Option<&'c str>,
-    payload: &'c [u8],
+pub(super) struct Content<'c> {
+    pub(super) due: Option<i64>,
+    pub(super) deduplication: Option<&'c str>,
+    pub(super) payload: &'c [u8],
 }
 
 impl<'c> Content<'c> {
@@ -89,7 +89,7 @@ impl<'c> Content<'c> {
         Arc::from(parts.concat())
     }
 
-    fn decode(cell: &'c [u8]) -> Result<Self> {
+    pub(super) fn decode(cell: &'c [u8]) -> Result<Self> {
         let mut reader = Reader::new("item", cell);
         let due = Some(reader.sorted()?).filter(|due| *due != AT_ONCE);
         let len = reader.array().map(u16::from_be_bytes)?;

@@ -40,6 +40,17 @@ pub(super) fn state(queue: u32, item: u64) -> Key {
     of(space::QUEUE_STATE, queue, &[&item.to_be_bytes()])
 }
 
+/// Queue and item in a key of one of these two.
+pub(super) fn read_item(key: &[u8]) -> Result<(u32, u64)> {
+    let mut reader = Reader::new("key", key.get(1..).unwrap_or_default());
+    Ok((reader.u32()?, reader.u64()?))
+}
+
+/// What the queue of a number is called.
+pub(super) fn name(queue: u32) -> Key {
+    of(space::QUEUE_NAME, queue, &[])
+}
+
 /// Higher priorities sort first.
 pub(super) fn ready(queue: u32, priority: u8, order: Order) -> Key {
     of(space::QUEUE_READY, queue, &[&[!priority], &order.encode()])

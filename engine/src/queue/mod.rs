@@ -21,6 +21,7 @@ mod ready;
 mod spec;
 mod state;
 mod tally;
+mod told;
 mod wait;
 
 #[cfg(test)]
@@ -36,6 +37,8 @@ pub(crate) use push::{has_expired_keys, reclaim_expired_keys};
 pub use ready::QueueSizes;
 pub use spec::QueueSpec;
 pub(crate) use spec::{alter, create, drop, list};
+pub use told::{ItemContent, ItemPlace, ItemState, QueueState};
+pub(crate) use told::{Told, told};
 
 use crate::error::Result;
 use crate::format::limits;

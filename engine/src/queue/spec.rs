@@ -124,7 +124,7 @@ impl Settings {
         bytes
     }
 
-    fn decode(cell: &[u8]) -> Result<Self> {
+    pub(super) fn decode(cell: &[u8]) -> Result<Self> {
         let mut reader = Reader::new("definition", cell);
         Ok(Settings {
             id: reader.u32()?,
@@ -145,7 +145,7 @@ impl Settings {
         if self.back_off == 0 { 0 } else { doubled.min(self.back_off_limit) }
     }
 
-    fn spec(self, name: String) -> QueueSpec {
+    pub(super) fn spec(self, name: String) -> QueueSpec {
         QueueSpec {
             name,
             lease: Duration::from_micros(self.lease),
@@ -188,6 +188,7 @@ pub(crate) fn create(mut access: impl Access, spec: &QueueSpec) -> Result<()> {
         let next = id.checked_add(1).ok_or_else(|| Error::invalid("no more queues can be made here: numbers have run out"))?;
         transaction.put(keys::definition(""), next.to_be_bytes().into());
         transaction.put(key, spec.settings(id).encode().into());
+        transaction.put(keys::name(id), spec.name.as_bytes().into());
         Ok(())
     };
     access.write(create).map(|((), _)| ())
@@ -211,6 +212,7 @@ pub(crate) fn drop(mut access: impl Access, name: &str) -> Result<()> {
     let drop = move |transaction: &mut Transaction| {
         let id = find(transaction, &name)?.id;
         transaction.remove(keys::definition(&name));
+        transaction.remove(keys::name(id));
         transaction.put(keys::dropped(id), [].into());
         // Whoever waits for an item watches this.
         transaction.remove(keys::tally(id));

@@ -52,22 +52,51 @@ fn check(block: &Block) -> Result<()> {
 /// Reads such a payload. What it allocates is bounded by the bytes that are there and by a limit for the whole.
 pub(super) fn decode(payload: &[u8]) -> Result<(TableId, Block), DecodeError> {
     let mut reader = Reader::new("rows", payload);
+    let (table, rows, columns) = shape(&mut reader)?;
+    let mut budget = DECODED_BYTES - rows * KEY_BYTES;
+    let unpacker = &mut Unpacker::new();
+    let (series, times) = keys(&mut reader, unpacker, rows)?;
+    let columns = (0..columns).map(|_| column::get(&mut reader, unpacker, rows, &mut budget)).collect::<Result<_, _>>()?;
+    if reader.remaining() > 0 {
+        return Err(reader.error(format!("{} bytes too many", reader.remaining())));
+    }
+    Ok((table, Block { series: series.into(), times: times.into(), columns }))
+}
+
+/// What rows are about, without what they say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RowsOutline {
+    pub(crate) table: TableId,
+    pub(crate) rows: u64,
+    /// Earliest and latest, both within.
+    pub(crate) times: Option<(i64, i64)>,
+}
+
+/// Reads of such a payload how many rows of which table and time there are.
+pub(crate) fn outline(payload: &[u8]) -> Result<RowsOutline, DecodeError> {
+    let mut reader = Reader::new("rows", payload);
+    let (table, rows, _) = shape(&mut reader)?;
+    let (_, times) = keys(&mut reader, &mut Unpacker::new(), rows)?;
+    let times = times.iter().min().copied().zip(times.iter().max().copied());
+    Ok(RowsOutline { table, rows: rows as u64, times })
+}
+
+/// Table, rows and columns.
+fn shape(reader: &mut Reader<'_>) -> Result<(TableId, usize, u64), DecodeError> {
     let table = reader.varint()?;
     let rows = reader.varint()?;
     let columns = reader.varint()?;
     if table > u64::from(u32::MAX) || rows > limits::BLOCK_ROWS || columns > limits::COLUMNS {
         return Err(reader.error(format!("{rows} rows of {columns} columns in table {table}")));
     }
-    let rows = rows as usize;
-    let mut budget = DECODED_BYTES - rows * KEY_BYTES;
-    let unpacker = &mut Unpacker::new();
-    let series = column::get_integers(&mut reader, unpacker, rows, |lane| u32::try_from(lane).ok())?;
+    Ok((TableId(table as u32), rows as usize, columns))
+}
+
+/// Series and time of each row.
+fn keys(reader: &mut Reader<'_>, unpacker: &mut Unpacker, rows: usize) -> Result<(Vec<u32>, Vec<i64>), DecodeError> {
+    let series = column::get_integers(reader, unpacker, rows, |lane| u32::try_from(lane).ok())?;
     let series: Option<Vec<u32>> = series.into_iter().collect();
     let series = series.ok_or_else(|| reader.error("a series number beyond 32 bits"))?;
-    let times = column::get_integers(&mut reader, unpacker, rows, |lane| lane)?;
-    let columns = (0..columns).map(|_| column::get(&mut reader, unpacker, rows, &mut budget)).collect::<Result<_, _>>()?;
-    if reader.remaining() > 0 {
-        return Err(reader.error(format!("{} bytes too many", reader.remaining())));
-    }
-    Ok((TableId(table as u32), Block { series: series.into(), times: times.into(), columns }))
+    let times = column::get_integers(reader, unpacker, rows, |lane| lane)?;
+    Ok((series, times))
 }

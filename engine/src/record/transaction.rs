@@ -84,6 +84,28 @@ pub(super) fn encode(transaction: &Transaction) -> Result<Vec<u8>> {
 
 /// Reads such a payload. What it allocates is bounded by the bytes that are there, and for rows by their limits.
 pub(super) fn decode(payload: &[u8]) -> Result<Transaction, DecodeError> {
+    let Outline { at, cells, rows } = outline(payload)?;
+    let mut blocks: Vec<(TableId, Block)> = Vec::with_capacity(rows.len());
+    for bytes in rows {
+        let (table, block) = rows::decode(bytes)?;
+        if blocks.iter().any(|(other, _)| *other == table) {
+            return Err(DecodeError::new(WHAT, format!("two blocks of table {}", table.0)));
+        }
+        blocks.push((table, block));
+    }
+    Ok(Transaction { at, cells, rows: blocks })
+}
+
+/// A transaction whose rows are left as bytes.
+pub(crate) struct Outline<'a> {
+    pub(crate) at: Moment,
+    pub(crate) cells: Vec<Effect>,
+    /// Each as in a `PutRows` record.
+    pub(crate) rows: Vec<&'a [u8]>,
+}
+
+/// Reads all of such a payload but its rows.
+pub(crate) fn outline(payload: &[u8]) -> Result<Outline<'_>, DecodeError> {
     let mut reader = Reader::new(WHAT, payload);
     let at = Moment { engine_micros: reader.varint()?, wall_micros: reader.zigzag()? };
     let mut before: Key = Arc::from([]);
@@ -101,16 +123,12 @@ pub(super) fn decode(payload: &[u8]) -> Result<Transaction, DecodeError> {
         before = key.clone();
         cells.push(Effect { key, value });
     }
-    let mut blocks: Vec<(TableId, Block)> = Vec::new();
+    let mut rows = Vec::new();
     for _ in 0..reader.varint()? {
-        let (table, block) = rows::decode(bytes(&mut reader)?)?;
-        if blocks.iter().any(|(other, _)| *other == table) {
-            return Err(reader.error(format!("two blocks of table {}", table.0)));
-        }
-        blocks.push((table, block));
+        rows.push(bytes(&mut reader)?);
     }
     match reader.remaining() {
-        0 => Ok(Transaction { at, cells, rows: blocks }),
+        0 => Ok(Outline { at, cells, rows }),
         rest => Err(reader.error(format!("{rest} bytes too many"))),
     }
 }

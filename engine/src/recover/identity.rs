@@ -99,7 +99,7 @@ pub(crate) fn check(components: &Components, layout: &Layout, identity: &Identit
 
 /// What an interrupted creation may have left.
 fn is_own_name(name: &str) -> bool {
-    [names::LOCK, names::LOG, names::SEGMENTS, names::CATALOG, names::BALLAST, names::QUARANTINE].contains(&name)
+    [names::LOCK, names::LOG, names::SEGMENTS, names::CATALOG, names::HISTORY, names::BALLAST, names::QUARANTINE].contains(&name)
         || name == temporary_name()
 }
 

@@ -66,6 +66,10 @@ impl Layout {
         self.root.join(names::CATALOG)
     }
 
+    pub(crate) fn history(&self) -> PathBuf {
+        self.root.join(names::HISTORY)
+    }
+
     pub(crate) fn quarantine(&self) -> PathBuf {
         self.root.join(names::QUARANTINE)
     }

@@ -126,7 +126,8 @@ fn copy(window: &mut Window, offset: u64, path: &Path, number: u64) -> Result<Co
     }
     let word = |at: usize| fields.get(at..).and_then(|f| f.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes));
     let header = FileHeader { number: word(0), first: word(8), salt: word(16) };
-    if header.first >= PLAUSIBLE {
+    // Records are counted from 1.
+    if header.first == 0 || header.first >= PLAUSIBLE {
         return Ok(Copy::Bad);
     }
     Ok(if header.number == number { Copy::Good(header) } else { Copy::None })

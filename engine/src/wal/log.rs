@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::file::{DATA_START, FileHeader, log_path, spare_path};
+use super::follow::LogFiles;
 use super::frame::{CONTEXT, GROUP_HEADER, GroupHeader, PAGE, Payload, Seed, padded, put_frame};
 use super::report::{LogFile, ScanReport, Spare};
 use crate::error::{Error, Result};
@@ -40,6 +41,8 @@ pub(crate) struct Log {
     state: State,
     /// Every file, the current one last.
     files: VecDeque<Extent>,
+    /// Those that hold records, for readers.
+    listed: LogFiles,
     spares: Vec<Spare>,
     next_number: u64,
     current: Option<Current>,
@@ -139,6 +142,7 @@ impl Log {
             file_bytes,
             state: State::Open,
             files: VecDeque::new(),
+            listed: LogFiles::default(),
             spares: found.spares.clone(),
             next_number: used.unwrap_or(0) + 1,
             current: None,
@@ -151,6 +155,9 @@ impl Log {
         };
         for file in &found.files {
             log.files.push_back(Extent { number: file.number, first: file.first, len: file.len, begun: file.end > 0 });
+            if file.end > 0 {
+                log.listed.add(file.number, file.first);
+            }
             log.positions.push_back((file.first, log.written));
             log.written += file.end.saturating_sub(DATA_START);
         }
@@ -220,7 +227,6 @@ impl Log {
     }
 
     /// The last sequence that is on disk.
-    #[cfg(test)]
     pub(crate) fn durable(&self) -> Sequence {
         self.durable
     }
@@ -229,10 +235,10 @@ impl Log {
     /// newest file always stays, so that the log never forgets how far it had come.
     pub(crate) fn trim(&mut self, keep_from: Sequence) -> Result<()> {
         self.check()?;
-        while let (Some(oldest), Some(second)) = (self.files.front().copied(), self.files.get(1).copied()) {
-            if second.first > keep_from || !self.files.iter().skip(1).any(|file| file.begun) {
-                break;
-            }
+        for _ in 0..self.trimmable(keep_from) {
+            let (Some(oldest), Some(second)) = (self.files.front().copied(), self.files.get(1).copied()) else { break };
+            // Whoever reads it from now on looks for it elsewhere.
+            self.listed.forget(oldest.number);
             let path = log_path(&self.dir, oldest.number);
             let spare = self.spares.len() < SPARES && oldest.len <= 2 * self.file_bytes;
             let given_up =
@@ -249,6 +255,22 @@ impl Log {
             }
         }
         Ok(())
+    }
+
+    /// How many of the oldest files [`Log::trim`] gives up.
+    fn trimmable(&self, keep_from: Sequence) -> usize {
+        let newest = self.files.iter().rposition(|file| file.begun).unwrap_or(0);
+        (1..=newest).take_while(|second| self.files.get(*second).is_some_and(|file| file.first <= keep_from)).count()
+    }
+
+    /// The first sequence of what stays if everything before `keep_from` is given up.
+    pub(crate) fn stays(&self, keep_from: Sequence) -> Sequence {
+        self.files.get(self.trimmable(keep_from)).map_or(keep_from, |file| file.first)
+    }
+
+    /// The list of files for readers.
+    pub(crate) fn listed(&self) -> LogFiles {
+        self.listed.clone()
     }
 
     /// Removes the files kept to be overwritten: on a full disk their room is needed for other things.
@@ -407,6 +429,7 @@ impl Log {
         // The header needs no sync of its own: a file without one holds no records, and the first sync of a group takes it along.
         self.sync_directory()?;
         self.files.push_back(Extent { number, first, len, begun: true });
+        self.listed.add(number, first);
         self.positions.push_back((first, self.written));
         let seed = Seed::new(salt);
         self.current = Some(Current { file, path, number, seed, offset: DATA_START, len, groups: 0, unsynced: false });

@@ -15,6 +15,7 @@
 //! A file is begun only after all before it is durable, and each file is at an end where the next one's first sequence begins.
 
 mod file;
+mod follow;
 #[cfg(feature = "internals")]
 pub(crate) mod forge;
 mod frame;
@@ -26,6 +27,7 @@ mod tests;
 mod window;
 
 pub(crate) use file::log_path;
+pub(crate) use follow::{Follow, LogFiles, Place, Step};
 pub(crate) use frame::{CONTEXT, Payload};
 pub(crate) use log::Log;
 pub(crate) use report::{LogDamage, ScanReport};

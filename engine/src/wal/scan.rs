@@ -90,12 +90,12 @@ struct Scanner<'a> {
 }
 
 /// The group being read.
-#[derive(Clone, Copy)]
-struct Group {
-    start: u64,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Group {
+    pub(super) start: u64,
     /// Where its frames end; unknown where its header is damaged.
-    end: Option<u64>,
-    number: u64,
+    pub(super) end: Option<u64>,
+    pub(super) number: u64,
 }
 
 /// How far the number of a group whose header is damaged may be above that of the group before: numbers of groups that
@@ -108,14 +108,15 @@ const FRAMES_LOOKED_FOR: u64 = 1 << 16;
 const SEARCHES: u64 = 16;
 
 /// A file being read.
-struct Cursor {
-    number: u64,
-    window: Window,
-    seed: Seed,
+#[derive(Debug)]
+pub(super) struct Cursor {
+    pub(super) number: u64,
+    pub(super) window: Window,
+    pub(super) seed: Seed,
     /// The sequence at which the next file begins.
-    limit: Option<Sequence>,
-    offset: u64,
-    group: Option<Group>,
+    pub(super) limit: Option<Sequence>,
+    pub(super) offset: u64,
+    pub(super) group: Option<Group>,
     /// Number of the last group met.
     number_before: u64,
     /// Where whole groups end.
@@ -150,19 +151,7 @@ impl Scanner<'_> {
 
     fn file(&mut self, header: &FileHeader, whole: bool, limit: Option<Sequence>, blame_later: bool) -> Result<()> {
         let window = Window::open(self.disk, &log_path(self.dir, header.number))?;
-        let mut cursor = Cursor {
-            number: header.number,
-            search: window.len().saturating_mul(SEARCHES),
-            window,
-            seed: Seed::new(header.salt),
-            limit,
-            offset: DATA_START,
-            group: None,
-            number_before: 0,
-            end: DATA_START,
-            later: None,
-            unproven: VecDeque::new(),
-        };
+        let mut cursor = Cursor::new(header, window, limit);
         self.report.durable = self.report.durable.max(header.first.saturating_sub(1));
         self.report.clean_close = false;
         while limit.is_none_or(|limit| self.expected < limit) {
@@ -251,7 +240,6 @@ impl Scanner<'_> {
     fn resume(&mut self, cursor: &mut Cursor, blame_later: bool) -> bool {
         let later = cursor.later_groups(self.expected);
         let mark = later.iter().map(|(_, header)| header.durable).fold(self.report.durable, Sequence::max);
-        let next = later.front().copied();
         let written_to = later.iter().map(|(offset, header)| offset.saturating_add(header.length)).max();
         let was_durable = cursor.limit.is_some() || self.expected <= mark;
         let written_to = written_to.max(cursor.group.and_then(|group| group.end)).map(padded);
@@ -267,19 +255,22 @@ impl Scanner<'_> {
             }
             return false;
         }
-        if let Some(group) = cursor.headless_group(self.expected) {
-            self.damage(cursor, group.start + GROUP_HEADER as u64, self.expected);
-            cursor.enter(group);
-            return true;
-        }
-        if let Some((offset, sequence)) = cursor.next_frame(self.expected) {
-            self.damage(cursor, offset, sequence);
-            return true;
-        }
-        if let Some((offset, header)) = next {
-            self.damage(cursor, offset, header.first);
-            cursor.group = None;
-            return true;
+        match cursor.behind_damage(self.expected) {
+            Resume::Headless(group) => {
+                self.damage(cursor, group.start + GROUP_HEADER as u64, self.expected);
+                cursor.enter(group);
+                return true;
+            }
+            Resume::At(offset, sequence) => {
+                self.damage(cursor, offset, sequence);
+                return true;
+            }
+            Resume::Later(offset, header) => {
+                self.damage(cursor, offset, header.first);
+                cursor.group = None;
+                return true;
+            }
+            Resume::Nowhere => {}
         }
         // All the rest of the file, up to what the next one begins with or the mark says there was. A later file without a
         // header is the likelier place.
@@ -300,9 +291,56 @@ impl Scanner<'_> {
     }
 }
 
+/// Where reading goes on behind a bad place.
+pub(super) enum Resume {
+    /// In a group of which only the header is bad.
+    Headless(Group),
+    /// At this place, with this sequence.
+    At(u64, Sequence),
+    /// At this header of a group.
+    Later(u64, GroupHeader),
+    /// Not in this file.
+    Nowhere,
+}
+
 impl Cursor {
+    pub(super) fn new(header: &FileHeader, window: Window, limit: Option<Sequence>) -> Self {
+        Cursor {
+            number: header.number,
+            search: window.len().saturating_mul(SEARCHES),
+            window,
+            seed: Seed::new(header.salt),
+            limit,
+            offset: DATA_START,
+            group: None,
+            number_before: 0,
+            end: DATA_START,
+            later: None,
+            unproven: VecDeque::new(),
+        }
+    }
+
+    /// Where reading goes on behind the bad place at the cursor, all of which had been durable.
+    pub(super) fn behind_damage(&mut self, expected: Sequence) -> Resume {
+        let later = self.later_groups(expected).front().copied();
+        if let Some(group) = self.headless_group(expected) {
+            return Resume::Headless(group);
+        }
+        match (self.next_frame(expected), later) {
+            (Some((offset, sequence)), _) => Resume::At(offset, sequence),
+            (None, Some((offset, header))) => Resume::Later(offset, header),
+            (None, None) => Resume::Nowhere,
+        }
+    }
+
+    /// Forgets what was read ahead of the file, which has been written to.
+    pub(super) fn look_again(&mut self) {
+        self.window.forget();
+        self.later = None;
+    }
+
     /// Goes on behind the header of a group at the cursor.
-    fn enter(&mut self, group: Group) {
+    pub(super) fn enter(&mut self, group: Group) {
         self.group = Some(group);
         self.number_before = group.number;
         self.offset = group.start + GROUP_HEADER as u64;
@@ -323,7 +361,7 @@ impl Cursor {
         Some(Group { start, end: None, number })
     }
 
-    fn group_at(&mut self, offset: u64) -> Option<GroupHeader> {
+    pub(super) fn group_at(&mut self, offset: u64) -> Option<GroupHeader> {
         GroupHeader::decode(self.window.get(offset, GROUP_HEADER)?, &self.seed)
     }
 
@@ -368,7 +406,7 @@ impl Cursor {
 }
 
 /// The frame at `offset`, if there is one that checks out and ends by `end`.
-fn frame_at<'w>(window: &'w mut Window, seed: &Seed, offset: u64, end: u64) -> Option<(FrameHeader, &'w [u8])> {
+pub(super) fn frame_at<'w>(window: &'w mut Window, seed: &Seed, offset: u64, end: u64) -> Option<(FrameHeader, &'w [u8])> {
     let frame = FrameHeader::decode(window.get(offset, FRAME_HEADER)?)?;
     let len = FRAME_HEADER + frame.length;
     if frame.length as u64 > limits::FRAME_BYTES || offset.checked_add(len as u64)? > end {

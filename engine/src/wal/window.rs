@@ -56,6 +56,12 @@ impl Window {
         self.bytes.get(at..at + need)
     }
 
+    /// Reads anew what it is asked for next, of a file that may have grown.
+    pub(super) fn forget(&mut self) {
+        self.bytes.clear();
+        self.len = self.file.len().unwrap_or(0);
+    }
+
     fn fill(&mut self, offset: u64, len: usize) -> bool {
         if self.bytes.capacity() > KEPT && len <= KEPT {
             self.bytes = Vec::new();

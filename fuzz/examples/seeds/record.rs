@@ -42,6 +42,9 @@ pub fn seeds() -> Seeds {
     add("series", Form::Series, b"\x02A\x00\x06north".to_vec());
     add("index", Form::Index, crate::segment::sample(&[0, 4, 5], 2, 40, Profile::Open).index());
     add("long-index", Form::Index, crate::segment::sample(&[0, 2], 1, 600, Profile::Compact).index());
+    // A record, rows in segments, a transaction with such, and what is lost: the example of FORMAT.md.
+    let history = b"\x08\0\x03abc\0\x01\x0c\x02\x02\x07\xac\x02\x01\x01\xe9\x07\x01\0\0\x89\0\x09\x01\x07\xac\x02\x01\x01\xe9\x07t\xff\x01\x01\x01";
+    add("history", Form::History, history.to_vec());
     seeds
 }
 

@@ -29,6 +29,7 @@ fn print(inspection: &Inspection, out: &mut dyn Write) -> Outcome {
     writeln!(out, "incarnation    {}", inspection.incarnation)?;
     writeln!(out, "format         {}", inspection.format_version)?;
     writeln!(out, "log            {}", terminal::bytes(inspection.log_bytes))?;
+    writeln!(out, "history        {}", terminal::bytes(inspection.history_bytes))?;
     writeln!(out, "catalog        {}", terminal::bytes(inspection.catalog_bytes))?;
     writeln!(out, "written so far {}", terminal::bytes(inspection.bytes_written))?;
     if !inspection.tables.is_empty() {
@@ -117,6 +118,7 @@ fn describe(inspection: &Inspection) -> Json {
     json!({
         "tables": inspection.tables.iter().map(describe_table).collect::<Vec<_>>(),
         "log_bytes": inspection.log_bytes,
+        "history_bytes": inspection.history_bytes,
         "catalog_bytes": inspection.catalog_bytes,
         "bytes_written": inspection.bytes_written,
         "receipts": inspection.receipts.iter().map(|receipt| describe_receipt(receipt, inspection)).collect::<Vec<_>>(),
@@ -238,6 +240,7 @@ mod tests {
         Inspection {
             tables: vec![table],
             log_bytes: 1_024,
+            history_bytes: 512,
             catalog_bytes: 0,
             bytes_written: 2_048,
             receipts: vec![ReceiptInspection { sequence: 10, table: Some("air".to_owned()), receipt }],
@@ -253,7 +256,7 @@ mod tests {
             r#""from":"1970-01-01T00:00:00Z","to":"1970-01-01T00:00:01.5Z","time_unit":"ms","partitioning":"auto","bytes_per_point":2.5,"#,
             r#""columns":[{"name":"time","type":"time","encoding":"plain","bytes":3,"values":4},"#,
             r#"{"name":"co2","type":"float64","encoding":"plain","bytes":7,"values":4}]}],"#,
-            r#""log_bytes":1024,"catalog_bytes":0,"bytes_written":2048,"#,
+            r#""log_bytes":1024,"history_bytes":512,"catalog_bytes":0,"bytes_written":2048,"#,
             r#""receipts":[{"sequence":10,"kind":"torn_tail","at":"1970-01-01T00:00:01Z","file":"log/1.log","sequences":[7,9],"#,
             r#""table":"air","series":[],"times":["1970-01-01T00:00:00Z","1970-01-01T00:00:01Z"],"bytes":12,"detail":"unfinished"}],"#,
             r#""incarnation":"00ff","format_version":1}"#

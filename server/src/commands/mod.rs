@@ -1,7 +1,9 @@
 //! One file per command, and what they share.
 
 pub(crate) mod bounds;
+pub(crate) mod changes;
 pub(crate) mod compact;
+pub(crate) mod cursors;
 pub(crate) mod delete;
 pub(crate) mod demo;
 pub(crate) mod doc;
@@ -97,6 +99,8 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Doc(command) => doc::run(&context, command),
         Command::Kv(command) => kv::run(&context, command),
         Command::Queue(command) => queue::run(&context, command),
+        Command::Changes(arguments) => changes::run(&context, &arguments),
+        Command::Cursors { command } => cursors::run(&context, command.as_ref()),
         Command::Demo(arguments) => demo::run(&context, &arguments),
     }
 }

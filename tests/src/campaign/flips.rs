@@ -13,6 +13,7 @@ use super::power::failed;
 use super::sample::{DAY, DAYS, Sample, settings};
 use super::{Progress, Violation, at, ensure, memory, parallel};
 use crate::answers;
+use crate::feed::Found;
 use crate::model::{Model, Row};
 use crate::questions::Question;
 use crate::sim::{Image, Machine, ROOT};
@@ -151,9 +152,21 @@ impl Trial<'_> {
                 self.answers_the_rest(&db, damage)
             }
         }?;
+        self.feeds(&db, damage)?;
         let problems = db.verify(&mut |_, _| {}).map_err(failed("verify"))?.problems;
         let in_segment = damage.file.starts_with(Path::new(ROOT).join("segments")) && matches!(damage.what, What::Flip(_));
         ensure(!(in_segment && problems.is_empty()), || "verify finds nothing".to_owned())
+    }
+
+    /// The feed tells all there was, or names what is missing; that is so only where the damage is in what it is read from.
+    fn feeds(&self, db: &Database, damage: &Damage) -> Result<(), Violation> {
+        let feed = Found::read(db, 1, "").map_err(failed("read the feed"))?;
+        let within = |dir: &str| damage.file.starts_with(Path::new(ROOT).join(dir));
+        if within("log") {
+            return Ok(());
+        }
+        ensure(feed.is_whole() || within("history"), || "a gap in the feed".to_owned())?;
+        feed.agrees(&self.whole.told).map_err(|what| Violation(format!("the feed: {what}")))
     }
 
     fn damaged(&self, damage: &Damage) -> Image {

@@ -10,6 +10,7 @@ use fastrand::Rng;
 use super::workload::{Allowed, Recording};
 use super::{Progress, Violation, at, ensure, parallel};
 use crate::answers;
+use crate::feed::Found;
 use crate::sim::{Change, Device, Image, Machine, small_settings};
 
 /// Changes that one piece of work goes through.
@@ -133,6 +134,9 @@ impl Trial<'_> {
     fn check(&self, db: &Database, verify: bool) -> Result<u64, Violation> {
         let found = digest(db)?;
         ensure(self.allowed.contains(found), || format!("holds something else: {}", summary(db)))?;
+        let feed = Found::read(db, 1, AFTERWARDS).map_err(failed("read the feed"))?;
+        ensure(feed.is_whole(), || "a gap in the feed".to_owned())?;
+        self.allowed.may_be_told(&feed).map_err(|what| Violation(format!("the feed: {what}")))?;
         let inspection = db.inspect().map_err(failed("inspect"))?;
         ensure(self.allowed.incarnation.as_ref().is_none_or(|own| *own == inspection.incarnation), || {
             "is another database".to_owned()

@@ -13,6 +13,9 @@ use crate::sim::{Image, Machine, small_settings};
 pub const DAY: i64 = 86_400_000_000;
 /// Days with rows in segments, and one more whose rows lie in the log.
 pub const DAYS: i64 = 3;
+/// Seals before these days, and the days that they are of.
+const ROUNDS: i64 = 4;
+const EARLIER: i64 = -10;
 
 const QUEUE: &str = "queue/0";
 
@@ -42,6 +45,16 @@ impl Sample {
         }
         db.create_queue(&QueueSpec::new(QUEUE))?;
         sample.records.push((0, Effect::Queues(vec![(QUEUE.to_owned(), QueueChange::Create)], Vec::new())));
+        db.close()?;
+        // So that log files go, and what they held besides rows is kept in history.
+        for round in 0..ROUNDS {
+            let db = machine.open(settings())?;
+            sample.append_together(&db, EARLIER - round, &[("mains", 2)])?;
+            sample.transact(&db, EARLIER - round)?;
+            db.seal()?;
+            db.close()?;
+        }
+        let db = machine.open(settings())?;
         for day in 0..DAYS {
             sample.append_together(&db, day, &[("air", 60), ("mains", if day == 1 { 1_060 } else { 8 })])?;
             sample.transact(&db, day)?;

@@ -7,6 +7,7 @@ use fastrand::Rng;
 
 use super::{Violation, at, ensure};
 use crate::answers;
+use crate::feed::Found;
 use crate::model::{Effect, Model};
 use crate::sim::{Machine, small_settings};
 use crate::steps::{Runner, Step};
@@ -132,7 +133,24 @@ impl Subject {
         let found = answers::digest(self.db()?).map_err(|error| Violation(format!("{CANNOT_READ}: {error}")))?;
         ensure(found == self.visible.digest(), || {
             format!("reads something else than was written: {}", self.difference(&self.visible))
-        })
+        })?;
+        self.check_feed(1)?;
+        let last = self.feed(1)?.sequences.1;
+        self.check_feed(last / 2 + 1)
+    }
+
+    /// The change feed tells what was done, as far as it is durable.
+    fn check_feed(&self, from: u64) -> Result<(), Violation> {
+        let (feed, told) = (self.feed(from)?, &self.visible.told);
+        let mut durable = self.settled.told.len()..=told.len();
+        let agrees = durable.any(|length| feed.agrees(&told[..length]).is_ok());
+        ensure(agrees, || format!("the feed from {from} tells something else: {:?}", feed.agrees(told)))?;
+        let leads = feed.leads_to(&self.visible);
+        ensure(leads.is_ok(), || format!("the feed from {from} leads elsewhere: {leads:?}"))
+    }
+
+    fn feed(&self, from: u64) -> Result<Found, Violation> {
+        Found::read(self.db()?, from, "").map_err(|error| Violation(format!("{CANNOT_READ} the feed: {error}")))
     }
 
     /// Where the database and a model part.
@@ -211,9 +229,9 @@ impl Subject {
         Ok(kept == before + step.effects().len() && !step.effects().is_empty())
     }
 
-    /// After a fault that a reader met: the disk is mended and the database opened again, since what met it may not go on.
+    /// After a fault that no step met: the disk is mended and the database opened again, since what met it may not go on.
     pub fn go_on_after_fault(&mut self) -> Result<(), Violation> {
-        self.note(|| "a reader met the fault; opened on a mended disk".to_owned());
+        self.note(|| "a fault struck; opened on a mended disk".to_owned());
         self.machine().disk.inject(None);
         self.runner.reopen().map_err(|error| Violation(format!("does not open on a mended disk: {error}")))?;
         self.settle().map(drop)
@@ -238,19 +256,24 @@ impl Subject {
     /// Finds out how much of what was unsettled is there after an opening. Answers the number of effects.
     fn settle(&mut self) -> Result<usize, Violation> {
         let found = answers::digest(self.db()?).map_err(|error| Violation(format!("{CANNOT_READ}: {error}")))?;
+        let feed = self.feed(1)?;
         let mut model = std::mem::take(&mut self.settled);
         let effects = std::mem::take(&mut self.unsettled);
         let mut kept = 0;
         // As much as possible: effects that change nothing readable count as kept only if something after them is.
         for (number, effect) in std::iter::once(None).chain(effects.iter().map(Some)).enumerate() {
             effect.into_iter().for_each(|effect| model.apply(effect));
-            if model.digest() == found {
+            if model.digest() == found && feed.agrees(&model.told).is_ok() {
                 kept = number + 1;
                 break;
             }
         }
         ensure(kept > 0, || {
-            format!("after opening holds none of {} states it may hold; of all: {}", effects.len() + 1, self.difference(&model))
+            let (states, difference) = (effects.len() + 1, self.difference(&model));
+            format!(
+                "after opening holds none of {states} states it may hold; of all: {difference}, {:?}",
+                feed.agrees(&model.told)
+            )
         })?;
         self.visible = model.clone();
         self.settled = model;

@@ -4,6 +4,7 @@ use alluvium::io::SyncLabel;
 
 use super::Violation;
 use crate::actors::{self, Actors, Scale};
+use crate::feed::{Found, Told};
 use crate::model::{Effect, Model};
 use crate::sim::{Change, Machine, OpClass, SimClock, small_settings};
 use crate::steps::{Runner, Step};
@@ -41,6 +42,9 @@ pub struct Recording {
     marks: Vec<Mark>,
     /// What can be read after so many effects.
     digests: Vec<u64>,
+    /// What the feed tells of them all, and of how many of these so many effects are.
+    told: Vec<Told>,
+    lengths: Vec<usize>,
     /// Which database it is.
     incarnation: String,
 }
@@ -60,6 +64,9 @@ struct Mark {
 #[derive(Debug, Clone)]
 pub struct Allowed {
     digests: Vec<u64>,
+    /// What the feed may tell at most, and after each of those numbers of effects.
+    told: Vec<Told>,
+    lengths: Vec<usize>,
     /// The step at which power was cut.
     pub step: usize,
     /// Which database it must be, once it was made.
@@ -71,6 +78,18 @@ pub struct Allowed {
 }
 
 impl Allowed {
+    /// Whether the feed may tell this.
+    pub fn may_be_told(&self, feed: &Found) -> Result<(), String> {
+        let mut answer = Ok(());
+        for &length in &self.lengths {
+            answer = feed.agrees(&self.told[..length]);
+            if answer.is_ok() {
+                break;
+            }
+        }
+        answer
+    }
+
     /// Whether a digest is among them.
     pub fn contains(&self, digest: u64) -> bool {
         self.digests.contains(&digest)
@@ -90,6 +109,8 @@ impl Recording {
             classes: Vec::new(),
             marks: Vec::new(),
             digests: vec![model.digest()],
+            told: Vec::new(),
+            lengths: vec![0],
             steps,
         };
         let opened = Runner::open(machine, small_settings());
@@ -97,7 +118,10 @@ impl Recording {
         for (number, step) in recording.steps.iter().enumerate() {
             let begins = runner.machine.disk.journal_len();
             runner.run(step).map_err(|error| Violation(format!("step {number} {step:?} fails: {error}")))?;
-            let settles = step.apply(&mut model, |model, _| recording.digests.push(model.digest()));
+            let settles = step.apply(&mut model, |model, _| {
+                recording.digests.push(model.digest());
+                recording.lengths.push(model.told.len());
+            });
             recording.marks.push(Mark {
                 begins,
                 ends: runner.machine.disk.journal_len(),
@@ -105,6 +129,7 @@ impl Recording {
                 settles,
             });
         }
+        recording.told = model.told;
         let inspection = runner.db().and_then(alluvium::Database::inspect);
         recording.incarnation = inspection.map_err(|error| Violation(format!("cannot inspect: {error}")))?.incarnation;
         (recording.journal, recording.classes) = (runner.machine.disk.journal(), runner.machine.disk.classes());
@@ -121,6 +146,8 @@ impl Recording {
         let taken_away = |step: &&Step| matches!(step, Step::LoseCatalog);
         Allowed {
             digests: self.digests[at_least..=at_most].to_vec(),
+            told: self.told[..self.lengths[at_most]].to_vec(),
+            lengths: self.lengths[at_least..=at_most].to_vec(),
             step: done,
             incarnation: (done > 0).then(|| self.incarnation.clone()),
             lost_catalogs: self.steps[..begun].iter().filter(taken_away).count(),

@@ -42,7 +42,7 @@ impl World {
             0..=399 => self.ask()?,
             400..=403 => self.check()?,
             404..=411 => self.subject.survive_power_cut()?,
-            412..=431 => self.inject(),
+            412..=431 => self.inject()?,
             _ => self.act(None)?,
         }
         self.subject.machine().disk.trace().hash(&mut self.trace);
@@ -73,7 +73,7 @@ impl World {
             match choice[0] {
                 what @ 0..100 => self.act(Some(what))?,
                 100..180 => self.ask()?,
-                180..200 => self.inject(),
+                180..200 => self.inject()?,
                 200..220 => self.subject.survive_power_cut()?,
                 _ => self.check()?,
             }
@@ -114,14 +114,18 @@ impl World {
         })
     }
 
-    /// A fault is to strike soon.
-    fn inject(&mut self) {
+    /// A fault is to strike soon. One that has struck without anybody's being told, as after an acknowledgement, ends before.
+    fn inject(&mut self) -> Result<(), Violation> {
+        if self.disk().has_struck() {
+            self.subject.go_on_after_fault()?;
+        }
         let disk = self.subject.machine().disk.clone();
         let fault = Fault::ALL[self.rng.usize(0..4)];
         let at = disk.operations() + self.rng.u64(0..60);
         let injection = Injection { at, fault, for_good: self.rng.bool() };
         disk.inject(Some(injection));
         self.subject.note(|| format!("{injection:?}"));
+        Ok(())
     }
 }
 

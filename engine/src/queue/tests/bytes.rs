@@ -53,6 +53,7 @@ fn the_bytes_of_a_queue_are_frozen() {
         (at(0xA6, &[vec![!4]]), [n(1), first.concat()].concat()),
         ([vec![0xA7], n(12), vec![0, 0, 0, 1], b"k".to_vec()].concat(), vec![]),
         (vec![0xA8, 0, 0, 0, 2], vec![]),
+        (at(0xA9, &[]), b"q".to_vec()),
     ];
     let cells = cells(&db);
     for (found, expected) in cells.iter().zip(&expected) {

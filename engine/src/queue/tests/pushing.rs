@@ -91,7 +91,7 @@ fn a_purge_takes_what_there_is_and_no_more() {
     assert_eq!(queue.purge().unwrap(), 2_401);
     assert_eq!(sizes(&db), QueueSizes::default());
     assert_eq!(lost(queue.ack(leased[1].lease), leased[1].lease), LeaseLoss::Gone);
-    assert_eq!(cells(&db).len(), 3, "the definition, the number of the next queue, the counts");
+    assert_eq!(cells(&db).len(), 4, "the definition, the name, the number of the next queue, the counts");
     assert_eq!(sizes(&open(&disk.after_power_cut(), &clock)), QueueSizes::default());
     assert_eq!(queue.purge().unwrap(), 0);
 }

@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod follow;
 mod writing;
 
 use std::io;

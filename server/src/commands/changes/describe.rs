@@ -1,0 +1,143 @@
+//! Events as JSON.
+
+use alluvium::{Event, TimeUnit};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value as Json, json};
+
+use super::place;
+use crate::output::timestamp;
+
+/// How an event is called for programs.
+fn name_of(event: &Event) -> &'static str {
+    match event {
+        Event::TableCreated(_) => "table_created",
+        Event::TableChanged(_) => "table_changed",
+        Event::SeriesAdded { .. } => "series_added",
+        Event::Rows(_) => "rows",
+        Event::Sealed(_) => "sealed_rows",
+        Event::RowsDeleted { .. } => "rows_deleted",
+        Event::Seal { .. } => "seal",
+        Event::Compacted { .. } => "compacted",
+        Event::Receipt(_) => "receipt",
+        Event::Pair { value: Some(_), .. } => "pair_put",
+        Event::Pair { value: None, .. } => "pair_removed",
+        Event::Collection { state: Some(_), .. } => "collection",
+        Event::Collection { state: None, .. } => "collection_removed",
+        Event::Schema { schema: Some(_), .. } => "schema",
+        Event::Schema { schema: None, .. } => "schema_removed",
+        Event::Document { state: Some(state), .. } if state.deleted_at.is_some() => "document_deleted",
+        Event::Document { state: Some(_), .. } => "document_put",
+        Event::Document { state: None, .. } => "document_removed",
+        Event::Queue { state: Some(_), .. } => "queue",
+        Event::Queue { state: None, .. } => "queue_removed",
+        Event::Item { content: Some(_), .. } => "item_pushed",
+        Event::Item { content: None, .. } => "item_removed",
+        Event::ItemState { .. } => "item_state",
+        _ => "other",
+    }
+}
+
+/// An event, and all that is known of it.
+pub(super) fn describe(event: &Event, unit: &dyn Fn(&str) -> TimeUnit) -> Json {
+    let span = |table: &str, times: Option<(i64, i64)>| times.map(|(a, b)| [a, b].map(|time| timestamp::utc(time, unit(table))));
+    let mut object = json!({ "event": name_of(event) });
+    let details = match event {
+        Event::TableCreated(schema) | Event::TableChanged(schema) => json!({ "table": schema.name, "version": schema.version }),
+        Event::SeriesAdded { table, series } => {
+            json!({ "table": table, "series": series.iter().map(|key| &key.0).collect::<Vec<_>>() })
+        }
+        Event::Rows(rows) => json!({ "table": rows.table(), "rows": rows.rows(), "times": span(rows.table(), rows.times()) }),
+        Event::Sealed(rows) => json!({
+            "table": rows.table,
+            "rows": rows.rows,
+            "times": span(&rows.table, rows.times),
+            "sequences": rows.sequences,
+            "segments": rows.segments.iter().map(|id| id.0).collect::<Vec<_>>(),
+        }),
+        Event::RowsDeleted { table, series, range } => json!({
+            "table": table,
+            "series": series.as_ref().map(|series| series.iter().map(|key| &key.0).collect::<Vec<_>>()),
+            "from": timestamp::utc(range.start, unit(table)),
+            "to": timestamp::utc(range.end, unit(table)),
+        }),
+        Event::Seal { through, segments } => {
+            json!({ "through": through, "segments": segments.iter().map(|(table, id)| json!([table, id.0])).collect::<Vec<_>>() })
+        }
+        Event::Compacted { removed, added } => json!({
+            "removed": removed.iter().map(|id| id.0).collect::<Vec<_>>(),
+            "added": added.iter().map(|(table, id)| json!([table, id.0])).collect::<Vec<_>>(),
+        }),
+        Event::Receipt(receipt) => {
+            json!({ "file": receipt.file, "sequences": receipt.sequences, "bytes": receipt.bytes, "detail": receipt.detail })
+        }
+        Event::Pair { key, value } => {
+            let mut pair = value.as_ref().map_or_else(|| json!({}), |put| text_or_bytes("value", "base64", &put.value));
+            pair["key"] = json!(key);
+            if let Some(at) = value.as_ref().and_then(|put| put.expires_at) {
+                pair["expires_at_engine_micros"] = json!(at);
+            }
+            pair
+        }
+        Event::Collection { name, state } => {
+            json!({ "collection": name, "collection_number": state.as_ref().map(|state| state.number) })
+        }
+        Event::Schema { collection, version, schema } => json!({
+            "collection": collection.name.as_deref(),
+            "collection_number": collection.number,
+            "version": version,
+            "schema": schema.as_ref().map(|schema| &schema.schema),
+        }),
+        Event::Document { collection, id, state } => {
+            let mut document =
+                json!({ "collection": collection.name.as_deref(), "collection_number": collection.number, "id": id });
+            if let Some(state) = state {
+                document["document"] = state.content().unwrap_or_default();
+                document["expires_at_engine_micros"] = json!(state.expires_at);
+                document["deleted_at"] = json!(state.deleted_at.map(|at| timestamp::utc(at, TimeUnit::Micro)));
+            }
+            document
+        }
+        Event::Queue { name, state } => json!({ "queue": name, "queue_number": state.as_ref().map(|state| state.number) }),
+        Event::Item { queue, item, content } => {
+            let mut object =
+                content.as_ref().map_or_else(|| json!({}), |pushed| text_or_bytes("payload", "base64", &pushed.payload));
+            object["queue"] = json!(queue.name.as_deref());
+            object["queue_number"] = json!(queue.number);
+            object["item"] = json!(item);
+            object["deduplication"] = json!(content.as_ref().and_then(|pushed| pushed.deduplication.as_deref()));
+            object
+        }
+        Event::ItemState { queue, item, state } => {
+            let (place, wall, engine) = place(state.place);
+            json!({
+                "queue": queue.name.as_deref(),
+                "queue_number": queue.number,
+                "item": item,
+                "priority": state.priority,
+                "tries": state.tries,
+                "place": place,
+                "due": wall.map(|at| timestamp::utc(at, TimeUnit::Micro)),
+                "until_engine_micros": engine,
+            })
+        }
+        Event::Other { key, value } => {
+            let mut other = text_or_bytes("key", "key_base64", key);
+            other["bytes"] = json!(value.as_ref().map(Vec::len));
+            other
+        }
+        _ => json!({}),
+    };
+    if let (Some(object), Json::Object(details)) = (object.as_object_mut(), details) {
+        object.extend(details);
+    }
+    object
+}
+
+/// Bytes that are no text are in base64.
+fn text_or_bytes(text: &str, other: &str, bytes: &[u8]) -> Json {
+    match std::str::from_utf8(bytes) {
+        Ok(value) => json!({ text: value }),
+        Err(_) => json!({ other: BASE64_STANDARD.encode(bytes) }),
+    }
+}

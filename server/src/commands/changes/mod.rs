@@ -1,0 +1,221 @@
+//! `alluvium changes`: the change feed, a line for each change.
+
+mod describe;
+mod tell;
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use alluvium::{Change, ChangeKind, Changes, Database, Error, ItemPlace, Settings, TimeUnit};
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::Context;
+use crate::failure::{Failure, Outcome};
+use crate::output::timestamp;
+use describe::describe;
+use tell::{printable, tell};
+
+/// How long a follower waits at once.
+const WAIT: Duration = Duration::from_secs(1);
+/// Changes after which a cursor is moved: each time costs a write.
+const ACKNOWLEDGED_AT_ONCE: u64 = 10_000;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The sequence to begin with [default: the first]
+    #[arg(long, value_name = "SEQUENCE")]
+    from: Option<u64>,
+    /// Waits for more at the end, such as what expires, until it is interrupted
+    #[arg(long)]
+    follow: bool,
+    /// Only changes of this kind; may be given several times
+    #[arg(long, value_enum, value_name = "KIND")]
+    kind: Vec<Kind>,
+    /// Only changes of this table; may be given several times
+    #[arg(long, value_name = "NAME")]
+    table: Vec<String>,
+    /// Only changes of this collection and its documents; may be given several times
+    #[arg(long, value_name = "NAME")]
+    collection: Vec<String>,
+    /// Only changes of this queue and its items; may be given several times
+    #[arg(long, value_name = "NAME")]
+    queue: Vec<String>,
+    /// Only changes of pairs whose keys begin so; may be given several times
+    #[arg(long, value_name = "BEGINNING")]
+    prefix: Vec<String>,
+    /// Goes on behind what was read under this name before, and keeps how far it comes. A new one begins with --from
+    #[arg(long, value_name = "NAME")]
+    cursor: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "CHANGES")]
+    limit: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Tables,
+    Series,
+    Rows,
+    Deletions,
+    Segments,
+    Receipts,
+    Pairs,
+    Collections,
+    Documents,
+    Queues,
+    Items,
+    Other,
+}
+
+impl From<Kind> for ChangeKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Tables => ChangeKind::Tables,
+            Kind::Series => ChangeKind::Series,
+            Kind::Rows => ChangeKind::Rows,
+            Kind::Deletions => ChangeKind::Deletions,
+            Kind::Segments => ChangeKind::Segments,
+            Kind::Receipts => ChangeKind::Receipts,
+            Kind::Pairs => ChangeKind::Pairs,
+            Kind::Collections => ChangeKind::Collections,
+            Kind::Documents => ChangeKind::Documents,
+            Kind::Queues => ChangeKind::Queues,
+            Kind::Items => ChangeKind::Items,
+            Kind::Other => ChangeKind::Other,
+        }
+    }
+}
+
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> Outcome {
+    // Only what happens in this process can be waited for.
+    let database = context.open_existing(Settings { background: arguments.follow, ..Settings::default() })?;
+    if !arguments.follow {
+        // A name that is wrong would pass for one that nothing happened to.
+        arguments.table.iter().try_for_each(|name| database.table(name).map(drop))?;
+        arguments.collection.iter().try_for_each(|name| database.collections().get(name).map(drop))?;
+        arguments.queue.iter().try_for_each(|name| database.queue(name).sizes().map(drop))?;
+    }
+    let mut changes = begin(&database, arguments).map_err(Failure::of_request)?;
+    let printed = print_all(context, &database, arguments, &mut changes);
+    // What was printed counts, however the rest went.
+    let acknowledged = acknowledge(&database, arguments, &changes);
+    printed.and(acknowledged)?;
+    Ok(database.close()?)
+}
+
+fn begin(database: &Database, arguments: &Arguments) -> alluvium::Result<Changes> {
+    let from = arguments.from.unwrap_or(1).max(1);
+    let mut wanted = match &arguments.cursor {
+        Some(name) => {
+            let mut cursor = database.cursor(name)?;
+            cursor.begin(from - 1)?;
+            cursor.changes()?
+        }
+        None => database.changes().from(from),
+    };
+    wanted = arguments.kind.iter().fold(wanted, |wanted, kind| wanted.kind((*kind).into()));
+    wanted = arguments.table.iter().fold(wanted, |wanted, table| wanted.table(table));
+    wanted = arguments.collection.iter().fold(wanted, |wanted, name| wanted.collection(name));
+    wanted = arguments.queue.iter().fold(wanted, |wanted, name| wanted.queue(name));
+    wanted = arguments.prefix.iter().fold(wanted, |wanted, prefix| wanted.prefix(prefix));
+    arguments.limit.map_or(wanted.clone(), |limit| wanted.limit(limit)).read()
+}
+
+fn acknowledge(database: &Database, arguments: &Arguments, changes: &Changes) -> Outcome {
+    let Some(name) = &arguments.cursor else { return Ok(()) };
+    let mut cursor = database.cursor(name)?;
+    // An unneeded write would be one more record to read.
+    if cursor.position()? < changes.through() {
+        cursor.acknowledge(changes.through())?;
+    }
+    Ok(())
+}
+
+fn print_all(context: &Context, database: &Database, arguments: &Arguments, changes: &mut Changes) -> Outcome {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let (mut shown, mut unacknowledged) = (0, 0);
+    while arguments.limit.is_none_or(|limit| shown < limit) {
+        let line = match changes.next() {
+            Some(Ok(change)) => {
+                shown += 1;
+                lines(context, database, &change)
+            }
+            Some(Err(Error::Gap { from, to })) => gap(context, from, to),
+            Some(Err(error)) => return Err(error.into()),
+            None => {
+                out.flush()?;
+                if !arguments.follow {
+                    break;
+                }
+                if unacknowledged > 0 {
+                    acknowledge(database, arguments, changes)?;
+                    unacknowledged = 0;
+                }
+                changes.wait(WAIT)?;
+                continue;
+            }
+        };
+        out.write_all(line.as_bytes())?;
+        unacknowledged += 1;
+        if unacknowledged == ACKNOWLEDGED_AT_ONCE {
+            out.flush()?;
+            acknowledge(database, arguments, changes)?;
+            unacknowledged = 0;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+fn gap(context: &Context, from: u64, to: u64) -> String {
+    match context.json {
+        true => format!("{}\n", json!({ "gap": { "from": from, "to": to } })),
+        false => format!("{from} to {to} are no longer kept or cannot be read\n"),
+    }
+}
+
+fn lines(context: &Context, database: &Database, change: &Change) -> String {
+    let unit = |table: &str| database.table(table).map_or(TimeUnit::Micro, |schema| schema.time_unit);
+    if context.json {
+        let events: Vec<_> = change.events.iter().map(|event| describe(event, &unit)).collect();
+        let mut object = json!({ "sequence": change.sequence, "events": events });
+        if let Some(at) = change.at {
+            object["at"] = json!(timestamp::utc(at.wall_micros, TimeUnit::Micro));
+        }
+        return format!("{object}\n");
+    }
+    change.events.iter().map(|event| format!("{} {}\n", change.sequence, printable(&tell(event, &unit)))).collect()
+}
+
+/// How a place is called; the time of the wall clock it lasts to, and that of the engine's.
+fn place(place: ItemPlace) -> (&'static str, Option<i64>, Option<u64>) {
+    match place {
+        ItemPlace::Ready => ("ready", None, None),
+        ItemPlace::Scheduled(due) => ("scheduled", Some(due), None),
+        ItemPlace::Leased(until) => ("leased", None, Some(until)),
+        ItemPlace::Delayed(until) => ("delayed", None, Some(until)),
+        ItemPlace::Dead => ("dead", None, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alluvium::Event;
+
+    use super::*;
+
+    #[test]
+    fn a_line_holds_one_event_and_nothing_else() {
+        let removed = Event::Other { key: b"\x07a\nb".to_vec(), value: None };
+        assert_eq!(tell(&removed, &|_| TimeUnit::Micro), "key \\x07a\\nb removed");
+        assert_eq!(printable("a\nb\u{1b}[31m"), "a b [31m");
+        let told = describe(&removed, &|_| TimeUnit::Micro).to_string();
+        assert_eq!(told, r#"{"event":"other","key":"\u0007a\nb","bytes":null}"#);
+    }
+
+    #[test]
+    fn every_kind_can_be_asked_for() {
+        let asked: Vec<ChangeKind> = Kind::value_variants().iter().map(|kind| (*kind).into()).collect();
+        assert_eq!(asked, ChangeKind::ALL);
+    }
+}

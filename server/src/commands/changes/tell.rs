@@ -1,0 +1,83 @@
+//! Events in a few words.
+
+use alluvium::{Event, Owner, TimeUnit};
+
+use super::place;
+use crate::output::timestamp;
+
+/// An event in a few words.
+pub(super) fn tell(event: &Event, unit: &dyn Fn(&str) -> TimeUnit) -> String {
+    let span = |table: &str, times: Option<(i64, i64)>| {
+        times.map_or_else(String::new, |(a, b)| {
+            let [a, b] = [a, b].map(|time| timestamp::utc(time, unit(table)));
+            if a == b { format!(" at {a}") } else { format!(" from {a} to {b}") }
+        })
+    };
+    match event {
+        Event::TableCreated(schema) => format!("table {} made", schema.name),
+        Event::TableChanged(schema) => format!("table {} is at version {}", schema.name, schema.version),
+        Event::SeriesAdded { table, series } => format!("{} new series in {table}", series.len()),
+        Event::Rows(rows) => format!("{} rows in {}{}", rows.rows(), rows.table(), span(rows.table(), rows.times())),
+        Event::Sealed(rows) => {
+            let ids: Vec<_> = rows.segments.iter().map(|id| id.0.to_string()).collect();
+            let (first, _) = rows.sequences;
+            let times = span(&rows.table, rows.times);
+            format!("{} rows in {}{times}, written from {first} on, in segments {}", rows.rows, rows.table, ids.join(" "))
+        }
+        Event::RowsDeleted { table, series, range } => {
+            let which = series.as_ref().map_or_else(|| "all series".to_owned(), |series| format!("{} series", series.len()));
+            format!("rows deleted in {which} of {table}{}", span(table, Some((range.start, range.end))))
+        }
+        Event::Seal { through, segments } => format!("everything through {through} is in segments, {} new", segments.len()),
+        Event::Compacted { removed, added } => format!("{} segments became {}", removed.len(), added.len()),
+        Event::Receipt(receipt) => format!("receipt: {}: {}", receipt.file, receipt.detail),
+        Event::Pair { key, value: None } => format!("pair {key} removed"),
+        Event::Pair { key, value: Some(put) } => match std::str::from_utf8(&put.value) {
+            Ok(text) => format!("pair {key} = {text}"),
+            Err(_) => format!("pair {key} = {} bytes", put.value.len()),
+        },
+        Event::Collection { name, state: Some(_) } => format!("collection {name} made or changed"),
+        Event::Collection { name, state: None } => format!("collection {name} is no more"),
+        Event::Schema { collection, version, schema } => {
+            let what = if schema.is_some() { "set" } else { "removed" };
+            format!("schema version {version} of collection {} {what}", owner(collection))
+        }
+        Event::Document { collection, id, state } => {
+            let at = format!("document {id} of collection {}", owner(collection));
+            match state {
+                None => format!("{at} removed"),
+                Some(state) if state.deleted_at.is_some() => format!("{at} deleted"),
+                Some(state) => format!("{at} = {}", state.json),
+            }
+        }
+        Event::Queue { name, state: Some(_) } => format!("queue {name} made or changed"),
+        Event::Queue { name, state: None } => format!("queue {name} is no more"),
+        Event::Item { queue, item, content } => {
+            let at = format!("item {item} of queue {}", owner(queue));
+            match content.as_ref().map(|pushed| (std::str::from_utf8(&pushed.payload), pushed.payload.len())) {
+                None => format!("{at} is gone"),
+                Some((Ok(text), _)) => format!("{at} pushed: {text}"),
+                Some((Err(_), bytes)) => format!("{at} pushed: {bytes} bytes"),
+            }
+        }
+        Event::ItemState { queue, item, state } => {
+            let (place, due, _) = place(state.place);
+            let due = due.map_or_else(String::new, |at| format!(" for {}", timestamp::utc(at, TimeUnit::Micro)));
+            format!("item {item} of queue {} is {place}{due}, tries {}", owner(queue), state.tries)
+        }
+        Event::Other { key, value } => {
+            let what = if value.is_some() { "put" } else { "removed" };
+            format!("key {} {what}", key.escape_ascii())
+        }
+        _ => "something that this version does not know".to_owned(),
+    }
+}
+
+fn owner(owner: &Owner) -> String {
+    owner.name.as_deref().map_or_else(|| format!("#{} (dropped)", owner.number), str::to_owned)
+}
+
+/// On one line, with nothing a terminal might obey.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
