@@ -151,9 +151,16 @@ impl Model {
         }
     }
 
-    /// What can be read of every queue.
-    pub fn queue_views(&self) -> Vec<QueueView> {
-        self.queues.values().map(Queue::view).collect()
+    /// A number that all that can be read besides rows determines.
+    pub fn metadata_digest(&self) -> u64 {
+        let mut digest = Digest::default();
+        self.add_metadata(&mut digest);
+        digest.finish()
+    }
+
+    fn add_metadata(&self, digest: &mut Digest) {
+        self.pairs.iter().for_each(|(key, value)| digest.pair(key, value));
+        self.queues.iter().for_each(|(name, queue)| digest.queue(name, &queue.view()));
     }
 
     fn change_queue(&mut self, name: &str, change: &QueueChange) {
@@ -185,8 +192,7 @@ impl Model {
             digest.table(name, &table.columns);
             table.rows.iter().for_each(|(place, cells)| digest.row(place, cells));
         }
-        self.pairs.iter().for_each(|(key, value)| digest.pair(key, value));
-        self.queues.iter().for_each(|(name, queue)| digest.queue(name, &queue.view()));
+        self.add_metadata(&mut digest);
         digest.finish()
     }
 }

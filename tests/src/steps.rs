@@ -59,14 +59,19 @@ impl Step {
 
     /// Applies it to a model, telling of each effect. Answers whether everything before it is durable once it returned.
     pub fn apply(&self, model: &mut Model, mut tell: impl FnMut(&Model, Effect)) -> bool {
-        // A pop that finds nothing records nothing, and so makes nothing durable either.
-        let before = matches!(self, Step::Write(Effect::Queues(..))).then(|| model.queue_views());
+        // A pop that finds nothing, or a removal of nothing, records nothing, and so makes nothing durable either.
+        let may_do_nothing = match self {
+            Step::Write(Effect::Transact(_, rows)) => rows.is_empty(),
+            Step::Write(Effect::Queues(..)) => true,
+            _ => false,
+        };
+        let before = may_do_nothing.then(|| model.metadata_digest());
         for effect in self.effects() {
             model.apply(&effect);
             tell(model, effect);
         }
         let buffers = matches!(self, Step::Buffer(..) | Step::Background(_) | Step::Pass(_) | Step::SetClock(_));
-        !buffers && before.is_none_or(|before| before != model.queue_views())
+        !buffers && before.is_none_or(|before| before != model.metadata_digest())
     }
 }
 
