@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use alluvium::{Database, Error, FieldType, Item, Query, QueueSizes, Result, Scan, TableSchema};
+use alluvium::{
+    Collection, CollectionSpec, Database, DocumentQuery, Error, FieldType, Item, Query, QueueSizes, Result, Scan, TableSchema,
+    Where,
+};
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Decimal64Array, Float32Array, Float64Array, Int64Array, RecordBatch,
     StringArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray, UInt64Array,
@@ -10,8 +13,12 @@ use arrow::array::{
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal64Type, Decimal128Type, Float32Type, Float64Type, Int64Type, TimeUnit, UInt64Type};
 
+use crate::documents::{self, CollectionView};
 use crate::model::{Cell, CellRef, Columns, Digest, Row};
 use crate::queues::{QueueItem, QueueView};
+
+/// Documents of a page.
+const PAGE: usize = 7;
 
 /// The columns of a table, as the model has them.
 pub fn columns(schema: &TableSchema) -> Columns {
@@ -144,6 +151,9 @@ pub fn digest_without(db: &Database, table: &str) -> Result<u64> {
     for spec in db.queues()? {
         digest.queue(&spec.name, &queue(db, &spec.name)?);
     }
+    for spec in db.collections().list()? {
+        digest.collection(&spec.name, &collection(db, &spec)?);
+    }
     Ok(digest.finish())
 }
 
@@ -157,6 +167,40 @@ pub fn queue(db: &Database, name: &str) -> Result<QueueView> {
     let counted = (ready, dead_count) == (waiting.len() as u64, dead.len() as u64);
     counted.then_some(()).ok_or_else(|| Error::Internal(format!("queue {name} counts otherwise than it lists")))?;
     Ok(QueueView { waiting, dead, others: [scheduled, leased, delayed] })
+}
+
+/// What can be read from a collection.
+pub fn collection(db: &Database, spec: &CollectionSpec) -> Result<CollectionView> {
+    let (documents, name) = (db.collection(&spec.name), &spec.name);
+    let indexed = spec.indexes.iter().any(|index| index.name == documents::INDEX);
+    let mut view = CollectionView { indexed, ..CollectionView::default() };
+    for id in documents::ids() {
+        if let Some(document) = documents.get_deleted(&id)? {
+            let of = if document.deleted_at.is_some() { &mut view.deleted } else { &mut view.documents };
+            of.insert(id.clone(), document.content.to_string());
+        }
+        let before = documents.history(&id)?;
+        if !before.is_empty() {
+            view.before.insert(id, before.iter().map(|document| document.content.to_string()).collect());
+        }
+    }
+    view.by_n = listed(&documents, DocumentQuery::new().ascending("n")?)?;
+    let mut by_id = listed(&documents, DocumentQuery::new())?;
+    by_id.sort_unstable();
+    let same = by_id.iter().eq(view.documents.keys()) && documents.count(Where::all())? == by_id.len() as u64;
+    same.then_some(view).ok_or_else(|| Error::Internal(format!("collection {name} lists others than it has: {by_id:?}")))
+}
+
+/// The ids that a query answers, page by page.
+fn listed(documents: &Collection<&Database>, query: DocumentQuery) -> Result<Vec<String>> {
+    let query = query.limit(PAGE);
+    let mut page = documents.query(&query)?;
+    let mut ids = Vec::new();
+    loop {
+        ids.extend(page.documents.into_iter().map(|document| document.id));
+        let Some(cursor) = page.cursor else { return Ok(ids) };
+        page = documents.query(&query.clone().after(&cursor))?;
+    }
 }
 
 fn add(digest: &mut Digest, batch: &RecordBatch, tags: usize) {

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use alluvium::{FieldType, TableSpec, TimeUnit};
 use foldhash::fast::{FixedState, FoldHasher};
 
+use crate::documents::{CollectionView, DocumentChange, Documents};
 use crate::feed::{self, Told};
 use crate::queues::{Queue, QueueChange, QueueView};
 
@@ -82,6 +83,8 @@ pub enum Effect {
     Count(String, i64),
     /// Changes queues, in a transaction with pairs where there is more than one change.
     Queues(Vec<(String, QueueChange)>, Vec<(String, Option<Value>)>),
+    /// Changes documents, in a transaction with pairs where there is more than one change.
+    Documents(Vec<(String, DocumentChange)>, Vec<(String, Option<Value>)>),
 }
 
 /// The value of a pair.
@@ -115,6 +118,8 @@ pub struct Model {
     pub queues: BTreeMap<String, Queue>,
     /// How many queues were made, dropped ones included.
     queues_made: u32,
+    /// Collections.
+    pub documents: Documents,
     /// What the change feed tells of all that was done.
     pub told: Vec<Told>,
 }
@@ -148,6 +153,10 @@ impl Model {
                 changes.iter().for_each(|(name, change)| self.change_queue(name, change));
                 pairs.iter().for_each(|(key, value)| self.put_pair(key, value.as_ref()));
             }
+            Effect::Documents(changes, pairs) => {
+                changes.iter().for_each(|(name, change)| self.documents.apply(name, change));
+                pairs.iter().for_each(|(key, value)| self.put_pair(key, value.as_ref()));
+            }
         }
     }
 
@@ -161,6 +170,7 @@ impl Model {
     fn add_metadata(&self, digest: &mut Digest) {
         self.pairs.iter().for_each(|(key, value)| digest.pair(key, value));
         self.queues.iter().for_each(|(name, queue)| digest.queue(name, &queue.view()));
+        self.documents.all().for_each(|(name, collection)| digest.collection(name, &collection.view()));
     }
 
     fn change_queue(&mut self, name: &str, change: &QueueChange) {
@@ -326,6 +336,11 @@ impl Digest {
     /// Adds a queue.
     pub fn queue(&mut self, name: &str, view: &QueueView) {
         ("queue", name, view).hash(&mut self.0);
+    }
+
+    /// Adds a collection.
+    pub fn collection(&mut self, name: &str, view: &CollectionView) {
+        ("collection", name, view).hash(&mut self.0);
     }
 
     /// Adds a row of the table begun last.

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use alluvium::io::{Disk, SyncLabel};
 use alluvium::{
-    Access, BackgroundStep, Database, Durability, Error, Filter, IfRevision, KeyValue, Lease, NewItem, Pop, Put, Queue,
-    QueueSpec, Result, Retry, Settings, TimeRange,
+    Access, BackgroundStep, Collection, Database, Durability, Error, Filter, IfRevision, IndexSpec, KeyValue, Lease, NewItem,
+    Pop, Put, PutDocument, Queue, QueueSpec, Result, Retry, Settings, TimeRange,
 };
 
 use crate::answers;
+use crate::documents::{self, DocumentChange};
 use crate::model::{Effect, Lasts, Model, Row, Value};
 use crate::queues::{self, PushedItem, QueueChange};
 use crate::sim::{Machine, ROOT};
@@ -170,6 +171,7 @@ fn write(db: &Database, effect: &Effect) -> Result<()> {
         Effect::Transact(pairs, rows) => transact(db, pairs, rows),
         Effect::Count(key, by) => db.kv().increment(key, *by).map(drop),
         Effect::Queues(changes, pairs) => change_queues(db, changes, pairs),
+        Effect::Documents(changes, pairs) => change_documents(db, changes, pairs),
     }
 }
 
@@ -201,6 +203,42 @@ fn change_queue<A: Access>(queue: &mut Queue<A>, change: &QueueChange) -> Result
         QueueChange::Nack(held, lasts) => queue.nack_all(&leases(held)?, Retry::After(lasting(lasts))).map(drop),
         QueueChange::Requeue(limit) => queue.requeue_dead(*limit).map(drop),
         QueueChange::Purge(dead_only) => if *dead_only { queue.purge_dead() } else { queue.purge() }.map(drop),
+    }
+}
+
+/// A change alone goes the short way, and some only that one.
+fn change_documents(db: &Database, changes: &[(String, DocumentChange)], pairs: &[(String, Option<Value>)]) -> Result<()> {
+    match (changes, pairs) {
+        ([(name, DocumentChange::Create)], []) => db.collections().create(documents::spec(name)?),
+        ([(name, DocumentChange::Drop)], []) => db.collections().drop(name),
+        ([(name, DocumentChange::Index(true))], []) => db.create_index(name, IndexSpec::new(documents::INDEX, &["text", "n"])?),
+        ([(name, DocumentChange::Index(false))], []) => db.collections().drop_index(name, documents::INDEX),
+        ([(name, change)], []) => change_document(&mut db.collection(name), change),
+        _ => db.transaction(|transaction| {
+            changes.iter().try_for_each(|(name, change)| change_document(&mut transaction.collection(name), change))?;
+            pairs.iter().try_for_each(|(key, value)| put_pair(transaction.kv(), key, value.as_ref()))
+        }),
+    }
+}
+
+fn change_document<A: Access>(collection: &mut Collection<A>, change: &DocumentChange) -> Result<()> {
+    match change {
+        DocumentChange::Put(id, content, lasts) => {
+            let how = match lasts {
+                Lasts::Forever => PutDocument::default(),
+                Lasts::Long => PutDocument::default().time_to_live(Duration::MAX),
+                Lasts::NotAtAll => PutDocument::default().time_to_live(Duration::ZERO),
+            };
+            collection.put(id, &content.json(), how).map(drop)
+        }
+        DocumentChange::Delete(id) => match collection.delete(id, IfRevision::Any)? {
+            true => Ok(()),
+            false => Err(Error::Internal(format!("there is no document {id}"))),
+        },
+        DocumentChange::Restore(id) => collection.restore(id).map(drop),
+        DocumentChange::Create | DocumentChange::Drop | DocumentChange::Index(_) => {
+            Err(Error::Internal("not within a transaction".to_owned()))
+        }
     }
 }
 

@@ -76,9 +76,14 @@ fn referring(
         for reference in from.references.iter().filter(|reference| reference.to == to.number) {
             let Some(index) = from.index(reference.index) else { continue };
             let entries = prefix(&key::index(from.number, index.number, &value));
-            for cell in transaction.scan(entries, Direction::Forward)?.take(most.saturating_sub(found.len())) {
+            for cell in transaction.scan(entries, Direction::Forward)? {
+                if found.len() == most {
+                    return Ok(found);
+                }
                 let other = index::id_of(index, &cell?.0)?.to_owned();
-                if (from.number, other.as_str()) != (to.number, id) {
+                let itself = (from.number, other.as_str()) == (to.number, id);
+                // What has expired keeps its entries until it is taken away, but nobody sees it.
+                if !itself && store::live_revision(transaction, &from, &other)?.is_some() {
                     found.push((from.clone(), reference.clone(), other));
                 }
             }

@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use alluvium::{Database, FieldType, Filter, NewItem, Partitioning, Put, QueueSpec, Result, Settings, TableSpec, TimeRange};
+use alluvium::{
+    Database, FieldType, Filter, NewItem, Partitioning, Put, PutDocument, QueueSpec, Result, Settings, TableSpec, TimeRange,
+};
 
 use crate::answers;
+use crate::documents::{self, Content, DocumentChange, IDS, PLAIN};
 use crate::model::{Cell, Effect, Lasts, Model, Row, Value};
 use crate::queues::{PushedItem, QueueChange};
 use crate::sim::{Image, Machine, small_settings};
@@ -45,6 +48,8 @@ impl Sample {
         }
         db.create_queue(&QueueSpec::new(QUEUE))?;
         sample.records.push((0, Effect::Queues(vec![(QUEUE.to_owned(), QueueChange::Create)], Vec::new())));
+        db.collections().create(documents::spec(PLAIN)?)?;
+        sample.records.push((0, Effect::Documents(vec![(PLAIN.to_owned(), DocumentChange::Create)], Vec::new())));
         db.close()?;
         // So that log files go, and what they held besides rows is kept in history.
         for round in 0..ROUNDS {
@@ -110,7 +115,7 @@ impl Sample {
         Ok(())
     }
 
-    /// Pairs, an item of a queue and rows in one record. The catalog, which holds all but the rows too, makes up for that one's loss.
+    /// Pairs, an item of a queue, a document and rows in one record. The catalog, which holds all but the rows too, makes up for that one's loss.
     fn transact(&mut self, db: &Database, day: i64) -> Result<()> {
         let rows = rows("air", day, 63).split_off(60);
         let batch = answers::batch(&*db.table("air")?, &rows);
@@ -123,12 +128,17 @@ impl Sample {
             pairs.push((key, Some(value)));
         }
         transaction.queue(QUEUE).push(NewItem::new(vec![day as u8; 60]).priority(1))?;
+        let content = Content { n: Some(day), u: Some(format!("day {day}")), text: "day".repeat(20), ..Content::default() };
+        let id = format!("id/{}", day.rem_euclid(IDS.into()));
+        transaction.collection(PLAIN).put(&id, &content.json(), PutDocument::default())?;
         transaction.append("air", &batch)?;
         let sequence = transaction.commit()?;
-        self.records.push((sequence, Effect::Put("air".to_owned(), rows)));
         self.records.push((0, Effect::Transact(pairs, Vec::new())));
         let item = PushedItem { payload: vec![day as u8; 60], priority: 1, key: None, never_due: false };
         self.records.push((0, Effect::Queues(vec![(QUEUE.to_owned(), QueueChange::Push(vec![item]))], Vec::new())));
+        let put = DocumentChange::Put(id, content, Lasts::Forever);
+        self.records.push((0, Effect::Documents(vec![(PLAIN.to_owned(), put)], Vec::new())));
+        self.records.push((sequence, Effect::Put("air".to_owned(), rows)));
         Ok(())
     }
 

@@ -171,6 +171,12 @@ impl Subject {
                 told += &format!("queue {name} is {found:?} instead of {expected:?}; ");
             }
         }
+        for (name, collection) in model.documents.all() {
+            let found = self.runner.db().and_then(|db| answers::collection(db, &db.collections().get(name)?));
+            if found.as_ref().ok() != Some(&collection.view()) {
+                told += &format!("collection {name} is {found:?} instead of {:?}; ", collection.view());
+            }
+        }
         if told.is_empty() { "only schemas differ".to_owned() } else { told }
     }
 

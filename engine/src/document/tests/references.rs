@@ -116,3 +116,25 @@ fn deleted_softly_they_refer_to_nothing_until_restored() {
     db.collection("devices").restore("1").unwrap();
     assert!(matches!(db.collection("sites").delete("a", IfRevision::Any), Err(Error::Referenced { .. })));
 }
+
+#[test]
+fn who_has_expired_neither_keeps_nor_is_kept() {
+    let expired = |on_delete| {
+        let db = sites(on_delete);
+        let site = json!({"site": "a", "parts": {"parent": "4"}});
+        db.collection("devices").put("1", &site, how().time_to_live(std::time::Duration::ZERO)).unwrap_err();
+        for device in ["3", "2", "1"] {
+            db.collection("devices").purge(device).unwrap();
+        }
+        db.collection("devices").put("1", &site, how().time_to_live(std::time::Duration::ZERO)).unwrap();
+        db
+    };
+    for on_delete in [OnDelete::Restrict, OnDelete::Cascade, OnDelete::SetNull] {
+        let db = expired(on_delete);
+        assert!(db.collection("devices").delete("4", IfRevision::Any).unwrap(), "{on_delete:?}");
+        assert!(db.collection("sites").delete("a", IfRevision::Any).unwrap(), "{on_delete:?}");
+        while db.background_step(crate::BackgroundStep::Expire).unwrap() {}
+        assert_eq!(ids(&db), [""; 0]);
+        assert_eq!(db.verify(&mut |_, _| {}).unwrap().problems, []);
+    }
+}

@@ -1,12 +1,14 @@
 //! Those who use a database: writers in order, late and twice, many series at once, deleters, schema changers, housekeepers.
 
+mod documents;
+mod queues;
+
 use alluvium::io::Clock;
 use alluvium::model::TimeUnit;
 use alluvium::{BackgroundStep, FieldType, Partitioning, TableSpec};
 use fastrand::Rng;
 
 use crate::model::{Cell, Columns, Effect, Key, Lasts, Model, Row, Table, Value};
-use crate::queues::{PushedItem, Queue, QueueChange};
 use crate::sim::SimClock;
 use crate::steps::Step;
 
@@ -16,11 +18,6 @@ const START: i64 = 1_700_000_000;
 const MOST_COLUMNS: usize = 12;
 /// Tags that a table has at most then. With each there are three times as many series, which stay for good.
 const MOST_TAGS: usize = 3;
-
-/// Queues there are at most.
-const QUEUES: u8 = 3;
-/// Items of a queue above which it is purged.
-const MOST_ITEMS: usize = 60;
 
 /// How large things are.
 #[derive(Debug, Clone, Copy)]
@@ -94,9 +91,10 @@ impl Actors {
         match what {
             0..=29 => self.write(model),
             30..=34 => self.transact(model),
-            35..=39 => self.use_queues(model),
-            40..=44 => self.write_twice(model),
-            45..=49 => Step::WriteMany((0..self.rng.usize(2..5)).map(|_| self.batch(model)).collect()),
+            35..=38 => self.use_queues(model),
+            39..=42 => self.use_documents(model),
+            43..=45 => self.write_twice(model),
+            46..=49 => Step::WriteMany((0..self.rng.usize(2..5)).map(|_| self.batch(model)).collect()),
             50..=57 => {
                 let (table, rows) = self.batch(model);
                 Step::Buffer(table, rows)
@@ -144,61 +142,6 @@ impl Actors {
         let pairs = (0..self.rng.usize(1..6)).map(|_| self.pair()).collect();
         let rows = if self.rng.bool() { Vec::new() } else { vec![self.batch(model)] };
         Step::Write(Effect::Transact(pairs, rows))
-    }
-
-    /// One change of a queue, or several of several queues and pairs at once.
-    fn use_queues(&mut self, model: &Model) -> Step {
-        let name = |rng: &mut Rng| format!("queue/{}", rng.u8(0..QUEUES));
-        if self.rng.u8(0..4) > 0 {
-            let name = name(&mut self.rng);
-            let change = match model.queues.get(&name) {
-                None => QueueChange::Create,
-                Some(_) if self.rng.u8(0..40) == 0 => QueueChange::Drop,
-                Some(queue) => self.change_queue(queue),
-            };
-            return Step::Write(Effect::Queues(vec![(name, change)], Vec::new()));
-        }
-        // Each change is made up for what those before it leave.
-        let (mut model, mut changes) = (model.clone(), Vec::new());
-        for _ in 0..self.rng.usize(1..4) {
-            let name = name(&mut self.rng);
-            if let Some(queue) = model.queues.get(&name) {
-                let change = vec![(name, self.change_queue(queue))];
-                model.apply(&Effect::Queues(change.clone(), Vec::new()));
-                changes.extend(change);
-            }
-        }
-        let pairs = (0..self.rng.usize(1..3)).map(|_| self.pair()).collect();
-        Step::Write(Effect::Queues(changes, pairs))
-    }
-
-    fn change_queue(&mut self, queue: &Queue) -> QueueChange {
-        if queue.len() > MOST_ITEMS {
-            return QueueChange::Purge(false);
-        }
-        let mut leases: Vec<_> = queue.leases().cloned().collect();
-        self.rng.shuffle(&mut leases);
-        leases.truncate(self.rng.usize(1..4));
-        let lasts = if self.rng.u8(0..3) == 0 { Lasts::NotAtAll } else { Lasts::Long };
-        match self.rng.u8(0..20) {
-            0..=6 => QueueChange::Push((0..self.rng.usize(1..5)).map(|_| self.pushed_item()).collect()),
-            7..=12 => QueueChange::Pop(self.rng.usize(1..5), lasts),
-            13..=15 if !leases.is_empty() => QueueChange::Ack(leases),
-            16..=17 if !leases.is_empty() => QueueChange::Nack(leases, lasts),
-            18 => QueueChange::Requeue(self.rng.usize(1..4)),
-            19 if self.rng.u8(0..5) == 0 => QueueChange::Purge(self.rng.bool()),
-            _ => QueueChange::Pop(1, Lasts::NotAtAll),
-        }
-    }
-
-    fn pushed_item(&mut self) -> PushedItem {
-        let most = if self.rng.u8(0..20) == 0 { 9_000 } else { 40 };
-        PushedItem {
-            payload: (0..self.rng.usize(0..most)).map(|_| self.rng.u8(..)).collect(),
-            priority: self.rng.u8(0..3),
-            key: self.rng.bool().then(|| format!("key/{}", self.rng.u16(0..500))),
-            never_due: self.rng.u8(0..10) == 0,
-        }
     }
 
     fn pair(&mut self) -> (String, Option<Value>) {
