@@ -2,12 +2,14 @@
 
 mod accounting;
 mod child;
+mod documents;
 mod fleet;
 mod limits;
 mod micro;
 mod queues;
 mod sizes;
 mod stores;
+mod threads;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -33,6 +35,8 @@ enum Command {
     Micro,
     /// Queues: push, pop and acknowledge from many threads
     Queues(queues::Options),
+    /// Documents: puts, reads, queries, the change feed, opening after a crash
+    Documents(documents::Options),
     /// Runs one measurement; `fleet` starts these
     #[command(name = child::SUBCOMMAND, hide = true)]
     Child {
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         Command::Sizes(options) => sizes::run(&options),
         Command::Micro => micro::run(),
         Command::Queues(options) => queues::run(&options),
+        Command::Documents(options) => documents::run(&options),
         // The parent reports what went wrong.
         Command::Child { job } => return if fleet::run_job(&job).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE },
     };

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use alluvium::{Database, NewItem, QueueSpec};
 use anyhow::{Context, Result, anyhow};
 use rusqlite::{Connection, OptionalExtension};
+
+use crate::threads::rate;
 
 const QUEUE: &str = "jobs";
 const PAYLOAD: [u8; 100] = [7; 100];
@@ -71,20 +73,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Cycles per second of some threads.
 fn cycles(store: &impl Store, threads: usize, seconds: u64) -> Result<f64> {
-    let began = Instant::now();
-    let work = || -> Result<u64> {
-        let mut done = 0;
-        while began.elapsed() < Duration::from_secs(seconds) {
-            store.cycle()?;
-            done += 1;
-        }
-        Ok(done)
-    };
-    let done = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().map(|worker| worker.join().map_err(|_| anyhow!("a thread panicked"))?).sum::<Result<u64>>()
-    })?;
-    Ok(done as f64 / began.elapsed().as_secs_f64())
+    rate(threads, seconds, &|_, _| store.cycle())
 }
 
 fn open(path: &Path) -> Result<Database> {

@@ -20,7 +20,7 @@ pub const REFERRING: &str = "docs/2";
 /// Earlier revisions that [`KEPT`] keeps.
 const REVISIONS: usize = 2;
 /// The index that comes and goes.
-pub const INDEX: &str = "by_text";
+pub const INDEX: &str = "by_also";
 
 /// What is done to a collection.
 #[derive(Debug, Clone, PartialEq)]

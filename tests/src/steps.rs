@@ -211,7 +211,7 @@ fn change_documents(db: &Database, changes: &[(String, DocumentChange)], pairs: 
     match (changes, pairs) {
         ([(name, DocumentChange::Create)], []) => db.collections().create(documents::spec(name)?),
         ([(name, DocumentChange::Drop)], []) => db.collections().drop(name),
-        ([(name, DocumentChange::Index(true))], []) => db.create_index(name, IndexSpec::new(documents::INDEX, &["text", "n"])?),
+        ([(name, DocumentChange::Index(true))], []) => db.create_index(name, IndexSpec::new(documents::INDEX, &["also", "n"])?),
         ([(name, DocumentChange::Index(false))], []) => db.collections().drop_index(name, documents::INDEX),
         ([(name, change)], []) => change_document(&mut db.collection(name), change),
         _ => db.transaction(|transaction| {
