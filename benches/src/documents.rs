@@ -169,14 +169,11 @@ fn puts(database: &Database, directory: &Path, &Options { threads, seconds, docu
 }
 
 fn reads(database: &Database, &Options { seconds, documents, .. }: &Options) -> Result<()> {
-    // What a cache holds.
+    // As many as the catalog's cache holds.
     let some = documents.min(10_000);
-    let random = Mutex::new(Xoshiro256PlusPlus::seed_from_u64(1));
-    let ids: Vec<String> = (0..some).map(|number| id(number * (documents / some))).collect();
-    let order: Vec<usize> = {
-        let mut random = random.lock().map_err(|_| anyhow!("a thread panicked"))?;
-        (0..some).map(|_| random.random_range(0..some)).collect()
-    };
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
+    let ids: Vec<String> = (0..some).map(id).collect();
+    let order: Vec<usize> = (0..some).map(|_| random.random_range(0..some)).collect();
     let get = |_: usize, done: u64| -> Result<()> {
         let at = order[usize::try_from(done).unwrap_or_default() % some];
         database.collection(DEVICES).get(&ids[at])?.map(drop).ok_or_else(|| anyhow!("{} is not there", ids[at]))

@@ -80,6 +80,7 @@ mod tests {
         let mark = Watermark::new(3);
         assert!(mark.wait_above(2, LONG).unwrap());
         assert!(!mark.wait_above(3, Duration::from_millis(1)).unwrap());
+        let arrived = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             let followers: Vec<_> = (0..3)
                 .map(|_| {
@@ -89,12 +90,14 @@ mod tests {
                             assert!(mark.wait_above(seen, LONG).unwrap(), "nobody said that {seen} was passed");
                             seen = mark.level().unwrap();
                         }
+                        arrived.fetch_add(1, Ordering::SeqCst);
                         mark.wait_above(seen, LONG)
                     })
                 })
                 .collect();
             (4..=LAST).for_each(|level| mark.raise(level));
-            while mark.waiting.load(Ordering::SeqCst) < 3 || mark.lock.is_locked() {
+            let all = |count: &AtomicUsize| count.load(Ordering::SeqCst) == 3;
+            while !all(&arrived) || !all(&mark.waiting) || mark.lock.is_locked() {
                 std::thread::yield_now();
             }
             mark.close();

@@ -1,8 +1,10 @@
 //! Metadata as the catalog holds them at one moment, unmoved by what is applied later.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use parking_lot::RwLock;
 use redb::{AccessGuard, ReadOnlyTable, ReadableDatabase};
 
 use super::Catalog;
@@ -37,9 +39,14 @@ pub(crate) struct Cells {
     table: Option<ReadOnlyTable<Bytes, Bytes>>,
     /// The same.
     changed: Option<ReadOnlyTable<Bytes, Bytes>>,
+    /// Cells that are read over and over, as far as they were read.
+    often: RwLock<BTreeMap<Key, Option<Stored>>>,
     /// Not dropped before the table.
     catalog: Arc<Catalog>,
 }
+
+/// How many of those are remembered.
+const MOST_OFTEN: usize = 4_096;
 
 impl Catalog {
     /// The cells as they are now.
@@ -48,7 +55,7 @@ impl Catalog {
             let read = database.begin_read()?;
             Ok((read.open_table(Kind::Cells.definition())?, read.open_table(Kind::Changed.definition())?))
         })?;
-        Ok(Cells { table: Some(table), changed: Some(changed), catalog: self.clone() })
+        Ok(Cells { table: Some(table), changed: Some(changed), often: RwLock::default(), catalog: self.clone() })
     }
 
     /// Drops something of redb's, unless a panic left its locks in doubt: then only memory is given up.
@@ -77,6 +84,20 @@ impl Cells {
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Stored>> {
         let (catalog, table) = (&self.catalog, self.table.as_ref().ok_or(Error::Closed)?);
         catalog.guard(|| table.get(key)?.map(|row| catalog.stored(key, &row)).transpose())
+    }
+
+    /// The same for a key that is read over and over, such as that of a definition: nothing changes here, so it is looked up
+    /// once.
+    pub(crate) fn get_often(&self, key: &[u8]) -> Result<Option<Stored>> {
+        if let Some(known) = self.often.read().get(key) {
+            return Ok(known.clone());
+        }
+        let found = self.get(key)?;
+        let mut often = self.often.write();
+        if often.len() < MOST_OFTEN {
+            often.insert(Key::from(key), found.clone());
+        }
+        Ok(found)
     }
 
     /// The cells of a range, from either end.

@@ -292,6 +292,8 @@ impl<A: Access> Collection<A> {
         let (of, validator) = self.access.read(|transaction| {
             let of = definition::find(transaction, shared, &self.name)?;
             let validator = schema::validator(transaction, shared, &of)?;
+            // So that the pages that the decision will read, for which others wait, are in memory by then.
+            store::cell(transaction, &of, id)?;
             Ok((of, validator))
         })?;
         if let Some(validator) = &validator {

@@ -10,6 +10,9 @@ use crate::shared::Shared;
 
 /// First bytes of keys. Those from [`DERIVED`](crate::record::DERIVED) say only what others say too.
 pub(crate) mod space {
+    /// What nearly every operation reads and few change.
+    pub(crate) const DEFINITIONS: [u8; 5] = [QUEUE, COLLECTION, SCHEMA, COLLECTION_NAME, QUEUE_NAME];
+
     /// Key-value pairs, by key.
     pub(crate) const KEY_VALUE: u8 = 0x10;
     /// Queues, by name; without a name, the number of the next one.

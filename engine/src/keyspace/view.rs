@@ -6,6 +6,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use imbl::shared_ptr::DefaultSharedPtr;
 
+use super::access::space;
 use crate::catalog::{Cell, CellRange, Cells, KeyRange, Note, Stored};
 use crate::error::Result;
 use crate::model::Sequence;
@@ -66,6 +67,7 @@ impl View {
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Stored>> {
         match self.overlay.get(key) {
             Some(Newer { sequence, value }) => Ok(value.clone().map(|value| (*sequence, value))),
+            None if key.first().is_some_and(|first| space::DEFINITIONS.contains(first)) => self.base.get_often(key),
             None => self.base.get(key),
         }
     }
