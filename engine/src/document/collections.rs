@@ -119,7 +119,7 @@ impl<A: Access> Collections<A> {
     /// Begins to make an index. It is kept up to date from now on, and serves queries once it has every document.
     pub(crate) fn begin_index(&mut self, name: &str, spec: IndexSpec) -> Result<(u32, u32)> {
         self.change(name, move |transaction, _, of| {
-            let number = of.add_index(spec, false);
+            let number = of.add_index(spec, false)?;
             refuse_duplicate(of)?;
             index::begin(transaction, of, number);
             Ok((of.number, number))
@@ -212,9 +212,9 @@ fn create(transaction: &mut Transaction, shared: &Shared, spec: &CollectionSpec)
         references: Vec::new(),
         referrers: Vec::new(),
     };
-    spec.indexes.iter().for_each(|index| {
-        of.add_index(index.clone(), true);
-    });
+    for index in &spec.indexes {
+        of.add_index(index.clone(), true)?;
+    }
     // A collection may refer to itself, so it has to be there.
     put_named(transaction, &of)?;
     for reference in &spec.references {
@@ -266,7 +266,7 @@ fn add_reference(
         return Err(Error::invalid(format!("collection {:?} has a reference at {} already", of.name, spec.path)));
     }
     let serving = IndexSpec { name: format!("reference {}", spec.path), paths: vec![spec.path.clone()], unique: false };
-    let index = of.add_index(serving, is_built);
+    let index = of.add_index(serving, is_built)?;
     let refer = |to: &mut Definition, from: u32| {
         if !to.referrers.contains(&from) {
             to.referrers.push(from);

@@ -9,6 +9,7 @@ use super::path::Path;
 use super::{id, key};
 use crate::catalog::Stored;
 use crate::error::{Error, Result};
+use crate::format::limits;
 use crate::keyspace::{Direction, Transaction, prefix};
 use crate::record::Key;
 use crate::shared::Shared;
@@ -137,6 +138,8 @@ impl IndexSpec {
 
 /// Paths of an index, at most.
 const MOST_PATHS: usize = 4;
+/// Indexes of a collection, at most: each is looked at with every write.
+const MOST_INDEXES: u64 = 64;
 
 /// A collection as the engine knows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -283,11 +286,12 @@ impl Definition {
     }
 
     /// Adds an index, which is built when there is nothing to build it of.
-    pub(super) fn add_index(&mut self, spec: IndexSpec, is_built: bool) -> u32 {
+    pub(super) fn add_index(&mut self, spec: IndexSpec, is_built: bool) -> Result<u32> {
+        limits::check("indexes of a collection, with those of references,", self.indexes.len() as u64 + 1, MOST_INDEXES, "")?;
         let number = self.next_index;
-        self.next_index += 1;
+        self.next_index = number.saturating_add(1);
         self.indexes.push(Index { number, name: spec.name, paths: spec.paths, unique: spec.unique, is_built });
-        number
+        Ok(number)
     }
 
     /// Whether an index serves a reference.

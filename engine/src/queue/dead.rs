@@ -14,7 +14,7 @@ pub(super) fn list(transaction: &Transaction, queue: &str, after: u64, limit: us
     let desk = Desk::open(transaction, queue)?;
     let mut items = numbers(transaction, &desk, after, limit)?;
     // Those whose last lease has ended, though nobody has made them dead letters yet.
-    let due = promote::due(transaction, &desk)?.into_iter().filter(|due| due.fate == Fate::Dead && due.item > after);
+    let due = promote::due(transaction, &desk, usize::MAX)?.into_iter().filter(|due| due.fate == Fate::Dead && due.item > after);
     items.extend(due.map(|due| due.item));
     items.sort_unstable();
     items.truncate(limit);

@@ -16,6 +16,8 @@ pub(super) struct Desk {
     pub(super) settings: Settings,
     pub(super) tally: Tally,
     pub(super) now: Moment,
+    /// Whether all whose time has come were promoted.
+    pub(super) up_to_date: bool,
     before: Tally,
     /// Whether something changed that no count shows.
     touched: bool,
@@ -26,7 +28,15 @@ impl Desk {
     pub(super) fn open(transaction: &Transaction, name: &str) -> Result<Self> {
         let settings = spec::find(transaction, name)?;
         let tally = Tally::load(transaction, settings.id)?;
-        Ok(Desk { name: name.to_owned(), settings, tally, now: transaction.at(), before: tally, touched: false })
+        Ok(Desk {
+            name: name.to_owned(),
+            settings,
+            tally,
+            now: transaction.at(),
+            up_to_date: false,
+            before: tally,
+            touched: false,
+        })
     }
 
     /// Changes a queue. Those whose time has come are promoted first, so that nobody has to do so in the background.
@@ -39,7 +49,7 @@ impl Desk {
         change: impl FnOnce(&mut Transaction, &mut Desk) -> Result<T>,
     ) -> Result<T> {
         let mut desk = Desk::open(transaction, name)?;
-        promote::promote(transaction, &mut desk)?;
+        desk.up_to_date = promote::promote(transaction, &mut desk)?;
         let outcome = change(transaction, &mut desk);
         // Whoever waits watches this cell: it changes whenever an item does.
         if desk.touched || !desk.tally.counts_like(&desk.before) {

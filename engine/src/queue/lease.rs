@@ -122,11 +122,15 @@ impl Taken {
 /// Whether a pop may find anything, or have something to promote.
 pub(super) fn is_worth_a_pop(transaction: &Transaction, queue: &str) -> Result<bool> {
     let desk = Desk::open(transaction, queue)?;
-    Ok(desk.tally.ready > 0 || !promote::due(transaction, &desk)?.is_empty())
+    Ok(desk.tally.ready > 0 || !promote::due(transaction, &desk, 1)?.is_empty())
 }
 
-pub(super) fn pop(transaction: &mut Transaction, queue: &str, how: Pop) -> Result<Taken> {
+/// Pops items, unless more have come due than are promoted at once: then `None`, since what comes first is known only afterwards.
+pub(super) fn pop(transaction: &mut Transaction, queue: &str, how: Pop) -> Result<Option<Taken>> {
     Desk::change(transaction, queue, |transaction, desk| {
+        if !desk.up_to_date {
+            return Ok(None);
+        }
         let lasts = how.lease.map_or(desk.settings.lease, micros);
         let until = desk.now.engine_micros.saturating_add(lasts);
         let found = ready::first(transaction, desk, how.at_most)?;
@@ -137,7 +141,7 @@ pub(super) fn pop(transaction: &mut Transaction, queue: &str, how: Pop) -> Resul
                 tally::advance_lane(transaction, desk.id(), priority, order)?;
             }
         }
-        Ok(Taken { leased, lasts: Duration::from_micros(lasts) })
+        Ok(Some(Taken { leased, lasts: Duration::from_micros(lasts) }))
     })
 }
 

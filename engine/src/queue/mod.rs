@@ -121,7 +121,11 @@ impl<A: Access> Queue<A> {
         if !self.access.read(|transaction| lease::is_worth_a_pop(transaction, name))? {
             return Ok(Vec::new());
         }
-        self.change(move |transaction, queue| lease::pop(transaction, queue, how))?.open()
+        loop {
+            if let Some(taken) = self.change(move |transaction, queue| lease::pop(transaction, queue, how))? {
+                return taken.open();
+            }
+        }
     }
 
     /// Acknowledges an item: it is done, and gone. [`Error::LeaseLost`](crate::Error::LeaseLost) if the lease holds no more; then

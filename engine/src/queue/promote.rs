@@ -57,9 +57,9 @@ impl Desk {
     }
 }
 
-/// Lets all whose time has come have what they have coming, or the first of them.
-pub(super) fn promote(transaction: &mut Transaction, desk: &mut Desk) -> Result<()> {
-    let due = due(transaction, desk)?;
+/// Lets all whose time has come have what they have coming, or the first of them. Answers whether that were all.
+pub(super) fn promote(transaction: &mut Transaction, desk: &mut Desk) -> Result<bool> {
+    let due = due(transaction, desk, AT_A_TIME)?;
     for Due { item, state, fate } in &due {
         desk.settle(transaction, *item, state, *fate)?;
         // They come in order, so that nothing is left before this one.
@@ -71,19 +71,20 @@ pub(super) fn promote(transaction: &mut Transaction, desk: &mut Desk) -> Result<
             _ => {}
         }
     }
-    if due.len() < AT_A_TIME {
+    let all = due.len() < AT_A_TIME;
+    if all {
         let Desk { tally, now, .. } = desk;
         tally.timed_from = tally.timed_from.max(now.engine_micros);
         tally.scheduled_from = tally.scheduled_from.max(now.wall_micros);
     }
-    Ok(())
+    Ok(all)
 }
 
-/// Whose time has come, in the order in which it came, as many as are promoted at once.
-pub(super) fn due(transaction: &Transaction, desk: &Desk) -> Result<Vec<Due>> {
+/// Whose time has come, in the order in which it came, so many at most.
+pub(super) fn due(transaction: &Transaction, desk: &Desk, limit: usize) -> Result<Vec<Due>> {
     let (tally, now, mut due) = (&desk.tally, &desk.now, Vec::new());
     if tally.leased + tally.delayed > 0 && tally.timed_from <= now.engine_micros {
-        for item in first(transaction, keys::timed_between(desk.id(), tally.timed_from, now.engine_micros), AT_A_TIME)? {
+        for item in first(transaction, keys::timed_between(desk.id(), tally.timed_from, now.engine_micros), limit)? {
             let state = desk.indexed(transaction, item)?;
             let fate = match state.place {
                 Place::Delayed { until } => Fate::Ready { available: until, due: AT_ONCE },
@@ -95,7 +96,7 @@ pub(super) fn due(transaction: &Transaction, desk: &Desk) -> Result<Vec<Due>> {
     }
     if tally.scheduled > 0 && tally.scheduled_from <= now.wall_micros {
         let range = keys::scheduled_between(desk.id(), tally.scheduled_from, now.wall_micros);
-        for item in first(transaction, range, AT_A_TIME.saturating_sub(due.len()))? {
+        for item in first(transaction, range, limit.saturating_sub(due.len()))? {
             let state = desk.indexed(transaction, item)?;
             let Place::Scheduled { due: wall } = state.place else { return Err(incomplete(&desk.name, item)) };
             due.push(Due { item, state, fate: Fate::Ready { available: now.engine_micros, due: wall } });

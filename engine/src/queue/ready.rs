@@ -53,7 +53,7 @@ pub(super) fn peek(transaction: &Transaction, queue: &str, limit: usize) -> Resu
         .into_iter()
         .map(|(item, priority, Order { available, due, .. })| ((!priority, available, due), item))
         .collect();
-    for Due { item, state: State { priority, .. }, fate } in promote::due(transaction, &desk)? {
+    for Due { item, state: State { priority, .. }, fate } in promote::due(transaction, &desk, usize::MAX)? {
         if let Fate::Ready { available, due } = fate {
             waiting.push(((!priority, available, due), item));
         }
@@ -75,7 +75,7 @@ pub(super) fn sizes(transaction: &Transaction, queue: &str) -> Result<QueueSizes
         delayed: tally.delayed,
         dead: tally.dead,
     };
-    for Due { state, fate, .. } in promote::due(transaction, &desk)? {
+    for Due { state, fate, .. } in promote::due(transaction, &desk, usize::MAX)? {
         let from = match state.place {
             Place::Scheduled { .. } => &mut sizes.scheduled,
             Place::Leased { .. } => &mut sizes.leased,

@@ -197,3 +197,20 @@ fn the_bytes_of_a_definition_are_frozen() {
     assert_eq!(&*cell, expected);
     assert_eq!(db.collections().get("d").unwrap(), spec);
 }
+
+#[test]
+fn a_collection_has_so_many_indexes_and_no_more() {
+    let mut spec = CollectionSpec::new("devices");
+    for number in 0..64 {
+        spec = spec.index(&format!("index {number}"), &["n"]).unwrap();
+    }
+    let db = with(spec.clone());
+    let refused = db.create_index("devices", IndexSpec::new("one more", &["n"]).unwrap()).unwrap_err();
+    assert!(matches!(refused, Error::Limit { found: 65, limit: 64, .. }), "{refused}");
+    let reference =
+        ReferenceSpec { path: crate::Path::parse("n").unwrap(), to: "devices".to_owned(), on_delete: OnDelete::Cascade };
+    assert!(matches!(db.create_reference("devices", reference), Err(Error::Limit { .. })));
+    let spec = spec.index("one more", &["n"]).unwrap();
+    assert!(matches!(db.collections().create(CollectionSpec { name: "other".to_owned(), ..spec }), Err(Error::Limit { .. })));
+    assert_eq!(db.collections().get("devices").unwrap().indexes.len(), 64);
+}

@@ -95,3 +95,20 @@ fn a_purge_takes_what_there_is_and_no_more() {
     assert_eq!(sizes(&open(&disk.after_power_cut(), &clock)), QueueSizes::default());
     assert_eq!(queue.purge().unwrap(), 0);
 }
+
+#[test]
+fn priority_is_strict_among_however_many_come_due_together() {
+    let (_, clock, db) = with_queue();
+    let mut queue = db.queue(Q);
+    for first in (0..3_500).step_by(700) {
+        queue.push_all((first..first + 700).map(|n| NewItem::new("low").due(10 + n)).collect()).unwrap();
+    }
+    queue.push(NewItem::new("high").priority(9).due(9_000)).unwrap();
+    clock.set_wall(10_000);
+    let first = queue.peek(2).unwrap().into_iter().map(|item| item.payload).collect::<Vec<_>>();
+    assert_eq!(first, [b"high".to_vec(), b"low".to_vec()]);
+    assert_eq!(sizes(&db), QueueSizes { ready: 3_501, ..QueueSizes::default() });
+    assert_eq!(queue.pop().unwrap().unwrap().item.payload, b"high");
+    assert_eq!(queue.pop().unwrap().unwrap().item.due, Some(10));
+    assert_eq!(sizes(&db), QueueSizes { ready: 3_499, leased: 2, ..QueueSizes::default() });
+}

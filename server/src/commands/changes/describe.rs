@@ -74,9 +74,7 @@ pub(super) fn describe(event: &Event, unit: &dyn Fn(&str) -> TimeUnit) -> Json {
         Event::Pair { key, value } => {
             let mut pair = value.as_ref().map_or_else(|| json!({}), |put| text_or_bytes("value", "base64", &put.value));
             pair["key"] = json!(key);
-            if let Some(at) = value.as_ref().and_then(|put| put.expires_at) {
-                pair["expires_at_engine_micros"] = json!(at);
-            }
+            put(&mut pair, "expires_at_engine_micros", value.as_ref().and_then(|put| put.expires_at));
             pair
         }
         Event::Collection { name, state } => {
@@ -93,8 +91,8 @@ pub(super) fn describe(event: &Event, unit: &dyn Fn(&str) -> TimeUnit) -> Json {
                 json!({ "collection": collection.name.as_deref(), "collection_number": collection.number, "id": id });
             if let Some(state) = state {
                 document["document"] = state.content().unwrap_or_default();
-                document["expires_at_engine_micros"] = json!(state.expires_at);
-                document["deleted_at"] = json!(state.deleted_at.map(|at| timestamp::utc(at, TimeUnit::Micro)));
+                put(&mut document, "expires_at_engine_micros", state.expires_at);
+                put(&mut document, "deleted_at", state.deleted_at.map(|at| timestamp::utc(at, TimeUnit::Micro)));
             }
             document
         }
@@ -105,21 +103,23 @@ pub(super) fn describe(event: &Event, unit: &dyn Fn(&str) -> TimeUnit) -> Json {
             object["queue"] = json!(queue.name.as_deref());
             object["queue_number"] = json!(queue.number);
             object["item"] = json!(item);
-            object["deduplication"] = json!(content.as_ref().and_then(|pushed| pushed.deduplication.as_deref()));
+            put(&mut object, "deduplication", content.as_ref().and_then(|pushed| pushed.deduplication.as_deref()));
+            put(&mut object, "due", content.as_ref().and_then(|pushed| pushed.due).map(|at| timestamp::utc(at, TimeUnit::Micro)));
             object
         }
         Event::ItemState { queue, item, state } => {
             let (place, wall, engine) = place(state.place);
-            json!({
+            let mut object = json!({
                 "queue": queue.name.as_deref(),
                 "queue_number": queue.number,
                 "item": item,
                 "priority": state.priority,
                 "tries": state.tries,
                 "place": place,
-                "due": wall.map(|at| timestamp::utc(at, TimeUnit::Micro)),
-                "until_engine_micros": engine,
-            })
+            });
+            put(&mut object, "due", wall.map(|at| timestamp::utc(at, TimeUnit::Micro)));
+            put(&mut object, "until_engine_micros", engine);
+            object
         }
         Event::Other { key, value } => {
             let mut other = text_or_bytes("key", "key_base64", key);
@@ -132,6 +132,13 @@ pub(super) fn describe(event: &Event, unit: &dyn Fn(&str) -> TimeUnit) -> Json {
         object.extend(details);
     }
     object
+}
+
+/// Adds what there is.
+fn put(object: &mut Json, name: &str, value: Option<impl Into<Json>>) {
+    if let Some(value) = value {
+        object[name] = value.into();
+    }
 }
 
 /// Bytes that are no text are in base64.
