@@ -47,8 +47,8 @@ mod watermark;
 
 pub use counters::Counts;
 pub use database::{
-    BackgroundStep, Builder, ColumnInspection, CompactReport, Database, Inspection, Problem, ReceiptInspection, TableInspection,
-    Transaction, VerifyReport,
+    BackgroundStep, Builder, ColumnInspection, CompactReport, Database, Holding, Inspection, MetadataInspection, Problem,
+    ReceiptInspection, TableInspection, Transaction, VerifyReport,
 };
 pub use document::{
     Collection, CollectionSpec, CollectionState, Collections, Compatibility, Document, DocumentQuery, DocumentState, IndexSpec,

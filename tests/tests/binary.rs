@@ -261,6 +261,33 @@ fn pairs_are_put_read_counted_and_listed() {
 }
 
 #[test]
+fn changes_of_documents_and_queues_are_told_and_inspected() {
+    let dir = directory();
+    let data = dir.path().join("data");
+    succeed(&data, ["doc", "create", "devices"]);
+    succeed(&data, ["doc", "put", "devices", "pump-7", r#"{"room": "cellar"}"#]);
+    succeed(&data, ["queue", "create", "commands"]);
+    succeed(&data, ["queue", "push", "commands", "open"]);
+    succeed(&data, ["kv", "put", "a", "b"]);
+
+    let told = succeed(&data, ["changes", "--collection", "devices"]);
+    let devices = "1 collection devices made or changed\n2 document pump-7 of collection devices = {\"room\":\"cellar\"}\n";
+    assert_eq!(told, devices);
+    let told = succeed(&data, ["changes", "--kind", "items", "--json"]);
+    let change: Value = serde_json::from_str(&told).expect("one change");
+    let pushed = json!({"event": "item_pushed", "payload": "open", "queue": "commands", "queue_number": 1, "item": 1});
+    assert_eq!(change["events"][0], pushed);
+    assert_eq!((&change["events"][1]["event"], &change["events"][1]["place"]), (&json!("item_state"), &json!("ready")));
+    assert!(fail(1, &data, ["changes", "--queue", "nothing"]).contains("there is no queue \"nothing\""));
+
+    let inspected: Value = serde_json::from_str(&succeed(&data, ["inspect", "--json"])).expect("JSON");
+    let metadata = &inspected["metadata"];
+    assert_eq!((&metadata["pairs"]["count"], &metadata["collections"]["devices"]["count"]), (&json!(1), &json!(1)));
+    assert_eq!(metadata["queues"], json!({"commands": 1}));
+    assert!(succeed(&data, ["inspect"]).contains("commands"));
+}
+
+#[test]
 fn changes_and_cursors() {
     let dir = directory();
     let data = dir.path().join("data");

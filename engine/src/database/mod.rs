@@ -7,6 +7,7 @@ mod changes;
 mod checkpoint;
 mod inner;
 mod inspect;
+mod metadata;
 mod steps;
 mod transaction;
 mod verify;
@@ -21,6 +22,7 @@ use arrow::array::RecordBatch;
 
 pub use builder::Builder;
 pub use inspect::{ColumnInspection, Inspection, ReceiptInspection, TableInspection};
+pub use metadata::{Holding, MetadataInspection};
 pub use steps::{BackgroundStep, CompactReport};
 pub use transaction::Transaction;
 pub use verify::{Problem, VerifyReport};

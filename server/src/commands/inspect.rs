@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 
 use alluvium::record::ReceiptKind;
-use alluvium::{ColumnInspection, Inspection, ReceiptInspection, TableInspection, TimeUnit};
+use alluvium::{
+    ColumnInspection, Holding, Inspection, MetadataInspection, QueueSizes, ReceiptInspection, TableInspection, TimeUnit,
+};
 use serde_json::{Value as Json, json};
 
 use super::Context;
@@ -15,17 +17,25 @@ use crate::output::{terminal, timestamp};
 pub(crate) fn run(context: &Context) -> Outcome {
     let database = context.open_quiet()?;
     let inspection = database.inspect()?;
+    // Where metadata cannot be read, the rest is shown all the same.
+    let (metadata, unread) = match database.inspect_metadata() {
+        Ok(metadata) => (metadata, None),
+        Err(error) => (MetadataInspection::default(), Some(error)),
+    };
     if context.json {
-        context.print_json(&describe(&inspection))?;
+        context.print_json(&describe(&inspection, &metadata))?;
     } else {
         let mut out = io::stdout().lock();
-        print(&inspection, &mut out)?;
+        print(&inspection, &metadata, &mut out)?;
         out.flush()?;
+    }
+    if let Some(error) = unread {
+        return Err(error.into());
     }
     Ok(database.close()?)
 }
 
-fn print(inspection: &Inspection, out: &mut dyn Write) -> Outcome {
+fn print(inspection: &Inspection, metadata: &MetadataInspection, out: &mut dyn Write) -> Outcome {
     writeln!(out, "incarnation    {}", inspection.incarnation)?;
     writeln!(out, "format         {}", inspection.format_version)?;
     writeln!(out, "log            {}", terminal::bytes(inspection.log_bytes))?;
@@ -39,6 +49,10 @@ fn print(inspection: &Inspection, out: &mut dyn Write) -> Outcome {
     for table in &inspection.tables {
         writeln!(out)?;
         columns(table).write(out)?;
+    }
+    if *metadata != MetadataInspection::default() {
+        writeln!(out)?;
+        holdings(metadata).write(out)?;
     }
     if !inspection.receipts.is_empty() {
         writeln!(out)?;
@@ -114,8 +128,39 @@ fn kind_of(column: &ColumnInspection, table: &TableInspection) -> String {
     }
 }
 
-fn describe(inspection: &Inspection) -> Json {
+/// Pairs, collections and queues. What a queue holds are items, wherever they are.
+fn holdings(metadata: &MetadataInspection) -> Table {
+    let mut table =
+        Table::new([("metadata", Align::Left), ("name", Align::Left), ("count", Align::Right), ("bytes", Align::Right)]);
+    let Holding { count, bytes } = metadata.pairs;
+    table.push(["pairs".to_owned(), "-".to_owned(), terminal::count(count), terminal::bytes(bytes)]);
+    for (name, Holding { count, bytes }) in &metadata.collections {
+        table.push(["collection".to_owned(), name.clone(), terminal::count(*count), terminal::bytes(*bytes)]);
+    }
+    for (name, sizes) in &metadata.queues {
+        table.push(["queue".to_owned(), name.clone(), terminal::count(items(sizes)), "-".to_owned()]);
+    }
+    table
+}
+
+fn items(sizes: &QueueSizes) -> u64 {
+    sizes.ready + sizes.scheduled + sizes.leased + sizes.delayed + sizes.dead
+}
+
+fn describe_metadata(metadata: &MetadataInspection) -> Json {
+    let holding = |Holding { count, bytes }: &Holding| json!({ "count": count, "bytes": bytes });
+    let collections = metadata.collections.iter().map(|(name, found)| (name.clone(), holding(found)));
+    let queues = metadata.queues.iter().map(|(name, sizes)| (name.clone(), json!(items(sizes))));
     json!({
+        "pairs": holding(&metadata.pairs),
+        "collections": collections.collect::<serde_json::Map<_, _>>(),
+        "queues": queues.collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+fn describe(inspection: &Inspection, metadata: &MetadataInspection) -> Json {
+    json!({
+        "metadata": describe_metadata(metadata),
         "tables": inspection.tables.iter().map(describe_table).collect::<Vec<_>>(),
         "log_bytes": inspection.log_bytes,
         "history_bytes": inspection.history_bytes,
