@@ -58,6 +58,16 @@ impl Step {
         text.split_once("[Row").map_or(text.as_str(), |(name, _)| name).to_owned()
     }
 
+    /// Whether it is several records, of which the first may be there without the others.
+    pub fn has_parts(&self) -> bool {
+        match self {
+            Step::Write(Effect::Documents(changes, _)) => {
+                changes.iter().any(|(_, change)| *change == DocumentChange::Index(true))
+            }
+            _ => false,
+        }
+    }
+
     /// Applies it to a model, telling of each effect. Answers whether everything before it is durable once it returned.
     pub fn apply(&self, model: &mut Model, mut tell: impl FnMut(&Model, Effect)) -> bool {
         // A pop that finds nothing, or a removal of nothing, records nothing, and so makes nothing durable either.

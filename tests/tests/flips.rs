@@ -9,7 +9,7 @@ use alluvium_tests::{cases, seed};
 fn any_bit_any_length() {
     let seed = seed(1);
     let sample = Sample::make().expect("a sample");
-    let all = flips::choose(&sample, seed, Plan { padding: true, others: 3_000, cuts: 2_000 });
+    let all = flips::choose(&sample, seed, Plan { all: true, others: 3_000, cuts: 2_000 });
     let chosen: Vec<_> = all.iter().step_by(all.len() / cases(1_000) as usize).cloned().collect();
     let trials = flips::run(&sample, &chosen, &|_| ()).unwrap_or_else(|violation| panic!("{violation}"));
     println!("{trials} trials of {}", all.len());

@@ -88,8 +88,8 @@ impl Database {
     }
 
     /// Makes an index over documents that are there, while others go on. When it returns, the index serves queries; after a
-    /// crash in between it is finished in the background. [`Error::NotUnique`] names two documents that a unique one does
-    /// not allow; there is no index then.
+    /// crash or on a full disk in between it is there all the same, and finished in the background. [`Error::NotUnique`] names
+    /// two documents that a unique one does not allow; there is no index then.
     pub fn create_index(&self, collection: &str, index: IndexSpec) -> Result<()> {
         let begun = self.collections().begin_index(collection, index)?;
         self.build_index(begun)

@@ -39,15 +39,15 @@ enum What {
     },
     /// Damages files at rest, and forges them.
     Flips {
-        /// Flips besides every bit of the log and of segment footers.
+        /// Flips besides every bit of the log and of a segment's footer for each table.
         #[arg(long, default_value_t = 40_000)]
         others: usize,
         /// Lengths at which files are cut.
         #[arg(long, default_value_t = 20_000)]
         cuts: usize,
-        /// Whether every bit of the log's padding is among them.
+        /// Whether every bit of the log's padding and of all footers is among them
         #[arg(long)]
-        padding: bool,
+        all: bool,
         /// Files with damage under right checksums.
         #[arg(long, default_value_t = FORGERIES)]
         forgeries: usize,
@@ -89,12 +89,12 @@ fn run(seed: u64, what: What) -> Result<(), Violation> {
     match what {
         What::Power { trials } => power_cuts(seed, trials),
         What::Faults { runs } => failing_io(seed, runs),
-        What::Flips { others, cuts, padding, forgeries } => damage(seed, flips::Plan { padding, others, cuts }, forgeries),
+        What::Flips { others, cuts, all, forgeries } => damage(seed, flips::Plan { all, others, cuts }, forgeries),
         What::World { seeds, steps } => worlds(seed, seeds, steps),
         What::Bounded => {
             power_cuts(seed, 20_000)?;
             failing_io(seed, 3_000)?;
-            damage(seed, flips::Plan { padding: false, others: 40_000, cuts: 20_000 }, FORGERIES)?;
+            damage(seed, flips::Plan { all: false, others: 40_000, cuts: 20_000 }, FORGERIES)?;
             worlds(seed, 20, 20_000)
         }
         What::Mortal(life) => hostile::live(seed, &life),
@@ -110,7 +110,7 @@ fn soak(first_seed: u64, minutes: Option<u64>) -> Result<(), Violation> {
         println!("round {round}, seed {seed}");
         power_cuts(seed, 100_000)?;
         failing_io(seed, usize::MAX)?;
-        damage(seed, flips::Plan { padding: true, others: 300_000, cuts: usize::MAX }, 10 * FORGERIES)?;
+        damage(seed, flips::Plan { all: true, others: 300_000, cuts: usize::MAX }, 10 * FORGERIES)?;
         worlds(seed, 200, 20_000)?;
         let elapsed = begun.elapsed();
         println!("{} rounds without a violation in {} minutes", round + 1, elapsed.as_secs() / 60);

@@ -1,5 +1,6 @@
 //! Damage at rest: every bit of a small database turned, every file cut at every length, one at a time.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,17 +43,17 @@ pub enum What {
 /// How much damage.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
-    /// Whether every bit of the log's padding is turned as well, and not only some.
-    pub padding: bool,
+    /// Whether every bit of the log's padding and of all footers is turned, and not only of one footer of each table.
+    pub all: bool,
     /// Flips spread over all files.
     pub others: usize,
     /// Cuts spread over all files.
     pub cuts: usize,
 }
 
-/// Damage to a sample: every bit of the log and of segment footers, and the rest as planned.
+/// Damage to a sample: every bit of the log and of segment footers, as far as planned, and some of the rest.
 pub fn choose(sample: &Sample, seed: u64, plan: Plan) -> Vec<Damage> {
-    let Plan { padding, others, cuts } = plan;
+    let Plan { all, others, cuts } = plan;
     let mut rng = Rng::with_seed(seed);
     let flip = |file: &Arc<Path>, bit| Damage { file: file.clone(), what: What::Flip(bit) };
     let named = |(file, len): (PathBuf, usize)| (Arc::<Path>::from(file), len);
@@ -61,10 +62,14 @@ pub fn choose(sample: &Sample, seed: u64, plan: Plan) -> Vec<Damage> {
         sample.files("log").into_iter().map(named).filter(|(file, _)| file.extension().is_some_and(|kind| kind == "log"))
     {
         let written = written(&sample.image.files[&*file].to_vec());
-        let chosen = (0..len).filter(|byte| padding || written.iter().any(|part| part.contains(byte)));
+        let chosen = (0..len).filter(|byte| all || written.iter().any(|part| part.contains(byte)));
         damage.extend(chosen.flat_map(|byte| byte * 8..byte * 8 + 8).map(|bit| flip(&file, bit)));
     }
+    let mut tables = BTreeSet::new();
     for (file, len) in sample.files("segments").into_iter().map(named) {
+        if !tables.insert(table_of(&file)) && !all {
+            continue;
+        }
         let footer = footer_start(&sample.image.files[&*file].to_vec());
         damage.extend((footer * 8..len * 8).map(|bit| flip(&file, bit)));
     }
@@ -75,6 +80,12 @@ pub fn choose(sample: &Sample, seed: u64, plan: Plan) -> Vec<Damage> {
         damage.extend(spread(*len, each(cuts, number)).map(|len| Damage { file: file.clone(), what: What::Cut(len) }));
     }
     damage
+}
+
+/// What the name of a segment begins with.
+fn table_of(segment: &Path) -> Option<String> {
+    let name = segment.file_name()?.to_str()?;
+    Some(name.split_once('-')?.0.to_owned())
 }
 
 /// The bytes of a log file that are not padding: its header twice, and every group.

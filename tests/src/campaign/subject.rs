@@ -110,7 +110,9 @@ impl Subject {
             ensure(attempt < 2 * TRIES_WHEN_FULL, || format!("a mended disk does not help: {error}"))?;
             clear(&error)?;
             let applied = match error {
-                Error::DiskFull { .. } if self.runner.db().is_ok() => self.wait_for_room(attempt).map(|()| false),
+                Error::DiskFull { .. } if self.runner.db().is_ok() && !step.has_parts() => {
+                    self.wait_for_room(attempt).map(|()| false)
+                }
                 _ => self.open_again(step),
             };
             if applied.map_err(at(format_args!("attempt {attempt} fails with {error}")))? {
@@ -207,7 +209,7 @@ impl Subject {
     /// The step's outcome is unknown. After opening again, with or without a power cut before, it is there as a whole or not at
     /// all. Answers whether it is there.
     fn open_again(&mut self, step: &Step) -> Result<bool, Violation> {
-        if self.runner.db().is_ok() {
+        if self.runner.db().is_ok() && !step.has_parts() {
             // What was not acknowledged is not seen.
             self.check_despite_faults()?;
         }
