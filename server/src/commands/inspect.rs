@@ -160,8 +160,8 @@ fn describe_metadata(metadata: &MetadataInspection) -> Json {
 
 fn describe(inspection: &Inspection, metadata: &MetadataInspection) -> Json {
     json!({
-        "metadata": describe_metadata(metadata),
         "tables": inspection.tables.iter().map(describe_table).collect::<Vec<_>>(),
+        "metadata": describe_metadata(metadata),
         "log_bytes": inspection.log_bytes,
         "history_bytes": inspection.history_bytes,
         "catalog_bytes": inspection.catalog_bytes,
@@ -294,6 +294,16 @@ mod tests {
         }
     }
 
+    fn metadata() -> MetadataInspection {
+        let mut metadata = MetadataInspection::default();
+        (metadata.pairs.count, metadata.pairs.bytes) = (3, 40);
+        let mut devices = Holding::default();
+        (devices.count, devices.bytes) = (1, 9);
+        metadata.collections.push(("devices".to_owned(), devices));
+        metadata.queues.push(("jobs".to_owned(), QueueSizes { ready: 1, dead: 1, ..QueueSizes::default() }));
+        metadata
+    }
+
     #[test]
     fn for_programs() {
         let expected = concat!(
@@ -301,20 +311,22 @@ mod tests {
             r#""from":"1970-01-01T00:00:00Z","to":"1970-01-01T00:00:01.5Z","time_unit":"ms","partitioning":"auto","bytes_per_point":2.5,"#,
             r#""columns":[{"name":"time","type":"time","encoding":"plain","bytes":3,"values":4},"#,
             r#"{"name":"co2","type":"float64","encoding":"plain","bytes":7,"values":4}]}],"#,
+            r#""metadata":{"pairs":{"count":3,"bytes":40},"collections":{"devices":{"count":1,"bytes":9}},"queues":{"jobs":2}},"#,
             r#""log_bytes":1024,"history_bytes":512,"catalog_bytes":0,"bytes_written":2048,"#,
             r#""receipts":[{"sequence":10,"kind":"torn_tail","at":"1970-01-01T00:00:01Z","file":"log/1.log","sequences":[7,9],"#,
             r#""table":"air","series":[],"times":["1970-01-01T00:00:00Z","1970-01-01T00:00:01Z"],"bytes":12,"detail":"unfinished"}],"#,
             r#""incarnation":"00ff","format_version":1}"#
         );
-        assert_eq!(describe(&inspection()).to_string(), expected);
+        assert_eq!(describe(&inspection(), &metadata()).to_string(), expected);
     }
 
     #[test]
     fn for_people() {
         let mut out = Vec::new();
-        print(&inspection(), &mut out).unwrap();
+        print(&inspection(), &metadata(), &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains("log            1.0 KiB\n"), "{text}");
+        assert!(text.contains("collection  devices") && text.contains("9 B\n"), "{text}");
         assert!(
             text.contains("air       5         1       4       1         1     10 B         2.50  1970-01-01T00:00:00Z"),
             "{text}"
