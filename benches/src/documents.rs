@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use alluvium::{CollectionSpec, Database, DocumentQuery, FieldType, PutDocument, RowBuilder, TableSchema, TableSpec, Where};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use arrow::array::RecordBatch;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -16,6 +16,7 @@ use redb::{Durability, TableDefinition};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
+use crate::fresh_directory;
 use crate::threads::rate;
 
 const DEVICES: &str = "devices";
@@ -66,7 +67,7 @@ enum Part {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let directory = crate::data_directory(options.dir.as_deref())?.join("documents");
     let Options { seconds, documents, .. } = *options;
-    let own = fresh(&directory, "alluvium")?;
+    let own = fresh_directory(&directory, "alluvium")?;
     let database = open(&own)?;
     let began = Instant::now();
     fill(&database, documents)?;
@@ -85,7 +86,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         mixed(&database, seconds)?;
     }
     if wanted(Part::Crash) {
-        crash(&own, &fresh(&directory, "crashed")?, documents)?;
+        crash(&own, &fresh_directory(&directory, "crashed")?, documents)?;
     }
     Ok(database.close()?)
 }
@@ -99,15 +100,6 @@ fn crash(own: &Path, copy: &Path, documents: usize) -> Result<()> {
     let found = crashed.collection(DEVICES).get(&id(documents / 2))?;
     found.ok_or_else(|| anyhow!("a document is not there after the crash"))?;
     Ok(crashed.close()?)
-}
-
-fn fresh(directory: &Path, name: &str) -> Result<PathBuf> {
-    let path = directory.join(name);
-    if path.exists() {
-        fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
-    }
-    fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
-    Ok(path)
 }
 
 fn id(number: usize) -> String {
@@ -153,8 +145,8 @@ fn puts(database: &Database, directory: &Path, &Options { threads, seconds, docu
         database.collection(DEVICES).put(&id(number), &document(number, done + 1), PutDocument::default())?;
         Ok(())
     };
-    let redb = Redb::open(&fresh(directory, "redb")?, documents)?;
-    let sqlite = Sqlite::open(&fresh(directory, "sqlite")?, documents)?;
+    let redb = Redb::open(&fresh_directory(directory, "redb")?, documents)?;
+    let sqlite = Sqlite::open(&fresh_directory(directory, "sqlite")?, documents)?;
     let alone = rate(1, seconds, &put)?;
     let own = rate(threads, seconds, &put)?;
     let redb = rate(1, seconds, &|thread, done| redb.put(chosen(documents, thread, done), done + 1))?;

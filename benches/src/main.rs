@@ -64,6 +64,16 @@ fn main() -> ExitCode {
     }
 }
 
+/// An empty directory below another.
+fn fresh_directory(within: &Path, name: &str) -> Result<PathBuf> {
+    let path = within.join(name);
+    if path.exists() {
+        std::fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+    }
+    std::fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
+    Ok(path)
+}
+
 /// Where data goes: the directory asked for, or `bench-data` in cargo's target directory. In memory nothing is measured, so
 /// a tmpfs is refused.
 fn data_directory(asked: Option<&Path>) -> Result<PathBuf> {

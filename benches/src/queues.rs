@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use alluvium::{Database, NewItem, QueueSpec};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::threads::rate;
@@ -41,14 +41,7 @@ trait Store: Sync {
 /// Measures and prints.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let directory = crate::data_directory(options.dir.as_deref())?.join("queues");
-    let fresh = |name: &str| -> Result<PathBuf> {
-        let path = directory.join(name);
-        if path.exists() {
-            std::fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
-        }
-        std::fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
-        Ok(path)
-    };
+    let fresh = |name: &str| crate::fresh_directory(&directory, name);
     let database = open(&fresh("alluvium")?)?;
     for threads in [1, options.threads] {
         let empty = cycles(&database, threads, options.seconds)?;
