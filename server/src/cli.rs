@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{changes, cursors, delete, demo, doc, import, kv, query, queue};
+use crate::commands::{changes, cursors, delete, demo, doc, import, kv, query, queue, tables};
 use crate::failure::{Failure, Outcome};
 
 /// An embedded historian for IoT gateways.
@@ -36,8 +36,11 @@ pub(crate) enum Command {
     Compact,
     /// Deletes rows by tags and time
     Delete(delete::Arguments),
-    /// Lists tables with their columns
-    Tables,
+    /// Lists tables with their columns, renames and drops them
+    Tables {
+        #[command(subcommand)]
+        command: Option<tables::Command>,
+    },
     /// Reads, writes and queries JSON documents in collections
     #[command(subcommand)]
     Doc(doc::Command),

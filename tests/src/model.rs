@@ -59,6 +59,8 @@ pub struct Columns {
 /// One table.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
+    /// Its number, which no other table has.
+    pub number: u32,
     /// Its columns.
     pub columns: Columns,
     /// In what it counts time.
@@ -73,6 +75,10 @@ pub enum Effect {
     Create(TableSpec),
     /// Adds columns to a table.
     Extend(String, Columns),
+    /// Gives a table another name.
+    Rename(String, String),
+    /// Drops a table.
+    DropTable(String),
     /// Writes rows.
     Put(String, Vec<Row>),
     /// Deletes the rows of a table within a span of time, its end excluded; where named, only those with a value of its first tag.
@@ -112,6 +118,8 @@ pub enum Lasts {
 pub struct Model {
     /// By name.
     pub tables: BTreeMap<String, Table>,
+    /// How many tables were made, dropped ones included.
+    tables_made: u32,
     /// By key.
     pub pairs: BTreeMap<String, Vec<u8>>,
     /// By name.
@@ -132,8 +140,15 @@ impl Model {
         match effect {
             Effect::Create(spec) => {
                 let columns = Columns { tags: spec.tags.clone(), fields: spec.fields.clone() };
-                self.tables.insert(spec.name.clone(), Table { columns, time_unit: spec.time_unit, rows: BTreeMap::new() });
+                let table = Table { number: self.tables_made, columns, time_unit: spec.time_unit, rows: BTreeMap::new() };
+                self.tables.insert(spec.name.clone(), table);
+                self.tables_made += 1;
             }
+            Effect::Rename(table, name) => {
+                let renamed = self.tables.remove(table).unwrap_or_else(|| panic!("the model has no table {table}"));
+                self.tables.insert(name.clone(), renamed);
+            }
+            Effect::DropTable(table) => drop(self.tables.remove(table)),
             Effect::Extend(table, more) => self.table(table).extend(more),
             Effect::Put(table, rows) => rows.iter().for_each(|row| self.table(table).put(row)),
             Effect::Delete(table, first_tag, start, end) => {

@@ -172,6 +172,8 @@ fn write(db: &Database, effect: &Effect) -> Result<()> {
     match effect {
         Effect::Create(spec) => db.create_table(spec.clone()).map(drop),
         Effect::Extend(table, more) => db.add_columns(table, &more.tags, &more.fields).map(drop),
+        Effect::Rename(table, name) => db.rename_table(table, name).map(drop),
+        Effect::DropTable(table) => db.drop_table(table),
         Effect::Put(table, rows) => db.append(table, &answers::batch(&*db.table(table)?, rows)).map(drop),
         Effect::Delete(table, first_tag, start, end) => {
             let schema = db.table(table)?;

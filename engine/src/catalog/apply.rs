@@ -2,7 +2,7 @@
 
 use std::array;
 
-use redb::{AccessGuard, Durability, Table, WriteTransaction};
+use redb::{AccessGuard, Durability, ReadableTable, Table, WriteTransaction};
 
 use super::guard::Failure;
 use super::tables::{self, Kind, State};
@@ -15,6 +15,8 @@ use crate::record::{Deletion, Effect, Receipt, SegmentEntry, SegmentId, is_deriv
 pub(crate) enum Change {
     /// A table, new or changed.
     PutTable(TableSchema),
+    /// A table is gone, with its series, segments and deletions. Its number stays taken.
+    DropTable(TableSchema),
     /// Series with dense numbers `first`, `first + 1`, …
     PutSeries {
         /// Their table.
@@ -76,7 +78,7 @@ impl<'t> Writer<'t> {
 
     fn table(&mut self, kind: Kind) -> Result<&mut Table<'t, &'static [u8], &'static [u8]>, Failure> {
         let transaction = self.transaction;
-        let [state, schemas, series, segments, index, deletions, receipts, cells, changed] = &mut self.tables;
+        let [state, schemas, series, segments, index, deletions, receipts, cells, changed, dropped] = &mut self.tables;
         let table = match kind {
             Kind::State => state,
             Kind::Tables => schemas,
@@ -87,6 +89,7 @@ impl<'t> Writer<'t> {
             Kind::Receipts => receipts,
             Kind::Cells => cells,
             Kind::Changed => changed,
+            Kind::Dropped => dropped,
         };
         match table {
             Some(table) => Ok(table),
@@ -120,6 +123,7 @@ impl<'t> Writer<'t> {
     pub(super) fn apply(&mut self, change: &Change) -> Result<(), Failure> {
         match change {
             Change::PutTable(schema) => self.put_numbered(Kind::Tables, u64::from(schema.id.0), &persist::table::encode(schema)),
+            Change::DropTable(schema) => self.drop_table(schema),
             Change::PutSeries { table, first, keys } => {
                 let mut value = Vec::new();
                 let rows = self.table(Kind::Series)?;
@@ -150,6 +154,23 @@ impl<'t> Writer<'t> {
             Change::EngineMicros(micros) => self.put_state(State::EngineMicros, *micros),
             Change::PutCells(cells) => self.put_cells(cells),
         }
+    }
+
+    fn drop_table(&mut self, schema: &TableSchema) -> Result<(), Failure> {
+        let table = schema.id;
+        self.put_numbered(Kind::Dropped, u64::from(table.0), &persist::table::encode(schema))?;
+        self.remove_numbered(Kind::Tables, u64::from(table.0))?;
+        let series = [SeriesId(0), SeriesId(u32::MAX)].map(|id| tables::number_key(tables::series_number(table, id)));
+        self.table(Kind::Series)?.retain_in(&series[0][..]..=&series[1][..], |_, _| false)?;
+        let mut segments = Vec::new();
+        for row in self.table(Kind::Segments)?.iter()? {
+            let (key, value) = row?;
+            let entry = tables::number_of(key.value()).and_then(|number| tables::decode_segment(number, value.value()));
+            segments.extend(entry.ok().filter(|entry| entry.table == table).map(|entry| entry.id));
+        }
+        segments.into_iter().try_for_each(|id| self.apply(&Change::RemoveSegment(id)))?;
+        let is_of = |value: &[u8]| tables::decode_deletion(value).is_ok_and(|deletion| deletion.table == table);
+        Ok(self.table(Kind::Deletions)?.retain(|_, value| !is_of(value))?)
     }
 
     /// Each key is noted under the last record that changed it, and under no other.

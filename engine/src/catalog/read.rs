@@ -20,6 +20,11 @@ impl Catalog {
         self.rows(Kind::Tables, tables::decode_table)
     }
 
+    /// Every table that was dropped, by number, as it last stood.
+    pub(crate) fn dropped_tables(&self) -> Result<Vec<TableSchema>> {
+        self.rows(Kind::Dropped, tables::decode_table)
+    }
+
     /// Visits every series of a table, by number. Memory stays bounded, however many there are.
     pub(crate) fn series(&self, table: TableId, visit: &mut dyn FnMut(SeriesId, SeriesKey) -> Result<()>) -> Result<()> {
         let last = tables::series_number(table, SeriesId(u32::MAX));

@@ -14,6 +14,7 @@
 //! | 6    | `receipts`      | sequence of its record      | receipt ([`persist::receipt`])                   |
 //! | 7    | `cells`         | a key of metadata           | sequence of its record (varint), then its value  |
 //! | 8    | `changed`       | sequence, then a key        | 0, or 1 where the key was removed                |
+//! | 9    | `dropped`       | table                       | its last schema ([`persist::table`])             |
 
 use redb::TableDefinition;
 
@@ -34,6 +35,7 @@ pub(super) enum Kind {
     Receipts,
     Cells,
     Changed,
+    Dropped,
 }
 
 /// Keys of the `state` table.
@@ -57,7 +59,7 @@ pub(super) type Number = [u8; 8];
 
 impl Kind {
     /// Every table; each at the position of its code.
-    pub(super) const ALL: [Kind; 9] = [
+    pub(super) const ALL: [Kind; 10] = [
         Kind::State,
         Kind::Tables,
         Kind::Series,
@@ -67,6 +69,7 @@ impl Kind {
         Kind::Receipts,
         Kind::Cells,
         Kind::Changed,
+        Kind::Dropped,
     ];
 
     /// The number of the table in snapshots.
@@ -91,6 +94,7 @@ impl Kind {
             Kind::Receipts => "receipts",
             Kind::Cells => "cells",
             Kind::Changed => "changed",
+            Kind::Dropped => "dropped",
         }
     }
 
@@ -108,7 +112,7 @@ impl Kind {
         let number = number_of(key)?;
         match self {
             Kind::State => decode_number(value).map(drop),
-            Kind::Tables => decode_table(number, value).map(drop),
+            Kind::Tables | Kind::Dropped => decode_table(number, value).map(drop),
             Kind::Series => decode_series(value).map(drop),
             Kind::Segments => decode_segment(number, value).map(drop),
             Kind::Deletions => decode_deletion(value).map(drop),
@@ -285,7 +289,7 @@ mod tests {
         let names: Vec<_> = Kind::ALL.iter().map(|kind| (kind.code(), kind.name())).collect();
         assert_eq!(names[..4], [(0, "state"), (1, "tables"), (2, "series"), (3, "segments")]);
         assert_eq!(names[4..7], [(4, "segment_index"), (5, "deletions"), (6, "receipts")]);
-        assert_eq!(names[7..], [(7, "cells"), (8, "changed")]);
-        assert_eq!(Kind::from_code(9), None);
+        assert_eq!(names[7..], [(7, "cells"), (8, "changed"), (9, "dropped")]);
+        assert_eq!(Kind::from_code(10), None);
     }
 }

@@ -106,6 +106,7 @@ struct Contents {
     engine_micros: u64,
     cells: Vec<(Key, Stored)>,
     changed: Vec<Note>,
+    dropped: Vec<TableSchema>,
 }
 
 impl Contents {
@@ -120,6 +121,7 @@ impl Contents {
             engine_micros: catalog.engine_micros()?,
             cells: catalog.cells()?.range(&everything())?.collect::<Result<_>>()?,
             changed: catalog.cells()?.noted(0, &[], usize::MAX)?,
+            dropped: catalog.dropped_tables()?,
             ..Contents::default()
         };
         for segment in &mut contents.segments {
@@ -141,6 +143,7 @@ impl Contents {
         for change in changes {
             match change.clone() {
                 Change::PutTable(schema) => put(&mut self.tables, schema, |schema| schema.id.0),
+                Change::DropTable(schema) => self.drop_table(schema),
                 Change::PutSeries { table, first, keys } => {
                     for (id, key) in (first.0..).zip(keys) {
                         put(&mut self.series, (table.0, id, key), |(table, id, _)| (*table, *id));
@@ -161,6 +164,15 @@ impl Contents {
 }
 
 impl Contents {
+    fn drop_table(&mut self, schema: TableSchema) {
+        let id = schema.id;
+        self.tables.retain(|table| table.id != id);
+        self.series.retain(|(table, _, _)| *table != id.0);
+        self.segments.retain(|entry| entry.table != id);
+        self.deletions.retain(|(_, deletion)| deletion.table != id);
+        put(&mut self.dropped, schema, |schema| schema.id.0);
+    }
+
     fn put_cell(&mut self, Cell { sequence, effect: Effect { key, value } }: Cell) {
         self.changed.retain(|row| row.key != key || row.gone);
         self.cells.retain(|row| row.0 != key);
@@ -202,6 +214,13 @@ fn all_kinds() -> Vec<Change> {
         Change::PutDeletion { sequence: 5, deletion: deletion(1) },
         Change::PutDeletion { sequence: 6, deletion: deletion(2) },
         Change::RemoveDeletion(6),
+        Change::PutTable(schema(4)),
+        Change::PutTable(schema(5)),
+        series(4, 0..9),
+        series(5, 0..2),
+        Change::PutSegment(SegmentEntry { table: TableId(4), ..segment(4, 100) }),
+        Change::PutDeletion { sequence: 7, deletion: deletion(4) },
+        Change::DropTable(TableSchema { version: 2, ..schema(4) }),
         Change::PutReceipt { sequence: 7, receipt: receipt("gone") },
         Change::SealedThrough(8),
         Change::EngineMicros(12_345),
@@ -230,6 +249,7 @@ fn what_was_applied_is_there_at_once_and_after_a_checkpoint_for_good() {
     assert_eq!(Contents::of(&open(&disk).unwrap()).unwrap(), expected);
     assert_eq!(Contents::of(&open(&disk.after_power_cut()).unwrap()).unwrap(), expected);
     assert_eq!(open(&disk).unwrap().segment_index(SegmentId(3)).unwrap(), None);
+    assert_eq!(open(&disk).unwrap().segment_index(SegmentId(4)).unwrap(), None, "dropped with its table");
     assert!(open(&disk).unwrap().verify().unwrap().is_empty());
 }
 

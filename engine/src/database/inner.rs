@@ -11,10 +11,8 @@ use crate::clock::EngineClock;
 use crate::error::{Error, Result};
 use crate::feed::Feed;
 use crate::feed::history::History;
-use crate::format::limits;
 use crate::ingest::{Committer, Publisher, Work};
 use crate::io::{Components, DirectoryLock, WriteMeter};
-use crate::model::{FieldType, TableSchema, TableSpec};
 use crate::record::{Record, SegmentId};
 use crate::recover::{Ballast, Identity, Layout, Recovered};
 use crate::settings::Settings;
@@ -44,7 +42,7 @@ pub(crate) struct Inner {
     pub(super) engine_clock: EngineClock,
     pub(super) shared: Arc<Shared>,
     /// Held while a schema change is decided and logged.
-    schema_changes: Mutex<()>,
+    pub(super) schema_changes: Mutex<()>,
     /// Held by whoever seals.
     pub(super) sealing: Mutex<()>,
     /// Everything up to this record lies in segments.
@@ -145,32 +143,6 @@ impl Inner {
 
     pub(super) fn next_segment(&self) -> SegmentId {
         SegmentId(self.next_segment.fetch_add(1, Ordering::Relaxed))
-    }
-
-    pub(super) fn create_table(&self, spec: TableSpec) -> Result<Arc<TableSchema>> {
-        self.check_open()?;
-        let _deciding = self.schema_changes.lock();
-        let registry = &self.publisher.registry;
-        if registry.find(&spec.name).is_some() {
-            return Err(Error::TableExists { name: spec.name });
-        }
-        let id = registry.next_id();
-        limits::check("tables", u64::from(id.0) + 1, limits::TABLES, "")?;
-        let schema = spec.into_schema(id)?;
-        self.committer.submit(Work::record(Record::CreateTable(schema.clone()))?)?;
-        Ok(Arc::new(schema))
-    }
-
-    pub(super) fn add_columns(&self, table: &str, tags: &[String], fields: &[(String, FieldType)]) -> Result<Arc<TableSchema>> {
-        self.check_open()?;
-        let _deciding = self.schema_changes.lock();
-        let table = self.publisher.registry.get(table)?;
-        if tags.is_empty() && fields.is_empty() {
-            return Ok(table.schema());
-        }
-        let schema = table.schema().extended(tags, fields)?;
-        self.committer.submit(Work::record(Record::AlterTable(schema))?)?;
-        Ok(table.schema())
     }
 
     /// Unsealed rows that are worth a seal: a quarter of their memory, so that writers need not wait for it and the log

@@ -9,6 +9,7 @@ mod inner;
 mod inspect;
 mod metadata;
 mod steps;
+mod tables;
 mod transaction;
 mod verify;
 
@@ -79,6 +80,17 @@ impl Database {
     /// Adds tags and fields to a table. Rows already there lack them.
     pub fn add_columns(&self, table: &str, tags: &[String], fields: &[(String, FieldType)]) -> Result<Arc<TableSchema>> {
         self.inner.add_columns(table, tags, fields)
+    }
+
+    /// Gives a table another name. Whoever has rows of it under way need not know.
+    pub fn rename_table(&self, table: &str, name: &str) -> Result<Arc<TableSchema>> {
+        self.inner.rename_table(table, name)
+    }
+
+    /// Drops a table with all its rows, at once; waits for a seal or a compaction that is under way. Queries that began earlier
+    /// go on, and its files go when they end.
+    pub fn drop_table(&self, table: &str) -> Result<()> {
+        self.inner.drop_table(table)
     }
 
     /// The schema of a table.

@@ -199,7 +199,7 @@ impl Inner {
 
     fn merge_runs(&self, rows: Vec<(TableId, Vec<Arc<Run>>)>) -> Result<Vec<(TableId, Run)>> {
         let merge = |(id, runs): (TableId, Vec<Arc<Run>>)| {
-            let table = self.publisher.registry.by_id(id).ok_or_else(|| Error::Internal(format!("no table {}", id.0)))?;
+            let table = self.publisher.registry.of(id)?;
             Run::consolidate(&table.schema(), &runs).map(|run| (id, run))
         };
         rows.into_iter().map(merge).collect()

@@ -7,7 +7,7 @@ use super::rows::Rows;
 use crate::document::{CollectionState, DocumentState, SchemaVersion};
 use crate::model::{Sequence, SeriesKey, TableSchema, TimeRange};
 use crate::queue::{ItemContent, ItemState, QueueState};
-use crate::record::{Moment, Receipt, SegmentId};
+use crate::record::{Moment, Receipt, RowsOutline, SegmentId};
 
 /// What one record of the log did, all of which happened together.
 #[derive(Debug, Clone)]
@@ -28,12 +28,15 @@ pub struct Change {
 pub enum Event {
     /// A table was made.
     TableCreated(Arc<TableSchema>),
-    /// A table gained columns; its schema as it then stood.
+    /// A table gained columns or got another name; its schema as it then stood.
     TableChanged(Arc<TableSchema>),
+    /// A table was dropped with all its rows; its schema as it last stood. What was written before is seen as
+    /// [`Event::Sealed`] without segments from then on, what was deleted before not at all.
+    TableDropped(Arc<TableSchema>),
     /// Series were met for the first time.
     SeriesAdded {
-        /// The name of their table.
-        table: String,
+        /// Their table as it stands now, or did when it was dropped; likewise below.
+        table: Arc<TableSchema>,
         /// Their tag values.
         series: Vec<SeriesKey>,
     },
@@ -43,8 +46,8 @@ pub enum Event {
     Sealed(SealedRows),
     /// Rows were deleted.
     RowsDeleted {
-        /// The name of the table.
-        table: String,
+        /// The table.
+        table: Arc<TableSchema>,
         /// Which series; `None` for all that existed.
         series: Option<Vec<SeriesKey>>,
         /// Which times, in the table's unit.
@@ -54,15 +57,15 @@ pub enum Event {
     Seal {
         /// That record.
         through: Sequence,
-        /// The segments made, with the names of their tables. Some may have been compacted since.
-        segments: Vec<(String, SegmentId)>,
+        /// The segments made, with their tables. Some may have been compacted since.
+        segments: Vec<(Arc<TableSchema>, SegmentId)>,
     },
     /// Segments stand for others that held the same rows.
     Compacted {
         /// Those that are gone.
         removed: Vec<SegmentId>,
-        /// Those in their place, with the names of their tables.
-        added: Vec<(String, SegmentId)>,
+        /// Those in their place, with their tables.
+        added: Vec<(Arc<TableSchema>, SegmentId)>,
     },
     /// Something was lost and this is what is known of it.
     Receipt(Receipt),
@@ -157,8 +160,8 @@ pub struct PairValue {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SealedRows {
-    /// The name of the table.
-    pub table: String,
+    /// The table as it stands now, or did when it was dropped.
+    pub table: Arc<TableSchema>,
     /// How many rows there were, as they were written.
     pub rows: u64,
     /// Earliest and latest time, both within, in the table's unit.
@@ -169,11 +172,18 @@ pub struct SealedRows {
     pub segments: Vec<SegmentId>,
 }
 
+impl SealedRows {
+    /// Rows of a table that was dropped.
+    pub(super) fn gone(table: Arc<TableSchema>, rows: &RowsOutline, sequences: (Sequence, Sequence)) -> Self {
+        SealedRows { table, rows: rows.rows, times: rows.times, sequences, segments: Vec::new() }
+    }
+}
+
 impl Event {
     /// What it is about.
     pub fn kind(&self) -> ChangeKind {
         match self {
-            Event::TableCreated(_) | Event::TableChanged(_) => ChangeKind::Tables,
+            Event::TableCreated(_) | Event::TableChanged(_) | Event::TableDropped(_) => ChangeKind::Tables,
             Event::SeriesAdded { .. } => ChangeKind::Series,
             Event::Rows(_) | Event::Sealed(_) => ChangeKind::Rows,
             Event::RowsDeleted { .. } => ChangeKind::Deletions,
@@ -191,10 +201,10 @@ impl Event {
     /// The name of the table it is about; `None` if it is about none or several.
     pub fn table(&self) -> Option<&str> {
         match self {
-            Event::TableCreated(schema) | Event::TableChanged(schema) => Some(&schema.name),
-            Event::SeriesAdded { table, .. } | Event::RowsDeleted { table, .. } => Some(table),
-            Event::Rows(rows) => Some(rows.table()),
-            Event::Sealed(rows) => Some(&rows.table),
+            Event::TableCreated(schema) | Event::TableChanged(schema) | Event::TableDropped(schema) => Some(&schema.name),
+            Event::SeriesAdded { table, .. } | Event::RowsDeleted { table, .. } => Some(&table.name),
+            Event::Rows(rows) => Some(&rows.table().name),
+            Event::Sealed(rows) => Some(&rows.table.name),
             _ => None,
         }
     }

@@ -9,7 +9,7 @@ use super::history::Kept;
 use super::names::Names;
 use super::rows::Rows;
 use crate::error::Error;
-use crate::model::{Sequence, SeriesKey, TableId};
+use crate::model::{Sequence, SeriesKey, TableId, TableSchema};
 use crate::record::{self, DecodeError, Moment, Record, RecordKind, RowsOutline, SegmentEntry, SegmentId, SeriesSelection};
 use crate::table::{Registry, Table};
 
@@ -51,12 +51,12 @@ impl Decoder<'_> {
                 if !self.filter.wants_record(kind) {
                     return Ok(None);
                 }
-                let (at, events) = self.record(kind, payload)?;
+                let (at, events) = self.record(sequence, kind, payload)?;
                 (at, sequence, events)
             }
             Kept::Rows { last, tables } => (None, *last, self.sealed(tables, (sequence, *last))?),
             Kept::Transaction { tables, payload } => {
-                let (at, mut events) = self.transaction(payload)?;
+                let (at, mut events) = self.transaction(sequence, payload)?;
                 events.extend(self.sealed(tables, (sequence, sequence))?);
                 (at, sequence, events)
             }
@@ -66,23 +66,25 @@ impl Decoder<'_> {
         Ok((!events.is_empty()).then_some(Change { sequence: last, at, events }))
     }
 
-    fn record(&mut self, kind: RecordKind, payload: &[u8]) -> Result<(Option<Moment>, Vec<Event>), Trouble> {
+    fn record(&mut self, sequence: Sequence, kind: RecordKind, payload: &[u8]) -> Result<(Option<Moment>, Vec<Event>), Trouble> {
         match kind {
-            RecordKind::PutRows => return Ok((None, self.rows(payload)?.into_iter().collect())),
-            RecordKind::Transaction => return self.transaction(payload),
+            RecordKind::PutRows => return Ok((None, self.rows(sequence, payload)?.into_iter().collect())),
+            RecordKind::Transaction => return self.transaction(sequence, payload),
             _ => {}
         }
         let event = match Record::decode(kind.code(), payload)? {
             Record::CreateTable(schema) => Event::TableCreated(Arc::new(schema)),
             Record::AlterTable(schema) => Event::TableChanged(Arc::new(schema)),
-            Record::CreateSeries { table, keys, .. } => Event::SeriesAdded { table: self.name(table)?, series: keys },
+            Record::DropTable(schema) => Event::TableDropped(Arc::new(schema)),
+            Record::CreateSeries { table, keys, .. } => Event::SeriesAdded { table: self.schema(table)?, series: keys },
+            Record::DeleteRows(deletion) if self.registry.dropped(deletion.table).is_some() => return Ok((None, Vec::new())),
             Record::DeleteRows(deletion) => {
                 let table = self.table(deletion.table)?;
                 let series = match deletion.series {
                     SeriesSelection::All => None,
                     SeriesSelection::Only(ids) => Some(keys(&table, &ids)?),
                 };
-                Event::RowsDeleted { table: table.schema().name.clone(), series, range: deletion.range }
+                Event::RowsDeleted { table: table.schema(), series, range: deletion.range }
             }
             Record::Sealed(sealed) => Event::Seal { through: sealed.through, segments: self.segments(&sealed.segments)? },
             Record::Compacted(compacted) => {
@@ -94,23 +96,26 @@ impl Decoder<'_> {
         Ok((None, vec![event]))
     }
 
-    fn transaction(&mut self, payload: &[u8]) -> Result<(Option<Moment>, Vec<Event>), Trouble> {
+    fn transaction(&mut self, sequence: Sequence, payload: &[u8]) -> Result<(Option<Moment>, Vec<Event>), Trouble> {
         let outline = record::outline_transaction(payload)?;
         let mut events = Vec::with_capacity(outline.cells.len() + outline.rows.len());
         for cell in &outline.cells {
             events.extend(cells::event(&cell.key, cell.value.as_deref(), self.names)?);
         }
         for rows in outline.rows {
-            events.extend(self.rows(rows)?);
+            events.extend(self.rows(sequence, rows)?);
         }
         Ok((Some(outline.at), events))
     }
 
-    fn rows(&self, payload: &[u8]) -> Result<Option<Event>, DecodeError> {
+    fn rows(&self, sequence: Sequence, payload: &[u8]) -> Result<Option<Event>, DecodeError> {
         if !self.filter.wants(ChangeKind::Rows) {
             return Ok(None);
         }
         let outline = record::outline_rows(payload)?;
+        if let Some(schema) = self.registry.dropped(outline.table) {
+            return Ok(Some(Event::Sealed(SealedRows::gone(schema, &outline, (sequence, sequence)))));
+        }
         let table = self.table(outline.table)?;
         let wanted = self.filter.wants_table(&table.schema().name);
         Ok(wanted.then(|| Event::Rows(Rows::new(table, &outline, payload))))
@@ -121,28 +126,31 @@ impl Decoder<'_> {
             return Ok(Vec::new());
         }
         let one = |outline: &RowsOutline| {
+            if let Some(schema) = self.registry.dropped(outline.table) {
+                return Ok(Event::Sealed(SealedRows::gone(schema, outline, sequences)));
+            }
             let table = self.table(outline.table)?;
-            let (name, times) = (table.schema().name.clone(), outline.times);
+            let (schema, times) = (table.schema(), outline.times);
             let (first, last) = sequences;
             let holds = |entry: &&Arc<SegmentEntry>| {
                 let in_time = times.is_none_or(|(from, to)| entry.times.0 <= to && from <= entry.times.1);
                 entry.first_sequence <= last && first <= entry.last_sequence && in_time
             };
             let segments = table.state.read().segments.iter().filter(holds).map(|entry| entry.id).collect();
-            Ok(Event::Sealed(SealedRows { table: name, rows: outline.rows, times, sequences, segments }))
+            Ok(Event::Sealed(SealedRows { table: schema, rows: outline.rows, times, sequences, segments }))
         };
         tables.iter().map(one).collect()
     }
 
-    fn segments(&self, entries: &[SegmentEntry]) -> Result<Vec<(String, SegmentId)>, DecodeError> {
-        entries.iter().map(|entry| Ok((self.name(entry.table)?, entry.id))).collect()
+    fn segments(&self, entries: &[SegmentEntry]) -> Result<Vec<(Arc<TableSchema>, SegmentId)>, DecodeError> {
+        entries.iter().map(|entry| Ok((self.schema(entry.table)?, entry.id))).collect()
     }
 
-    fn name(&self, id: TableId) -> Result<String, DecodeError> {
-        Ok(self.table(id)?.schema().name.clone())
+    fn schema(&self, id: TableId) -> Result<Arc<TableSchema>, DecodeError> {
+        self.registry.dropped(id).map_or_else(|| Ok(self.table(id)?.schema()), Ok)
     }
 
-    /// Tables never go, so one that is not there had its definition lost.
+    /// One that is neither there nor dropped had its definition lost.
     fn table(&self, id: TableId) -> Result<Arc<Table>, DecodeError> {
         self.registry.by_id(id).ok_or_else(|| DecodeError::new("record", format!("table {} is lost", id.0)))
     }

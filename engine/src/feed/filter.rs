@@ -86,7 +86,7 @@ impl Filter {
     /// Whether events of a record may pass, so that others need not be decoded.
     pub(super) fn wants_record(&self, kind: RecordKind) -> bool {
         match kind {
-            RecordKind::CreateTable | RecordKind::AlterTable => self.wants(ChangeKind::Tables),
+            RecordKind::CreateTable | RecordKind::AlterTable | RecordKind::DropTable => self.wants(ChangeKind::Tables),
             RecordKind::CreateSeries => self.wants(ChangeKind::Series),
             RecordKind::PutRows => self.wants(ChangeKind::Rows),
             RecordKind::DeleteRows => self.wants(ChangeKind::Deletions),

@@ -41,7 +41,8 @@ impl ChangesFrom {
         self
     }
 
-    /// Only events about this table, or whatever else is named: tables, collections, queues, and beginnings of keys.
+    /// Only events about this table, or whatever else is named: tables, collections, queues, and beginnings of keys. Rows go by
+    /// the name that their table has by now or had when it was dropped, a definition by the one it gives.
     pub fn table(self, name: &str) -> Self {
         self.about(Subject::Table(name.to_owned()))
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use crate::error::{Error, Result};
-use crate::model::SeriesId;
+use crate::model::{SeriesId, TableSchema};
 use crate::query;
 use crate::record::{self, DecodeError, Record, RecordKind};
 use crate::table::Table;
@@ -15,7 +15,7 @@ use crate::table::Table;
 #[derive(Clone)]
 pub struct Rows {
     owner: Arc<Table>,
-    name: String,
+    table: Arc<TableSchema>,
     /// As in a `PutRows` record.
     payload: Arc<[u8]>,
     rows: u64,
@@ -24,13 +24,13 @@ pub struct Rows {
 
 impl Rows {
     pub(super) fn new(owner: Arc<Table>, outline: &record::RowsOutline, payload: &[u8]) -> Rows {
-        let name = owner.schema().name.clone();
-        Rows { owner, name, payload: payload.into(), rows: outline.rows, times: outline.times }
+        let table = owner.schema();
+        Rows { owner, table, payload: payload.into(), rows: outline.rows, times: outline.times }
     }
 
-    /// The name of the table.
-    pub fn table(&self) -> &str {
-        &self.name
+    /// The table as it stands now.
+    pub fn table(&self) -> &Arc<TableSchema> {
+        &self.table
     }
 
     /// How many rows, as they were written: with several of one series and time, if there were.
@@ -90,7 +90,7 @@ impl Rows {
 impl fmt::Debug for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rows")
-            .field("table", &self.name)
+            .field("table", &self.table.name)
             .field("rows", &self.rows)
             .field("times", &self.times)
             .finish_non_exhaustive()

@@ -222,7 +222,7 @@ impl Grouping for LogGroups {
 impl LogGroups {
     /// What every member does, each on the state that those before it leave.
     fn decide(&self, state: &LogState, group: Vec<Vec<Work>>) -> Result<Vec<Decided>> {
-        let mut stage = Stage::new(&self.publisher.keyspace, &state.recent, &self.engine_clock);
+        let mut stage = Stage::new(&self.publisher, &state.recent, &self.engine_clock);
         let mut decide = |works: Vec<Work>| works.into_iter().map(|work| stage.decide(work)).collect();
         Ok(group.into_iter().map(&mut decide).collect())
     }
@@ -273,7 +273,7 @@ impl LogGroups {
 
     /// Puts the definitions that a run needs, and this file still lacks, before its rows.
     fn define(&self, state: &mut LogState, table: TableId, run: &Run, written: &mut Written) -> Result<()> {
-        let table = self.publisher.registry.by_id(table).ok_or_else(|| Error::Internal(format!("no table {}", table.0)))?;
+        let table = self.publisher.registry.of(table)?;
         let schema = table.schema();
         if state.definitions.schema(table.id, schema.version) {
             state.push_context(Record::AlterTable((*schema).clone()))?;

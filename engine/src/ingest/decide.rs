@@ -1,9 +1,10 @@
 //! The stage before the log: members of a group whose work depends on others are decided, one after the other.
 
 use super::group::{Decision, Effects, Mutation, Prepared, Work};
+use super::publish::Publisher;
 use crate::clock::EngineClock;
 use crate::error::{Error, Result};
-use crate::keyspace::{Keyspace, Outcome, ReadSet, Recent, Transaction, View};
+use crate::keyspace::{Outcome, ReadSet, Recent, Transaction, View};
 use crate::memtable::Run;
 use crate::model::{Sequence, TableId};
 use crate::record::{Effect, Moment, Record, RecordKind};
@@ -12,24 +13,26 @@ use crate::wal::Payload;
 
 /// What members not yet recorded see: everything published, and what those before them in the group are about to do.
 pub(super) struct Stage<'s> {
-    keyspace: &'s Keyspace,
+    publisher: &'s Publisher,
     recent: &'s Recent,
     clock: &'s EngineClock,
     /// `None` until they are needed.
     now: Option<(View, Moment)>,
     /// What was decided in this group.
     decided: Vec<Vec<Effect>>,
+    /// Tables that are dropped in this group.
+    dropped: Vec<TableId>,
 }
 
 impl<'s> Stage<'s> {
-    pub(super) fn new(keyspace: &'s Keyspace, recent: &'s Recent, clock: &'s EngineClock) -> Self {
-        Stage { keyspace, recent, clock, now: None, decided: Vec::new() }
+    pub(super) fn new(publisher: &'s Publisher, recent: &'s Recent, clock: &'s EngineClock) -> Self {
+        Stage { publisher, recent, clock, now: None, decided: Vec::new(), dropped: Vec::new() }
     }
 
     /// What is to be recorded for a work; `None` where it does nothing.
     pub(super) fn decide(&mut self, work: Work) -> Result<Option<Prepared>> {
         let (keys, rows) = match work {
-            Work::Prepared(prepared) => return Ok(Some(prepared)),
+            Work::Prepared(prepared) => return self.check_table(&prepared.mutation).map(|()| Some(prepared)),
             Work::Decision(Decision::Now(decide)) => {
                 let (view, at) = self.now()?;
                 let mut transaction = Transaction::exclusive(view.clone(), *at);
@@ -38,6 +41,7 @@ impl<'s> Stage<'s> {
             }
             Work::Decision(Decision::IfUnchanged { keys, rows }) => (keys, rows),
         };
+        rows.iter().try_for_each(|(table, _)| self.check_stays(*table))?;
         let Outcome { effects: cells, reads } = keys;
         if reads.is_some_and(|(reads, since)| self.conflicts(&reads, since)) {
             return Err(Error::Conflict);
@@ -57,8 +61,26 @@ impl<'s> Stage<'s> {
     fn now(&mut self) -> Result<&mut (View, Moment)> {
         match &mut self.now {
             Some(now) => Ok(now),
-            none => Ok(none.insert((self.keyspace.head()?, self.clock.now()))),
+            none => Ok(none.insert((self.publisher.keyspace.head()?, self.clock.now()))),
         }
+    }
+
+    /// Refuses rows of a table that was dropped since they were prepared.
+    fn check_table(&mut self, mutation: &Mutation) -> Result<()> {
+        match mutation {
+            Mutation::Rows { table, .. } => self.check_stays(*table),
+            Mutation::Delete(deletion) => self.check_stays(deletion.table),
+            Mutation::DropTable(schema) => {
+                self.dropped.push(schema.id);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_stays(&self, table: TableId) -> Result<()> {
+        let table = self.publisher.registry.of(table)?;
+        if self.dropped.contains(&table.id) { Err(Error::NoSuchTable { name: table.schema().name.clone() }) } else { Ok(()) }
     }
 
     fn conflicts(&self, reads: &ReadSet, since: Sequence) -> bool {

@@ -15,6 +15,7 @@ use crate::wal::Payload;
 pub(crate) enum Mutation {
     CreateTable(TableSchema),
     AlterTable(TableSchema),
+    DropTable(TableSchema),
     Rows { table: TableId, run: Run },
     Delete(Deletion),
     Sealed(Sealed),
@@ -103,6 +104,7 @@ impl Work {
         let mutation = match record {
             Record::CreateTable(schema) => Mutation::CreateTable(schema),
             Record::AlterTable(schema) => Mutation::AlterTable(schema),
+            Record::DropTable(schema) => Mutation::DropTable(schema),
             Record::DeleteRows(deletion) => Mutation::Delete(deletion),
             Record::Sealed(sealed) => Mutation::Sealed(sealed),
             Record::Compacted(compacted) => Mutation::Compacted(compacted),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::group::{Effects, Mutation};
 use crate::catalog::{CatalogSlot, Change};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::keyspace::Keyspace;
 use crate::memtable::{MemoryGauge, Run};
 use crate::model::{Sequence, TableId};
@@ -41,10 +41,19 @@ impl Publisher {
                 changes.push(Change::PutTable(schema.clone()));
                 self.registry.put(schema);
             }
+            Mutation::DropTable(schema) => {
+                changes.push(Change::DropTable(schema.clone()));
+                if let Some(table) = self.registry.drop_table(schema) {
+                    self.changing_memory(&table, |state| {
+                        *state = TableState::default();
+                        Ok(())
+                    })?;
+                }
+            }
             Mutation::Rows { table, run } => self.put_rows(sequence, table, run)?,
             Mutation::Delete(deletion) => {
                 changes.push(Change::PutDeletion { sequence, deletion: deletion.clone() });
-                self.table(deletion.table)?.state.write().delete(sequence, deletion);
+                self.registry.of(deletion.table)?.state.write().delete(sequence, deletion);
             }
             Mutation::Sealed(sealed) => self.publish_seal(sealed, changes)?,
             Mutation::Compacted(compacted) => self.publish_compaction(compacted, changes)?,
@@ -99,7 +108,7 @@ impl Publisher {
     }
 
     fn put_rows(&self, sequence: Sequence, table: TableId, run: Run) -> Result<()> {
-        let table = self.table(table)?;
+        let table = self.registry.of(table)?;
         let schema = table.schema();
         self.changing_memory(&table, |state| state.put(&schema, run.numbered(sequence)))
     }
@@ -144,10 +153,6 @@ impl Publisher {
         let outcome = change(&mut state);
         self.memory.replace(before, state.memory());
         outcome
-    }
-
-    fn table(&self, id: TableId) -> Result<Arc<Table>> {
-        self.registry.by_id(id).ok_or_else(|| Error::Internal(format!("a record names table {}, which does not exist", id.0)))
     }
 }
 

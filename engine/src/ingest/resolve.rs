@@ -107,7 +107,8 @@ mod tests {
     fn a_tag_gained_between_validation_and_resolution_is_missing_in_the_rows() {
         let registry = Registry::default();
         let spec = TableSpec::new("t").tag("a").field("v", FieldType::Int64);
-        let table = registry.put(spec.into_schema(TableId(0)).unwrap());
+        registry.put(spec.into_schema(TableId(0)).unwrap());
+        let table = registry.get("t").unwrap();
         let old = table.schema();
         let validated = || validate(&old, &batch(&old, &[("a", "x")]), 1 << 20).unwrap();
         let (early, again) = (validated(), validated());

@@ -201,9 +201,15 @@ impl TableSchema {
         Ok(next)
     }
 
-    /// Whether it is this table with columns added, or without.
+    /// The schema under another name, one version on.
+    pub fn renamed(&self, name: &str) -> Result<TableSchema> {
+        let next = TableSchema { name: name.to_owned(), version: self.version + 1, ..self.clone() };
+        next.check().map(|()| next)
+    }
+
+    /// Whether it is this table with columns added or another name, or as it was.
     pub(crate) fn extends(&self, earlier: &TableSchema) -> bool {
-        (self.id, &self.name, self.time_unit) == (earlier.id, &earlier.name, earlier.time_unit)
+        (self.id, self.time_unit) == (earlier.id, earlier.time_unit)
             && self.tags.starts_with(&earlier.tags)
             && self.fields.starts_with(&earlier.fields)
     }

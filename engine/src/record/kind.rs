@@ -9,7 +9,7 @@ use crate::error::Result;
 pub enum RecordKind {
     /// A table was made.
     CreateTable = 1,
-    /// A table gained columns.
+    /// A table gained columns or got another name.
     AlterTable = 2,
     /// Series were made.
     CreateSeries = 3,
@@ -25,6 +25,8 @@ pub enum RecordKind {
     Receipt = 8,
     /// A transaction.
     Transaction = 9,
+    /// A table was dropped.
+    DropTable = 10,
 }
 
 impl RecordKind {
@@ -45,6 +47,7 @@ impl RecordKind {
             7 => RecordKind::Compacted,
             8 => RecordKind::Receipt,
             9 => RecordKind::Transaction,
+            10 => RecordKind::DropTable,
             _ => return None,
         })
     }
@@ -63,13 +66,16 @@ impl Record {
             Record::Compacted(_) => RecordKind::Compacted,
             Record::Receipt(_) => RecordKind::Receipt,
             Record::Transaction(_) => RecordKind::Transaction,
+            Record::DropTable(_) => RecordKind::DropTable,
         }
     }
 
     /// Its bytes in the log, without the kind. Only rows and transactions can fail, as [`encode_rows`] says.
     pub fn encode(&self) -> Result<Vec<u8>> {
         Ok(match self {
-            Record::CreateTable(schema) | Record::AlterTable(schema) => persist::table::encode(schema),
+            Record::CreateTable(schema) | Record::AlterTable(schema) | Record::DropTable(schema) => {
+                persist::table::encode(schema)
+            }
             Record::CreateSeries { table, first, keys } => persist::series::encode(*table, *first, keys),
             Record::PutRows { table, block } => encode_rows(*table, block)?,
             Record::DeleteRows(deletion) => persist::deletion::encode(deletion),
@@ -99,6 +105,7 @@ impl Record {
             RecordKind::Compacted => Record::Compacted(persist::segment::decode_compacted(payload)?),
             RecordKind::Receipt => Record::Receipt(persist::receipt::decode(payload)?),
             RecordKind::Transaction => Record::Transaction(transaction::decode(payload)?),
+            RecordKind::DropTable => Record::DropTable(persist::table::decode(payload)?),
         })
     }
 }

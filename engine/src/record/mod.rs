@@ -27,7 +27,7 @@ use crate::model::{Block, Partition, Sequence, SeriesId, SeriesKey, TableId, Tab
 pub enum Record {
     /// A table was made; its schema.
     CreateTable(TableSchema),
-    /// A table gained columns; its schema as it now stands.
+    /// A table gained columns or got another name; its schema as it now stands.
     AlterTable(TableSchema),
     /// Series were made, with dense numbers `first`, `first + 1`, …
     CreateSeries {
@@ -55,6 +55,8 @@ pub enum Record {
     Receipt(Receipt),
     /// A transaction, over any models.
     Transaction(Transaction),
+    /// A table was dropped; its schema as it last stood, one version on.
+    DropTable(TableSchema),
 }
 
 /// A deletion of rows older than its own record, with the series already resolved.

@@ -308,12 +308,14 @@ fn kinds_have_their_numbers_and_records_come_back() {
         detail: String::new(),
     };
     let keys = vec![SeriesKey(vec![None, Some(String::new())])];
+    let schema = crate::TableSpec::new("t").tag("a").into_schema(TableId(3)).unwrap();
     let records = [
         (3, Record::CreateSeries { table: TableId(2), first: SeriesId(0), keys }),
         (4, Record::PutRows { table: TableId(2), block: Block::default() }),
         (5, Record::DeleteRows(deletion)),
         (8, Record::Receipt(receipt)),
         (9, Record::Transaction(transaction())),
+        (10, Record::DropTable(schema)),
     ];
     for (code, record) in records {
         assert_eq!(record.kind().code(), code);
@@ -321,7 +323,7 @@ fn kinds_have_their_numbers_and_records_come_back() {
         assert_eq!(format!("{back:?}"), format!("{record:?}"));
     }
     for code in 0..=u8::MAX {
-        assert_eq!(RecordKind::from_code(code).map(RecordKind::code), (1..=9).contains(&code).then_some(code));
+        assert_eq!(RecordKind::from_code(code).map(RecordKind::code), (1..=10).contains(&code).then_some(code));
     }
 }
 

@@ -206,6 +206,9 @@ pub(super) fn load(publisher: &Publisher) -> Result<()> {
     for schema in catalog.tables()? {
         publisher.registry.put(schema);
     }
+    for schema in catalog.dropped_tables()? {
+        publisher.registry.drop_table(schema);
+    }
     for table in publisher.registry.all() {
         let mut series = table.series.write();
         catalog.series(table.id, &mut |id, key| series.restore(id, &key).map_err(Error::Internal))?;

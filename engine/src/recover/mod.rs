@@ -138,7 +138,7 @@ impl Loaded {
         });
         catalog::load(&publisher)?;
         let replayed = replay::replay(components, layout, &publisher, survey, sealed_through)?;
-        receipts.extend(replay::report_losses(components, survey, covered, &replayed.undefined));
+        receipts.extend(replay::report_losses(components, survey, covered, &replayed));
         receipts.extend(replay::report_missing_end(components, survey, sealed_through, applied));
         receipts.extend(segments::missing(components, layout, &publisher)?);
         // The same damage is found again at every open until its file is gone; one receipt says it.

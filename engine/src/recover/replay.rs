@@ -1,6 +1,5 @@
 //! The log, read from the start: what is not yet in segments or in the catalog is materialised again.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Layout;
@@ -23,32 +22,44 @@ pub(super) struct Survey {
     pub(super) report: ScanReport,
     /// The last cut that the log knows to be sealed.
     pub(super) sealed_through: Sequence,
-    /// The latest definition of each table.
-    tables: Vec<TableSchema>,
+    /// The latest definition of each table, in the order of the log.
+    tables: Vec<Defined>,
+}
+
+/// A table as a record has it.
+struct Defined {
+    schema: TableSchema,
+    dropped: bool,
 }
 
 /// Reads the log once for its extent, its damage, its tables and the last seal in it.
 pub(super) fn survey(components: &Components, layout: &Layout) -> Result<Survey> {
-    let (mut seals, mut tables) = (Vec::new(), BTreeMap::<TableId, TableSchema>::new());
-    let wanted = [RecordKind::Sealed, RecordKind::CreateTable, RecordKind::AlterTable].map(RecordKind::code);
+    let (mut seals, mut tables) = (Vec::new(), Vec::<Defined>::new());
+    let wanted = [RecordKind::Sealed, RecordKind::CreateTable, RecordKind::AlterTable, RecordKind::DropTable];
+    let wanted = wanted.map(RecordKind::code);
+    let mut define = |schema: TableSchema, dropped| {
+        let known = tables.iter().position(|known| known.schema.id == schema.id);
+        if known.is_none_or(|at| tables[at].schema.version < schema.version) {
+            // A name is that of the table which got it last.
+            known.map(|at| tables.remove(at));
+            tables.push(Defined { schema, dropped });
+        }
+    };
     let report = wal::scan(&*components.disk, &layout.log(), &mut |frame| {
         if !wanted.contains(&frame.kind) {
             return Ok(());
         }
         match decode(&frame) {
             Some(Record::Sealed(sealed)) if sealed.through < frame.sequence => seals.push((frame.sequence, sealed.through)),
-            Some(Record::CreateTable(schema) | Record::AlterTable(schema))
-                if tables.get(&schema.id).is_none_or(|known| known.version < schema.version) =>
-            {
-                tables.insert(schema.id, schema);
-            }
+            Some(Record::CreateTable(schema) | Record::AlterTable(schema)) => define(schema, false),
+            Some(Record::DropTable(schema)) => define(schema, true),
             _ => {}
         }
         Ok(())
     })?;
     let sealed_through =
         seals.into_iter().filter(|(record, _)| *record <= report.last_sequence).map(|(_, through)| through).max();
-    Ok(Survey { report, sealed_through: sealed_through.unwrap_or(0), tables: tables.into_values().collect() })
+    Ok(Survey { report, sealed_through: sealed_through.unwrap_or(0), tables })
 }
 
 /// What became of the records that were replayed.
@@ -57,6 +68,8 @@ pub(super) struct Replayed {
     pub(super) undefined: Vec<Undefined>,
     /// The last moment that any of them speaks of, by the engine's clock.
     pub(super) engine_micros: u64,
+    /// Tables whose names others have by now, and what they are named instead.
+    pub(super) named: Vec<(String, TableSchema)>,
 }
 
 /// Materialises every record that the segments or the catalog lack. Answers the records that could not be, since what
@@ -71,11 +84,13 @@ pub(super) fn replay(
     let Some(catalog) = publisher.catalog.get() else { return Err(Error::Closed) };
     let mut known = Known::new(catalog.applied(), sealed_through);
     // The latest definitions serve everything before them, since columns are only ever added: so the loss of one is made up for.
-    for schema in &survey.tables {
+    for Defined { schema, dropped } in &survey.tables {
         if let Some(true) = is_news(publisher, schema) {
-            publisher.publish(0, Mutation::AlterTable(schema.clone()), &mut known.news)?;
+            let mutation = if *dropped { Mutation::DropTable } else { Mutation::AlterTable };
+            publisher.publish(0, mutation(schema.clone()), &mut known.news)?;
         }
     }
+    let named = name_nameless(publisher, &mut known.news)?;
     wal::scan(&*components.disk, &layout.log(), &mut |frame| {
         if frame.kind == RecordKind::PutRows.code() && frame.sequence <= sealed_through {
             return Ok(());
@@ -91,7 +106,24 @@ pub(super) fn replay(
     })?;
     known.apply(&catalog)?;
     publisher.keyspace.rebase(catalog.cells()?, catalog.applied());
-    Ok(Replayed { undefined: known.undefined, engine_micros: known.engine_micros })
+    Ok(Replayed { undefined: known.undefined, engine_micros: known.engine_micros, named })
+}
+
+/// Names tables that lost their names to others: the records of their new names, or of their end, are lost.
+fn name_nameless(publisher: &Publisher, news: &mut News) -> Result<Vec<(String, TableSchema)>> {
+    let registry = &publisher.registry;
+    let mut named = Vec::new();
+    for table in registry.nameless() {
+        let before = table.schema();
+        let mut name = format!("lost name {}", table.id.0);
+        while registry.find(&name).is_some() {
+            name.push('\'');
+        }
+        let schema = before.renamed(&name)?;
+        publisher.publish(0, Mutation::AlterTable(schema.clone()), news)?;
+        named.push((before.name.clone(), schema));
+    }
+    Ok(named)
 }
 
 /// A record that nothing makes sense of any more, at least in part.
@@ -128,12 +160,7 @@ pub(super) fn catalog_only(components: &Components, layout: &Layout, catalog: &C
 }
 
 /// States what the scan found lost. What lies in segments and in the catalog already is no loss.
-pub(super) fn report_losses(
-    components: &Components,
-    survey: &Survey,
-    covered: Sequence,
-    undefined: &[Undefined],
-) -> Vec<Receipt> {
+pub(super) fn report_losses(components: &Components, survey: &Survey, covered: Sequence, replayed: &Replayed) -> Vec<Receipt> {
     let at_micros = components.clock.wall_micros();
     let blank = |kind, file: u64, bytes, detail: String| Receipt {
         at_micros,
@@ -157,10 +184,21 @@ pub(super) fn report_losses(
             receipts.push(Receipt { sequences: damage.sequences, ..receipt });
         }
     }
-    for lost in undefined {
+    for lost in &replayed.undefined {
         let detail = format!("record {} at byte {} {}", lost.sequence, lost.offset, lost.why);
         let receipt = blank(ReceiptKind::LogDamage, lost.file, 0, detail);
         receipts.push(Receipt { sequences: Some((lost.sequence, lost.sequence)), table: lost.table, ..receipt });
+    }
+    for (name, schema) in &replayed.named {
+        let detail = format!(
+            "another table is named {name:?}: what this one was named last, or that it was dropped, is lost; it is named {:?} now",
+            schema.name
+        );
+        receipts.push(Receipt {
+            file: names::LOG.to_owned(),
+            table: Some(schema.id),
+            ..blank(ReceiptKind::LogDamage, 0, 0, detail)
+        });
     }
     receipts
 }
@@ -249,6 +287,8 @@ fn materialise(publisher: &Publisher, known: &mut Known, frame: &FrameRef<'_>, r
     let sequence = frame.sequence;
     let new = sequence > known.applied;
     let undefined = |table| Undefined::of(frame, Some(table));
+    // What a table held before it was dropped is no more than that.
+    let gone = |table| publisher.registry.dropped(table).is_some();
     let mutation = match record {
         // Definitions are repeated in every log file, so what counts is whether they say something new.
         Record::CreateTable(schema) | Record::AlterTable(schema) => match is_news(publisher, &schema) {
@@ -256,11 +296,18 @@ fn materialise(publisher: &Publisher, known: &mut Known, frame: &FrameRef<'_>, r
             Some(false) => return Ok(()),
             Some(true) => Mutation::AlterTable(schema),
         },
+        Record::DropTable(schema) => match is_news(publisher, &schema) {
+            None => return known.lack(undefined(schema.id)),
+            Some(false) => return Ok(()),
+            Some(true) => Mutation::DropTable(schema),
+        },
+        Record::CreateSeries { table, .. } if gone(table) => return Ok(()),
         Record::CreateSeries { table, first, keys } => {
             let Some(owner) = publisher.registry.by_id(table) else { return known.lack(undefined(table)) };
             let whole = restore_series(&owner, &mut known.news.changes, first, &keys);
             return if whole { Ok(()) } else { known.lack(undefined(table)) };
         }
+        Record::PutRows { table, .. } if gone(table) => return Ok(()),
         Record::PutRows { table, block } => match restore_rows(publisher, known, undefined(table), table, block)? {
             Some(run) => Mutation::Rows { table, run },
             None => return Ok(()),
@@ -270,13 +317,14 @@ fn materialise(publisher: &Publisher, known: &mut Known, frame: &FrameRef<'_>, r
             let cells = if new { transaction.cells } else { Vec::new() };
             let mut rows = Vec::new();
             if sequence > known.sealed_through {
-                for (table, block) in transaction.rows {
+                for (table, block) in transaction.rows.into_iter().filter(|(table, _)| !gone(*table)) {
                     let run = restore_rows(publisher, known, undefined(table), table, block)?;
                     rows.extend(run.map(|run| (table, run)));
                 }
             }
             Mutation::Transaction(Effects { cells, rows })
         }
+        Record::DeleteRows(deletion) if gone(deletion.table) => return Ok(()),
         Record::DeleteRows(deletion) => match publisher.registry.by_id(deletion.table) {
             None => return known.lack(undefined(deletion.table)),
             Some(_) if new => Mutation::Delete(deletion),
@@ -289,8 +337,14 @@ fn materialise(publisher: &Publisher, known: &mut Known, frame: &FrameRef<'_>, r
         Record::Sealed(sealed) if sealed.through >= sequence => {
             return known.lack(Undefined { why: UNREADABLE, ..Undefined::of(frame, None) });
         }
-        Record::Sealed(sealed) if new => Mutation::Sealed(sealed),
-        Record::Compacted(compacted) if new => Mutation::Compacted(compacted),
+        Record::Sealed(mut sealed) if new => {
+            sealed.segments.retain(|entry| !gone(entry.table));
+            Mutation::Sealed(sealed)
+        }
+        Record::Compacted(mut compacted) if new => {
+            compacted.added.retain(|entry| !gone(entry.table));
+            Mutation::Compacted(compacted)
+        }
         Record::Receipt(receipt) if new => Mutation::Receipt(receipt),
         Record::Sealed(_) | Record::Compacted(_) | Record::Receipt(_) => return Ok(()),
     };
@@ -317,7 +371,7 @@ fn restore_rows(
 /// Whether a schema says something new; `None` where it contradicts what is known already.
 fn is_news(publisher: &Publisher, schema: &TableSchema) -> Option<bool> {
     let Some(table) = publisher.registry.by_id(schema.id) else {
-        return publisher.registry.find(&schema.name).is_none().then_some(true);
+        return Some(publisher.registry.dropped(schema.id).is_none());
     };
     let current = table.schema();
     if schema.version <= current.version { Some(false) } else { schema.extends(&current).then_some(true) }
@@ -375,6 +429,7 @@ fn restore_series(owner: &Table, changes: &mut Vec<Change>, first: SeriesId, key
 fn changes_of(sequence: Sequence, record: Record) -> Vec<Change> {
     match record {
         Record::CreateTable(schema) | Record::AlterTable(schema) => vec![Change::PutTable(schema)],
+        Record::DropTable(schema) => vec![Change::DropTable(schema)],
         Record::CreateSeries { table, first, keys } => vec![Change::PutSeries { table, first, keys }],
         Record::PutRows { .. } => Vec::new(),
         Record::DeleteRows(deletion) => vec![Change::PutDeletion { sequence, deletion }],

@@ -62,7 +62,17 @@ pub(crate) struct Registry {
 #[derive(Debug, Default)]
 struct Tables {
     by_name: BTreeMap<String, Arc<Table>>,
-    by_id: Vec<Option<Arc<Table>>>,
+    by_id: Vec<Slot>,
+}
+
+/// What is known of a number.
+#[derive(Debug, Clone, Default)]
+enum Slot {
+    #[default]
+    Unused,
+    Table(Arc<Table>),
+    /// Never used again. The schema as it last stood.
+    Dropped(Arc<TableSchema>),
 }
 
 impl Registry {
@@ -78,7 +88,26 @@ impl Registry {
 
     /// The table of a number.
     pub(crate) fn by_id(&self, id: TableId) -> Option<Arc<Table>> {
-        self.tables.read().by_id.get(id.0 as usize)?.clone()
+        match self.tables.read().by_id.get(id.0 as usize)? {
+            Slot::Table(table) => Some(table.clone()),
+            _ => None,
+        }
+    }
+
+    /// The table of a number that was that of a table. [`Error::NoSuchTable`] where it was dropped.
+    pub(crate) fn of(&self, id: TableId) -> Result<Arc<Table>> {
+        self.by_id(id).ok_or_else(|| match self.dropped(id) {
+            Some(schema) => Error::NoSuchTable { name: schema.name.clone() },
+            None => Error::Internal(format!("there was never a table {}", id.0)),
+        })
+    }
+
+    /// A table that was dropped, as it last stood.
+    pub(crate) fn dropped(&self, id: TableId) -> Option<Arc<TableSchema>> {
+        match self.tables.read().by_id.get(id.0 as usize)? {
+            Slot::Dropped(schema) => Some(schema.clone()),
+            _ => None,
+        }
     }
 
     /// All tables, by name.
@@ -91,27 +120,65 @@ impl Registry {
         TableId(self.tables.read().by_id.len() as u32)
     }
 
-    /// Adds a table, or gives an existing one a later schema.
-    pub(crate) fn put(&self, schema: TableSchema) -> Arc<Table> {
+    /// Adds a table, or gives an existing one a later schema. A name belongs to whoever got it last.
+    pub(crate) fn put(&self, schema: TableSchema) {
         let mut tables = self.tables.write();
-        let at = schema.id.0 as usize;
-        if let Some(Some(table)) = tables.by_id.get(at) {
-            let table = table.clone();
-            let mut current = table.schema.write();
-            if schema.version > current.version {
-                table.series.write().set_tags(schema.tags.len());
-                *current = Arc::new(schema);
+        let slot = tables.slot(schema.id);
+        let table = match slot {
+            Slot::Dropped(_) => return,
+            Slot::Table(table) => table.clone(),
+            Slot::Unused => {
+                let (name, table) = (schema.name.clone(), Arc::new(Table::new(schema)));
+                *slot = Slot::Table(table.clone());
+                tables.by_name.insert(name, table);
+                return;
             }
-            drop(current);
-            return table;
+        };
+        let current = table.schema();
+        if schema.version <= current.version {
+            return;
         }
-        if tables.by_id.len() <= at {
-            tables.by_id.resize(at + 1, None);
+        if schema.name != current.name {
+            tables.forget_name(&current);
+            tables.by_name.insert(schema.name.clone(), table.clone());
         }
-        let name = schema.name.clone();
-        let table = Arc::new(Table::new(schema));
-        tables.by_id[at] = Some(table.clone());
-        tables.by_name.insert(name, table.clone());
-        table
+        table.series.write().set_tags(schema.tags.len());
+        *table.schema.write() = Arc::new(schema);
+    }
+
+    /// Drops a table, and answers it if there was one.
+    pub(crate) fn drop_table(&self, schema: TableSchema) -> Option<Arc<Table>> {
+        let mut tables = self.tables.write();
+        let slot = tables.slot(schema.id);
+        let before = std::mem::replace(slot, Slot::Dropped(Arc::new(schema)));
+        let Slot::Table(table) = before else { return None };
+        tables.forget_name(&table.schema());
+        Some(table)
+    }
+
+    /// Tables whose names others bear, which comes of damage alone.
+    pub(crate) fn nameless(&self) -> Vec<Arc<Table>> {
+        let tables = self.tables.read();
+        let has_its_name =
+            |table: &Arc<Table>| tables.by_name.get(&table.schema().name).is_some_and(|named| named.id == table.id);
+        let there = tables.by_id.iter().filter_map(|slot| if let Slot::Table(table) = slot { Some(table) } else { None });
+        there.filter(|table| !has_its_name(table)).cloned().collect()
+    }
+}
+
+impl Tables {
+    fn slot(&mut self, id: TableId) -> &mut Slot {
+        let at = id.0 as usize;
+        if self.by_id.len() <= at {
+            self.by_id.resize(at + 1, Slot::Unused);
+        }
+        &mut self.by_id[at]
+    }
+
+    /// Unless another bears it.
+    fn forget_name(&mut self, schema: &TableSchema) {
+        if self.by_name.get(&schema.name).is_some_and(|table| table.id == schema.id) {
+            self.by_name.remove(&schema.name);
+        }
     }
 }

@@ -95,7 +95,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Verify => verify::run(&context),
         Command::Compact => compact::run(&context),
         Command::Delete(arguments) => delete::run(&context, &arguments),
-        Command::Tables => tables::run(&context),
+        Command::Tables { command } => tables::run(&context, command.as_ref()),
         Command::Doc(command) => doc::run(&context, command),
         Command::Kv(command) => kv::run(&context, command),
         Command::Queue(command) => queue::run(&context, command),

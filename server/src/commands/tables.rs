@@ -1,16 +1,67 @@
-//! `alluvium tables`: which tables there are, with their columns.
+//! `alluvium tables`: which tables there are, with their columns; other names for them, and their end.
 
 use std::io::{self, Write};
 
 use alluvium::{Partitioning, TableSchema, TimeUnit};
+use clap::Subcommand;
 use serde_json::{Value as Json, json};
 
 use super::Context;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
 use crate::output::terminal;
 
-pub(crate) fn run(context: &Context) -> Outcome {
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Lists them with their columns
+    List,
+    /// Gives one another name
+    Rename {
+        /// Its name
+        name: String,
+        /// The name it is to have
+        new_name: String,
+    },
+    /// Drops one with all its rows, for good
+    Drop {
+        /// Its name
+        name: String,
+    },
+}
+
+pub(crate) fn run(context: &Context, command: Option<&Command>) -> Outcome {
+    match command {
+        None | Some(Command::List) => list(context),
+        Some(Command::Rename { name, new_name }) => rename(context, name, new_name),
+        Some(Command::Drop { name }) => drop_one(context, name),
+    }
+}
+
+fn rename(context: &Context, name: &str, new_name: &str) -> Outcome {
+    let database = context.open_quiet()?;
+    let schema = database.rename_table(name, new_name).map_err(Failure::of_request)?;
+    database.close()?;
+    if context.json {
+        return context.print_json(&json!({ "name": schema.name, "was": name }));
+    }
+    let mut out = io::stdout().lock();
+    writeln!(out, "{name} is {} now", schema.name)?;
+    Ok(out.flush()?)
+}
+
+fn drop_one(context: &Context, name: &str) -> Outcome {
+    let database = context.open_quiet()?;
+    database.drop_table(name).map_err(Failure::of_request)?;
+    database.close()?;
+    if context.json {
+        return context.print_json(&json!({ "name": name, "dropped": true }));
+    }
+    let mut out = io::stdout().lock();
+    writeln!(out, "{name} is gone")?;
+    Ok(out.flush()?)
+}
+
+fn list(context: &Context) -> Outcome {
     let database = context.open_quiet()?;
     let tables = database.tables();
     if context.json {

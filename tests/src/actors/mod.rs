@@ -30,6 +30,14 @@ pub struct Scale {
     pub table: usize,
 }
 
+/// Names of tables that come and go.
+const PASSING: [&str; 3] = ["passing/0", "passing/1", "passing/2"];
+
+/// Those that are there.
+fn passing(model: &Model) -> Vec<&String> {
+    model.tables.keys().filter(|name| PASSING.contains(&name.as_str())).collect()
+}
+
 /// Decides what is done next.
 #[derive(Debug)]
 pub struct Actors {
@@ -39,7 +47,7 @@ pub struct Actors {
     now: i64,
 }
 
-/// The tables there are, to be made first.
+/// The tables there always are, to be made first.
 pub fn tables() -> Vec<TableSpec> {
     vec![
         TableSpec::new("meters")
@@ -101,7 +109,8 @@ impl Actors {
             }
             58..=60 => Step::Flush,
             61..=65 => self.delete(model),
-            66..=67 => self.extend(model),
+            66 => self.extend(model),
+            67 => self.change_tables(model),
             68..=85 => Step::Background(BackgroundStep::ALL[self.rng.usize(0..BackgroundStep::ALL.len())]),
             86..=90 => Step::Seal,
             91..=92 => Step::Compact,
@@ -121,12 +130,30 @@ impl Actors {
     }
 
     fn table<'m>(&mut self, model: &'m Model) -> (&'m String, &'m Table) {
-        let number = match self.rng.u8(0..10) {
-            0..=5 => 1,
-            6..=7 => 0,
-            _ => 2,
+        let others = passing(model);
+        let name = match self.rng.u8(0..12) {
+            0..=5 => "meters",
+            6..=7 => "many",
+            8..=9 => "slow",
+            _ => others.get(self.rng.usize(0..PASSING.len())).map_or("slow", |name| name.as_str()),
         };
-        model.tables.iter().nth(number).expect("three tables")
+        model.tables.get_key_value(name).expect("a table that there always is")
+    }
+
+    /// Makes, renames, extends or drops one of the tables that come and go.
+    fn change_tables(&mut self, model: &Model) -> Step {
+        let there = passing(model);
+        let free: Vec<&str> = PASSING.into_iter().filter(|name| !model.tables.contains_key(*name)).collect();
+        let one = (!there.is_empty()).then(|| there[self.rng.usize(0..there.len())].clone());
+        let other = (!free.is_empty()).then(|| free[self.rng.usize(0..free.len())].to_owned());
+        Step::Write(match (one, other, self.rng.u8(0..6)) {
+            (Some(one), Some(other), 0..=2) => Effect::Rename(one, other),
+            (Some(one), None, _) | (Some(one), _, 3) => Effect::DropTable(one),
+            (_, Some(other), _) => {
+                Effect::Create(TableSpec::new(other).tag("id").field("n", FieldType::Int64).field("s", FieldType::Utf8))
+            }
+            (None, None, _) => unreachable!("a name is taken or free"),
+        })
     }
 
     fn write(&mut self, model: &Model) -> Step {

@@ -1,6 +1,6 @@
 //! What the feed tells.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alluvium::{Database, DocumentState, Error, Event, ItemState, Result};
 
@@ -64,9 +64,10 @@ impl Found {
         let told = match event {
             Event::TableCreated(schema) => Told::Other(hash(("table", &schema.name, schema.version))),
             Event::TableChanged(schema) => Told::Other(hash(("columns", &schema.name, schema.tags.len() + schema.fields.len()))),
-            Event::Rows(rows) => Told::Rows(hash(rows.table()), rows.rows()),
-            Event::Sealed(rows) => Told::Rows(hash(&rows.table), rows.rows),
-            Event::RowsDeleted { table, range, .. } => Told::Other(hash(("deleted", table, range.start, range.end))),
+            Event::TableDropped(schema) => Told::Dropped(schema.id.0),
+            Event::Rows(rows) => Told::Rows(rows.table().id.0, rows.rows()),
+            Event::Sealed(rows) => Told::Rows(rows.table.id.0, rows.rows),
+            Event::RowsDeleted { table, range, .. } => Told::Deleted(table.id.0, hash((range.start, range.end))),
             Event::Pair { key, value } => {
                 let put = value.as_ref().map(|put| (put.value.clone(), put.expires_at.is_some_and(|at| at < u64::MAX)));
                 self.pairs.insert(key.clone(), put);
@@ -134,17 +135,20 @@ impl Found {
 }
 
 /// Rows by table, and what followed them.
-type Paragraph = (BTreeMap<u64, u64>, Option<u64>);
+type Paragraph = (BTreeMap<u32, u64>, Option<Told>);
 
 /// Everything but rows, each with the rows since what was before it: how these lay in records does not matter.
 fn paragraphs(told: &[Told]) -> Vec<Paragraph> {
+    let dropped: BTreeSet<u32> =
+        told.iter().filter_map(|told| if let Told::Dropped(table) = told { Some(*table) } else { None }).collect();
+    let stays = |told: &&Told| !matches!(told, Told::Deleted(table, _) if dropped.contains(table));
     let mut paragraphs = vec![Paragraph::default()];
-    for told in told {
+    for told in told.iter().filter(stays) {
         let last = paragraphs.last_mut().expect("there is always one");
         match told {
             Told::Rows(table, rows) => *last.0.entry(*table).or_default() += rows,
-            Told::Other(what) => {
-                last.1 = Some(*what);
+            other => {
+                last.1 = Some(*other);
                 paragraphs.push(Paragraph::default());
             }
         }

@@ -14,8 +14,12 @@ pub use told::told;
 /// What an effect must be told as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
-    /// So many rows of a table, by the hash of its name.
-    Rows(u64, u64),
+    /// So many rows of a table, by its number.
+    Rows(u32, u64),
+    /// Rows deleted, of a table by its number, and the hash of which: not told once the table was dropped.
+    Deleted(u32, u64),
+    /// A table was dropped.
+    Dropped(u32),
     /// Anything else, by its hash.
     Other(u64),
 }

@@ -18,7 +18,7 @@ pub fn told(effect: &Effect, model: &Model) -> Vec<Told> {
             (key, row.time)
         };
         let places: BTreeSet<_> = rows.iter().map(place).collect();
-        Told::Rows(hash(table), places.len() as u64)
+        Told::Rows(model.tables[table].number, places.len() as u64)
     };
     match effect {
         Effect::Create(spec) => vec![Told::Other(hash(("table", &spec.name, 1_u32)))],
@@ -27,8 +27,13 @@ pub fn told(effect: &Effect, model: &Model) -> Vec<Told> {
             let count = columns.tags.len() + columns.fields.len() + more.tags.len() + more.fields.len();
             vec![Told::Other(hash(("columns", table, count)))]
         }
+        Effect::Rename(table, name) => {
+            let columns = &model.tables[table].columns;
+            vec![Told::Other(hash(("columns", name, columns.tags.len() + columns.fields.len())))]
+        }
+        Effect::DropTable(table) => vec![Told::Dropped(model.tables[table].number)],
         Effect::Put(table, written) => vec![rows(table, written)],
-        Effect::Delete(table, _, start, end) => vec![Told::Other(hash(("deleted", table, start, end)))],
+        Effect::Delete(table, _, start, end) => vec![Told::Deleted(model.tables[table].number, hash((start, end)))],
         Effect::Transact(pairs, blocks) => {
             let blocks = blocks.iter().map(|(table, written)| rows(table, written));
             put_pairs(pairs).into_iter().chain(blocks).collect()

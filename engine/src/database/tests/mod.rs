@@ -7,6 +7,7 @@ mod power;
 mod querying;
 mod refusals;
 mod sealing;
+mod tables;
 mod together;
 mod transactions;
 mod writing;

@@ -31,10 +31,13 @@ impl Random {
 pub(super) fn told(event: &Event) -> String {
     match event {
         Event::TableCreated(schema) | Event::TableChanged(schema) => format!("table {} {}", schema.name, schema.version),
-        Event::SeriesAdded { table, series } => format!("series {table} {}", series.len()),
-        Event::Rows(rows) => format!("rows {} {} {:?}", rows.table(), rows.rows(), rows.times()),
-        Event::Sealed(rows) => format!("sealed {} {} {:?}", rows.table, rows.rows, rows.times),
-        Event::RowsDeleted { table, series, range } => format!("deleted {table} {series:?} {}..{}", range.start, range.end),
+        Event::TableDropped(schema) => format!("table {} dropped", schema.name),
+        Event::SeriesAdded { table, series } => format!("series {} {}", table.name, series.len()),
+        Event::Rows(rows) => format!("rows {} {} {:?}", rows.table().name, rows.rows(), rows.times()),
+        Event::Sealed(rows) => format!("sealed {} {} {:?}", rows.table.name, rows.rows, rows.times),
+        Event::RowsDeleted { table, series, range } => {
+            format!("deleted {} {series:?} {}..{}", table.name, range.start, range.end)
+        }
         Event::Seal { through, segments } => format!("seal {through} {}", segments.len()),
         Event::Compacted { removed, added } => format!("compacted {} {}", removed.len(), added.len()),
         Event::Receipt(receipt) => format!("receipt {}", receipt.detail),
@@ -86,12 +89,12 @@ impl Story {
             match event {
                 Event::Rows(rows) => {
                     assert_eq!(rows.batch().unwrap().num_rows() as u64, rows.rows());
-                    self.rows(rows.table(), rows.rows());
+                    self.rows(&rows.table().name, rows.rows());
                 }
                 Event::Sealed(rows) => {
                     assert!(rows.times.is_some(), "{rows:?}");
                     assert!(rows.sequences.1 == change.sequence && rows.sequences.0 <= rows.sequences.1, "{rows:?}");
-                    self.rows(&rows.table, rows.rows);
+                    self.rows(&rows.table.name, rows.rows);
                 }
                 // Other steps of the same life.
                 Event::Seal { .. } | Event::Compacted { .. } | Event::SeriesAdded { .. } => {}

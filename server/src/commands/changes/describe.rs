@@ -1,6 +1,6 @@
 //! Events as JSON.
 
-use alluvium::{Event, TimeUnit};
+use alluvium::{Event, TableSchema, TimeUnit};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value as Json, json};
@@ -13,6 +13,7 @@ fn name_of(event: &Event) -> &'static str {
     match event {
         Event::TableCreated(_) => "table_created",
         Event::TableChanged(_) => "table_changed",
+        Event::TableDropped(_) => "table_dropped",
         Event::SeriesAdded { .. } => "series_added",
         Event::Rows(_) => "rows",
         Event::Sealed(_) => "sealed_rows",
@@ -39,34 +40,40 @@ fn name_of(event: &Event) -> &'static str {
 }
 
 /// An event, and all that is known of it.
-pub(super) fn describe(event: &Event, unit: &dyn Fn(&str) -> TimeUnit) -> Json {
-    let span = |table: &str, times: Option<(i64, i64)>| times.map(|(a, b)| [a, b].map(|time| timestamp::utc(time, unit(table))));
+pub(super) fn describe(event: &Event) -> Json {
+    let span = |table: &TableSchema, times: Option<(i64, i64)>| {
+        times.map(|(a, b)| [a, b].map(|time| timestamp::utc(time, table.time_unit)))
+    };
     let mut object = json!({ "event": name_of(event) });
     let details = match event {
-        Event::TableCreated(schema) | Event::TableChanged(schema) => json!({ "table": schema.name, "version": schema.version }),
-        Event::SeriesAdded { table, series } => {
-            json!({ "table": table, "series": series.iter().map(|key| &key.0).collect::<Vec<_>>() })
+        Event::TableCreated(schema) | Event::TableChanged(schema) | Event::TableDropped(schema) => {
+            json!({ "table": schema.name, "version": schema.version })
         }
-        Event::Rows(rows) => json!({ "table": rows.table(), "rows": rows.rows(), "times": span(rows.table(), rows.times()) }),
+        Event::SeriesAdded { table, series } => {
+            json!({ "table": table.name, "series": series.iter().map(|key| &key.0).collect::<Vec<_>>() })
+        }
+        Event::Rows(rows) => {
+            json!({ "table": rows.table().name, "rows": rows.rows(), "times": span(rows.table(), rows.times()) })
+        }
         Event::Sealed(rows) => json!({
-            "table": rows.table,
+            "table": rows.table.name,
             "rows": rows.rows,
             "times": span(&rows.table, rows.times),
             "sequences": rows.sequences,
             "segments": rows.segments.iter().map(|id| id.0).collect::<Vec<_>>(),
         }),
         Event::RowsDeleted { table, series, range } => json!({
-            "table": table,
+            "table": table.name,
             "series": series.as_ref().map(|series| series.iter().map(|key| &key.0).collect::<Vec<_>>()),
-            "from": timestamp::utc(range.start, unit(table)),
-            "to": timestamp::utc(range.end, unit(table)),
+            "from": timestamp::utc(range.start, table.time_unit),
+            "to": timestamp::utc(range.end, table.time_unit),
         }),
-        Event::Seal { through, segments } => {
-            json!({ "through": through, "segments": segments.iter().map(|(table, id)| json!([table, id.0])).collect::<Vec<_>>() })
+        Event::Seal { through, segments: made } => {
+            json!({ "through": through, "segments": made.iter().map(|(table, id)| json!([table.name, id.0])).collect::<Vec<_>>() })
         }
         Event::Compacted { removed, added } => json!({
             "removed": removed.iter().map(|id| id.0).collect::<Vec<_>>(),
-            "added": added.iter().map(|(table, id)| json!([table, id.0])).collect::<Vec<_>>(),
+            "added": added.iter().map(|(table, id)| json!([table.name, id.0])).collect::<Vec<_>>(),
         }),
         Event::Receipt(receipt) => {
             json!({ "file": receipt.file, "sequences": receipt.sequences, "bytes": receipt.bytes, "detail": receipt.detail })

@@ -139,7 +139,7 @@ fn print_all(context: &Context, database: &Database, arguments: &Arguments, chan
         let line = match changes.next() {
             Some(Ok(change)) => {
                 shown += 1;
-                lines(context, database, &change)
+                lines(context, &change)
             }
             Some(Err(Error::Gap { from, to })) => gap(context, from, to),
             Some(Err(error)) => return Err(error.into()),
@@ -174,17 +174,16 @@ fn gap(context: &Context, from: u64, to: u64) -> String {
     }
 }
 
-fn lines(context: &Context, database: &Database, change: &Change) -> String {
-    let unit = |table: &str| database.table(table).map_or(TimeUnit::Micro, |schema| schema.time_unit);
+fn lines(context: &Context, change: &Change) -> String {
     if context.json {
-        let events: Vec<_> = change.events.iter().map(|event| describe(event, &unit)).collect();
+        let events: Vec<_> = change.events.iter().map(describe).collect();
         let mut object = json!({ "sequence": change.sequence, "events": events });
         if let Some(at) = change.at {
             object["at"] = json!(timestamp::utc(at.wall_micros, TimeUnit::Micro));
         }
         return format!("{object}\n");
     }
-    change.events.iter().map(|event| format!("{} {}\n", change.sequence, printable(&tell(event, &unit)))).collect()
+    change.events.iter().map(|event| format!("{} {}\n", change.sequence, printable(&tell(event)))).collect()
 }
 
 /// How a place is called; the time of the wall clock it lasts to, and that of the engine's.
@@ -207,9 +206,9 @@ mod tests {
     #[test]
     fn a_line_holds_one_event_and_nothing_else() {
         let removed = Event::Other { key: b"\x07a\nb".to_vec(), value: None };
-        assert_eq!(tell(&removed, &|_| TimeUnit::Micro), "key \\x07a\\nb removed");
+        assert_eq!(tell(&removed), "key \\x07a\\nb removed");
         assert_eq!(printable("a\nb\u{1b}[31m"), "a b [31m");
-        let told = describe(&removed, &|_| TimeUnit::Micro).to_string();
+        let told = describe(&removed).to_string();
         assert_eq!(told, r#"{"event":"other","key":"\u0007a\nb","bytes":null}"#);
     }
 

@@ -1,32 +1,34 @@
 //! Events in a few words.
 
-use alluvium::{Event, Owner, TimeUnit};
+use alluvium::{Event, Owner, TableSchema, TimeUnit};
 
 use super::place;
 use crate::output::timestamp;
 
 /// An event in a few words.
-pub(super) fn tell(event: &Event, unit: &dyn Fn(&str) -> TimeUnit) -> String {
-    let span = |table: &str, times: Option<(i64, i64)>| {
+pub(super) fn tell(event: &Event) -> String {
+    let span = |table: &TableSchema, times: Option<(i64, i64)>| {
         times.map_or_else(String::new, |(a, b)| {
-            let [a, b] = [a, b].map(|time| timestamp::utc(time, unit(table)));
+            let [a, b] = [a, b].map(|time| timestamp::utc(time, table.time_unit));
             if a == b { format!(" at {a}") } else { format!(" from {a} to {b}") }
         })
     };
     match event {
         Event::TableCreated(schema) => format!("table {} made", schema.name),
         Event::TableChanged(schema) => format!("table {} is at version {}", schema.name, schema.version),
-        Event::SeriesAdded { table, series } => format!("{} new series in {table}", series.len()),
-        Event::Rows(rows) => format!("{} rows in {}{}", rows.rows(), rows.table(), span(rows.table(), rows.times())),
+        Event::TableDropped(schema) => format!("table {} dropped", schema.name),
+        Event::SeriesAdded { table, series } => format!("{} new series in {}", series.len(), table.name),
+        Event::Rows(rows) => format!("{} rows in {}{}", rows.rows(), rows.table().name, span(rows.table(), rows.times())),
         Event::Sealed(rows) => {
             let ids: Vec<_> = rows.segments.iter().map(|id| id.0.to_string()).collect();
             let (first, _) = rows.sequences;
             let times = span(&rows.table, rows.times);
-            format!("{} rows in {}{times}, written from {first} on, in segments {}", rows.rows, rows.table, ids.join(" "))
+            let place = if ids.is_empty() { "gone by now".to_owned() } else { format!("in segments {}", ids.join(" ")) };
+            format!("{} rows in {}{times}, written from {first} on, {place}", rows.rows, rows.table.name)
         }
         Event::RowsDeleted { table, series, range } => {
             let which = series.as_ref().map_or_else(|| "all series".to_owned(), |series| format!("{} series", series.len()));
-            format!("rows deleted in {which} of {table}{}", span(table, Some((range.start, range.end))))
+            format!("rows deleted in {which} of {}{}", table.name, span(table, Some((range.start, range.end))))
         }
         Event::Seal { through, segments } => format!("everything through {through} is in segments, {} new", segments.len()),
         Event::Compacted { removed, added } => format!("{} segments became {}", removed.len(), added.len()),
