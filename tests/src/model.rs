@@ -68,6 +68,27 @@ pub struct Table {
     rows: BTreeMap<(Key, i64), Vec<Option<Cell>>>,
 }
 
+/// Rows of a table within a span of time, its end excluded; where named, only those with a value of its first tag.
+#[derive(Debug, Clone)]
+pub struct Span {
+    /// The table.
+    pub table: String,
+    /// The value.
+    pub first_tag: Option<String>,
+    /// The first time.
+    pub start: i64,
+    /// The end.
+    pub end: i64,
+}
+
+impl Span {
+    /// Whether a row of the table is in it.
+    pub fn holds(&self, key: &Key, time: i64) -> bool {
+        let selects = self.first_tag.as_ref().is_none_or(|value| key[0].as_ref() == Some(value));
+        selects && (self.start..self.end).contains(&time)
+    }
+}
+
 /// What one record does.
 #[derive(Debug, Clone)]
 pub enum Effect {
@@ -81,10 +102,10 @@ pub enum Effect {
     DropTable(String),
     /// Writes rows.
     Put(String, Vec<Row>),
-    /// Deletes the rows of a table within a span of time, its end excluded; where named, only those with a value of its first tag.
-    Delete(String, Option<String>, i64, i64),
-    /// A transaction: puts and removes pairs, and writes rows.
-    Transact(Vec<(String, Option<Value>)>, Vec<(String, Vec<Row>)>),
+    /// Deletes rows.
+    Delete(Span),
+    /// A transaction: puts and removes pairs, writes rows, and then deletes some.
+    Transact(Vec<(String, Option<Value>)>, Vec<(String, Vec<Row>)>, Vec<Span>),
     /// Adds to a counter.
     Count(String, i64),
     /// Changes queues, in a transaction with pairs where there is more than one change.
@@ -151,13 +172,11 @@ impl Model {
             Effect::DropTable(table) => drop(self.tables.remove(table)),
             Effect::Extend(table, more) => self.table(table).extend(more),
             Effect::Put(table, rows) => rows.iter().for_each(|row| self.table(table).put(row)),
-            Effect::Delete(table, first_tag, start, end) => {
-                let selects = |key: &Key| first_tag.as_ref().is_none_or(|value| key[0].as_ref() == Some(value));
-                self.table(table).rows.retain(|(key, time), _| !(selects(key) && (*start..*end).contains(time)));
-            }
-            Effect::Transact(pairs, rows) => {
+            Effect::Delete(span) => self.delete(span),
+            Effect::Transact(pairs, rows, deletions) => {
                 pairs.iter().for_each(|(key, value)| self.put_pair(key, value.as_ref()));
                 rows.iter().for_each(|(table, rows)| rows.iter().for_each(|row| self.table(table).put(row)));
+                deletions.iter().for_each(|span| self.delete(span));
             }
             Effect::Count(key, by) => {
                 let count = self.pairs.get(key).map_or(0, |bytes| String::from_utf8_lossy(bytes).parse().expect("a counter"));
@@ -186,6 +205,10 @@ impl Model {
         self.pairs.iter().for_each(|(key, value)| digest.pair(key, value));
         self.queues.iter().for_each(|(name, queue)| digest.queue(name, &queue.view()));
         self.documents.all().for_each(|(name, collection)| digest.collection(name, &collection.view()));
+    }
+
+    fn delete(&mut self, span: &Span) {
+        self.table(&span.table).rows.retain(|(key, time), _| !span.holds(key, *time));
     }
 
     fn change_queue(&mut self, name: &str, change: &QueueChange) {

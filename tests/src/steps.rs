@@ -10,7 +10,7 @@ use alluvium::{
 
 use crate::answers;
 use crate::documents::{self, DocumentChange};
-use crate::model::{Effect, Lasts, Model, Row, Value};
+use crate::model::{Effect, Lasts, Model, Row, Span, Value};
 use crate::queues::{self, PushedItem, QueueChange};
 use crate::sim::{Machine, ROOT};
 
@@ -72,7 +72,7 @@ impl Step {
     pub fn apply(&self, model: &mut Model, mut tell: impl FnMut(&Model, Effect)) -> bool {
         // A pop that finds nothing, or a removal of nothing, records nothing, and so makes nothing durable either.
         let may_do_nothing = match self {
-            Step::Write(Effect::Transact(_, rows)) => rows.is_empty(),
+            Step::Write(Effect::Transact(_, rows, deletions)) => rows.is_empty() && deletions.is_empty(),
             Step::Write(Effect::Queues(..)) => true,
             _ => false,
         };
@@ -175,12 +175,8 @@ fn write(db: &Database, effect: &Effect) -> Result<()> {
         Effect::Rename(table, name) => db.rename_table(table, name).map(drop),
         Effect::DropTable(table) => db.drop_table(table),
         Effect::Put(table, rows) => db.append(table, &answers::batch(&*db.table(table)?, rows)).map(drop),
-        Effect::Delete(table, first_tag, start, end) => {
-            let schema = db.table(table)?;
-            let filter = first_tag.iter().map(|value| Filter::equal(&schema.tags[0].name, value.as_str()));
-            db.delete(table, &filter.collect::<Vec<_>>(), TimeRange::new(*start, *end)).map(drop)
-        }
-        Effect::Transact(pairs, rows) => transact(db, pairs, rows),
+        Effect::Delete(span) => db.delete(&span.table, &filters(db, span)?, TimeRange::new(span.start, span.end)).map(drop),
+        Effect::Transact(pairs, rows, deletions) => transact(db, pairs, rows, deletions),
         Effect::Count(key, by) => db.kv().increment(key, *by).map(drop),
         Effect::Queues(changes, pairs) => change_queues(db, changes, pairs),
         Effect::Documents(changes, pairs) => change_documents(db, changes, pairs),
@@ -261,16 +257,23 @@ fn new_item(item: &PushedItem) -> NewItem {
 }
 
 /// A pair alone goes the short way.
-fn transact(db: &Database, pairs: &[(String, Option<Value>)], rows: &[(String, Vec<Row>)]) -> Result<()> {
-    if let ([(key, value)], []) = (pairs, rows) {
+fn transact(db: &Database, pairs: &[(String, Option<Value>)], rows: &[(String, Vec<Row>)], deletions: &[Span]) -> Result<()> {
+    if let ([(key, value)], [], []) = (pairs, rows, deletions) {
         return put_pair(db.kv(), key, value.as_ref());
     }
     let arrow = |(table, rows): &(String, Vec<Row>)| Ok((table.clone(), answers::batch(&*db.table(table)?, rows)));
     let batches = rows.iter().map(arrow).collect::<Result<Vec<_>>>()?;
     db.transaction(|transaction| {
         pairs.iter().try_for_each(|(key, value)| put_pair(transaction.kv(), key, value.as_ref()))?;
-        batches.iter().try_for_each(|(table, batch)| transaction.append(table, batch))
+        batches.iter().try_for_each(|(table, batch)| transaction.append(table, batch))?;
+        let delete = |span: &Span| transaction.delete(&span.table, &filters(db, span)?, TimeRange::new(span.start, span.end));
+        deletions.iter().try_for_each(delete)
     })
+}
+
+fn filters(db: &Database, span: &Span) -> Result<Vec<Filter>> {
+    let schema = db.table(&span.table)?;
+    Ok(span.first_tag.iter().map(|value| Filter::equal(&schema.tags[0].name, value.as_str())).collect())
 }
 
 fn put_pair<A: Access>(mut kv: KeyValue<A>, key: &str, value: Option<&Value>) -> Result<()> {

@@ -27,6 +27,8 @@ fn the_life_touches_every_path() {
     for kind in [
         "Write(Create",
         "Write(Extend",
+        "Write(Rename",
+        "Write(DropTable",
         "Write(Put",
         "Write(Delete",
         "Write(Transact",

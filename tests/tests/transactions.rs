@@ -1,11 +1,17 @@
-//! Transactions of many threads over pairs and documents: what they read and wrote is what they would have, one after the other
-//! in the order of their records.
+//! Transactions of many threads over pairs, documents and rows: what they read and wrote is what they would have, one after the
+//! other in the order of their records.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::thread::ScopedJoinHandle;
 
-use alluvium::{CollectionSpec, Database, DocumentQuery, Error, IfRevision, Put, PutDocument, Result, Scan, Transaction, Where};
+use alluvium::{
+    BackgroundStep, CollectionSpec, Database, DocumentQuery, Error, FieldType, Filter, IfRevision, Put, PutDocument, Query,
+    QueryStream, Result, RowBuilder, Scan, TableSchema, TableSpec, TimeRange, Transaction, Where,
+};
 use alluvium_tests::{cases, seed};
+use arrow::array::AsArray;
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use fastrand::Rng;
 use serde_json::json;
 
@@ -17,6 +23,10 @@ const KEYS: u8 = 6;
 const DOCUMENTS: u8 = 8;
 const ROOMS: u8 = 3;
 const COLLECTION: &str = "devices";
+const TABLE: &str = "readings";
+/// Times and devices that rows are of.
+const TIMES: i64 = 5;
+const DEVICES: u8 = 3;
 
 /// One thing that a transaction did, with what it saw.
 #[derive(Debug, Clone)]
@@ -28,6 +38,34 @@ enum Act {
     WriteDocument(String, Option<u8>),
     /// The ids of the documents of a room, found by the index.
     InRoom(u8, Vec<String>),
+    ReadRows(Span, Vec<Reading>),
+    WriteRow(Reading),
+    DeleteRows(Span),
+}
+
+/// A row: device, time, value.
+type Reading = (String, i64, i64);
+
+/// Rows of a device, or of all, from a time on and before another.
+#[derive(Debug, Clone)]
+struct Span {
+    device: Option<String>,
+    start: i64,
+    end: i64,
+}
+
+impl Span {
+    fn holds(&self, (device, time): &(String, i64)) -> bool {
+        self.device.as_ref().is_none_or(|wanted| wanted == device) && (self.start..self.end).contains(time)
+    }
+
+    fn filters(&self) -> Vec<Filter> {
+        self.device.iter().map(|device| Filter::equal("device", device.as_str())).collect()
+    }
+
+    fn range(&self) -> TimeRange {
+        TimeRange::new(self.start, self.end)
+    }
 }
 
 /// A transaction that was committed.
@@ -45,6 +83,7 @@ struct Committed {
 struct State {
     pairs: BTreeMap<String, String>,
     rooms: BTreeMap<String, u8>,
+    rows: BTreeMap<(String, i64), i64>,
 }
 
 impl State {
@@ -59,6 +98,18 @@ impl State {
             Act::ReadDocument(id, seen) => self.rooms.get(id) == seen.as_ref(),
             Act::ScanPairs(seen) => self.pairs.iter().map(|(key, value)| (key.clone(), value.clone())).eq(seen.iter().cloned()),
             Act::InRoom(room, seen) => self.rooms.iter().filter(|(_, of)| *of == room).map(|(id, _)| id).eq(seen),
+            Act::ReadRows(span, seen) => {
+                let rows = self.rows.iter().filter(|(place, _)| span.holds(place));
+                rows.map(|((device, time), value)| (device.clone(), *time, *value)).eq(seen.iter().cloned())
+            }
+            Act::WriteRow((device, time, value)) => {
+                self.rows.insert((device.clone(), *time), *value);
+                true
+            }
+            Act::DeleteRows(span) => {
+                self.rows.retain(|place, _| !span.holds(place));
+                true
+            }
             Act::WritePair(key, value) => {
                 change(&mut self.pairs, key, value.clone());
                 true
@@ -78,9 +129,28 @@ fn change<V>(map: &mut BTreeMap<String, V>, key: &str, value: Option<V>) {
     }
 }
 
-fn act(transaction: &mut Transaction<'_>, rng: &mut Rng) -> Result<Act> {
+fn span(rng: &mut Rng) -> Span {
+    let start = rng.i64(0..TIMES);
+    let device = rng.bool().then(|| format!("dev-{}", rng.u8(..DEVICES)));
+    Span { device, start, end: start + rng.i64(1..TIMES) }
+}
+
+fn rows(answer: QueryStream) -> Result<Vec<Reading>> {
+    let mut rows = Vec::new();
+    for batch in answer {
+        let batch = batch?;
+        let (times, values) =
+            (batch.column(0).as_primitive::<TimestampMicrosecondType>(), batch.column(2).as_primitive::<Int64Type>());
+        let devices = arrow::compute::cast(batch.column(1), &arrow::datatypes::DataType::Utf8).unwrap();
+        let devices = devices.as_string::<i32>();
+        rows.extend((0..batch.num_rows()).map(|row| (devices.value(row).to_owned(), times.value(row), values.value(row))));
+    }
+    Ok(rows)
+}
+
+fn act(transaction: &mut Transaction<'_>, schema: &Arc<TableSchema>, rng: &mut Rng) -> Result<Act> {
     let (key, id, room) = (format!("key/{}", rng.u8(..KEYS)), format!("id/{}", rng.u8(..DOCUMENTS)), rng.u8(..ROOMS));
-    Ok(match rng.u8(0..12) {
+    Ok(match rng.u8(0..18) {
         0..=2 => {
             let pair = transaction.kv().get(&key)?;
             Act::ReadPair(key, pair.map(|pair| String::from_utf8_lossy(&pair.value).into_owned()))
@@ -108,7 +178,25 @@ fn act(transaction: &mut Transaction<'_>, rng: &mut Rng) -> Result<Act> {
             transaction.collection(COLLECTION).put(&id, &json!({ "room": room }), PutDocument::default())?;
             Act::WriteDocument(id, Some(room))
         }
-        10 => {
+        10..=12 => {
+            let span = span(rng);
+            let mut query = Query::table(TABLE).range(span.range());
+            query.filters = span.filters();
+            Act::ReadRows(span, rows(transaction.query(&query)?)?)
+        }
+        13..=14 => {
+            let row = (format!("dev-{}", rng.u8(..DEVICES)), rng.i64(0..TIMES), rng.i64(..));
+            let mut rows = RowBuilder::new(schema.clone());
+            rows.row(row.1).tag("device", &row.0)?.value("v", row.2)?;
+            transaction.append(TABLE, &rows.finish()?)?;
+            Act::WriteRow(row)
+        }
+        15 => {
+            let span = span(rng);
+            transaction.delete(TABLE, &span.filters(), span.range())?;
+            Act::DeleteRows(span)
+        }
+        16 => {
             transaction.collection(COLLECTION).delete(&id, IfRevision::Any)?;
             Act::WriteDocument(id, None)
         }
@@ -125,10 +213,11 @@ fn act(transaction: &mut Transaction<'_>, rng: &mut Rng) -> Result<Act> {
 /// The transactions of one thread that were committed, and how many conflicted.
 fn live(db: &Database, seed: u64, last: &Mutex<u64>) -> (Vec<Committed>, u64) {
     let (mut rng, mut committed, mut conflicts) = (Rng::with_seed(seed), Vec::new(), 0);
+    let schema = db.table(TABLE).unwrap();
     for _ in 0..TRANSACTIONS {
         let after = *last.lock().unwrap();
         let mut transaction = db.begin().unwrap();
-        let acts: Result<Vec<Act>> = (0..rng.usize(1..6)).map(|_| act(&mut transaction, &mut rng)).collect();
+        let acts: Result<Vec<Act>> = (0..rng.usize(1..6)).map(|_| act(&mut transaction, &schema, &mut rng)).collect();
         match transaction.commit() {
             Ok(sequence) => {
                 let mut last = last.lock().unwrap();
@@ -149,10 +238,16 @@ fn transactions_happen_one_after_the_other() {
         let dir = tempfile::tempdir().unwrap();
         let db = Database::open(dir.path().join("data")).unwrap();
         db.collections().create(CollectionSpec::new(COLLECTION).index("by_room", &["room"]).unwrap()).unwrap();
+        db.create_table(TableSpec::new(TABLE).tag("device").field("v", FieldType::Int64)).unwrap();
         let last = Mutex::new(0);
         let lives = std::thread::scope(|scope| {
             let (db, last) = (&db, &last);
             let threads: Vec<_> = (0..THREADS).map(|n| scope.spawn(move || live(db, seed + 1_000 * case + n, last))).collect();
+            // Where rows lie makes no difference.
+            while !threads.iter().all(ScopedJoinHandle::is_finished) {
+                db.seal().unwrap();
+                db.background_step(BackgroundStep::Compact).unwrap();
+            }
             threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
         });
         let conflicts: u64 = lives.iter().map(|(_, conflicts)| conflicts).sum();
@@ -178,6 +273,8 @@ fn transactions_happen_one_after_the_other() {
             (found, db.collection(COLLECTION).count(Where::all()).unwrap()),
             (state.pairs.len(), state.rooms.len() as u64)
         );
+        let rows = rows(db.query(&Query::table(TABLE)).unwrap()).unwrap();
+        assert!(rows.into_iter().eq(state.rows.into_iter().map(|((device, time), value)| (device, time, value))));
         db.close().unwrap();
     }
 }

@@ -30,15 +30,15 @@ pub(crate) enum Change {
     PutSegment(SegmentEntry),
     /// A segment and its index are gone.
     RemoveSegment(SegmentId),
-    /// A deletion that some segment is older than.
-    PutDeletion {
-        /// Its record.
+    /// Deletions that some segment is older than.
+    PutDeletions {
+        /// Their record.
         sequence: Sequence,
-        /// What it deletes.
-        deletion: Deletion,
+        /// All that it deletes.
+        deletions: Vec<Deletion>,
     },
-    /// A deletion that every segment has applied.
-    RemoveDeletion(Sequence),
+    /// Every segment has applied what a record deletes.
+    RemoveDeletions(Sequence),
     /// A statement of loss.
     PutReceipt {
         /// Its record.
@@ -142,10 +142,10 @@ impl<'t> Writer<'t> {
                 self.remove_numbered(Kind::SegmentIndex, id.0)?;
                 self.remove_numbered(Kind::Segments, id.0)
             }
-            Change::PutDeletion { sequence, deletion } => {
-                self.put_numbered(Kind::Deletions, *sequence, &persist::deletion::encode(deletion))
+            Change::PutDeletions { sequence, deletions } => {
+                self.put_numbered(Kind::Deletions, *sequence, &persist::deletion::encode_all(deletions))
             }
-            Change::RemoveDeletion(sequence) => self.remove_numbered(Kind::Deletions, *sequence),
+            Change::RemoveDeletions(sequence) => self.remove_numbered(Kind::Deletions, *sequence),
             Change::PutReceipt { sequence, receipt } => {
                 self.put_numbered(Kind::Receipts, *sequence, &persist::receipt::encode(receipt))
             }
@@ -169,8 +169,26 @@ impl<'t> Writer<'t> {
             segments.extend(entry.ok().filter(|entry| entry.table == table).map(|entry| entry.id));
         }
         segments.into_iter().try_for_each(|id| self.apply(&Change::RemoveSegment(id)))?;
-        let is_of = |value: &[u8]| tables::decode_deletion(value).is_ok_and(|deletion| deletion.table == table);
-        Ok(self.table(Kind::Deletions)?.retain(|_, value| !is_of(value))?)
+        self.forget_deletions(table)
+    }
+
+    /// What records deleted of a table; what they deleted of others stays.
+    fn forget_deletions(&mut self, table: TableId) -> Result<(), Failure> {
+        let mut left = Vec::new();
+        for row in self.table(Kind::Deletions)?.iter()? {
+            let (key, value) = row?;
+            let deletions = tables::number_of(key.value()).and_then(|key| Ok((key, tables::decode_deletions(value.value())?)));
+            let of_it = |(_, deletions): &(_, Vec<Deletion>)| deletions.iter().any(|deletion| deletion.table == table);
+            left.extend(deletions.ok().filter(of_it));
+        }
+        for (sequence, mut deletions) in left {
+            deletions.retain(|deletion| deletion.table != table);
+            match deletions.is_empty() {
+                true => self.apply(&Change::RemoveDeletions(sequence))?,
+                false => self.apply(&Change::PutDeletions { sequence, deletions })?,
+            }
+        }
+        Ok(())
     }
 
     /// Each key is noted under the last record that changed it, and under no other.

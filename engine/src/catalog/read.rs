@@ -52,7 +52,9 @@ impl Catalog {
 
     /// Every deletion that some segment may be older than, with the sequence of its record, by sequence.
     pub(crate) fn deletions(&self) -> Result<Vec<(Sequence, Deletion)>> {
-        self.rows(Kind::Deletions, |key, value| Ok((key, tables::decode_deletion(value)?)))
+        let records = self.rows(Kind::Deletions, |key, value| Ok((key, tables::decode_deletions(value)?)))?;
+        let each = |(sequence, deletions): (_, Vec<_>)| deletions.into_iter().map(move |deletion| (sequence, deletion));
+        Ok(records.into_iter().flat_map(each).collect())
     }
 
     /// Every receipt with the sequence of its record, by sequence.

@@ -10,7 +10,7 @@
 //! | 2    | `series`        | table × 2³² + series        | tags: varint 0 if missing, else length + 1, bytes |
 //! | 3    | `segments`      | segment                     | entry without index ([`persist::segment`])       |
 //! | 4    | `segment_index` | segment                     | index, the segment module's bytes                |
-//! | 5    | `deletions`     | sequence of its record      | deletion ([`persist::deletion`])                 |
+//! | 5    | `deletions`     | sequence of its record      | its deletions ([`persist::deletion`])            |
 //! | 6    | `receipts`      | sequence of its record      | receipt ([`persist::receipt`])                   |
 //! | 7    | `cells`         | a key of metadata           | sequence of its record (varint), then its value  |
 //! | 8    | `changed`       | sequence, then a key        | 0, or 1 where the key was removed                |
@@ -115,7 +115,7 @@ impl Kind {
             Kind::Tables | Kind::Dropped => decode_table(number, value).map(drop),
             Kind::Series => decode_series(value).map(drop),
             Kind::Segments => decode_segment(number, value).map(drop),
-            Kind::Deletions => decode_deletion(value).map(drop),
+            Kind::Deletions => decode_deletions(value).map(drop),
             Kind::Receipts => decode_receipt(value).map(drop),
             Kind::SegmentIndex | Kind::Cells | Kind::Changed => Ok(()),
         }
@@ -163,8 +163,8 @@ pub(super) fn decode_segment(key: u64, value: &[u8]) -> Result<SegmentEntry, Dec
     same("segment", key, entry.id.0).map(|()| entry)
 }
 
-pub(super) fn decode_deletion(value: &[u8]) -> Result<Deletion, DecodeError> {
-    persist::deletion::decode(value)
+pub(super) fn decode_deletions(value: &[u8]) -> Result<Vec<Deletion>, DecodeError> {
+    persist::deletion::decode_all(value)
 }
 
 pub(super) fn decode_receipt(value: &[u8]) -> Result<Receipt, DecodeError> {

@@ -151,8 +151,12 @@ impl Contents {
                 }
                 Change::PutSegment(entry) => put(&mut self.segments, entry, |entry| entry.id),
                 Change::RemoveSegment(id) => self.segments.retain(|entry| entry.id != id),
-                Change::PutDeletion { sequence, deletion } => put(&mut self.deletions, (sequence, deletion), |row| row.0),
-                Change::RemoveDeletion(sequence) => self.deletions.retain(|row| row.0 != sequence),
+                Change::PutDeletions { sequence, deletions } => {
+                    self.deletions.retain(|row| row.0 != sequence);
+                    self.deletions.extend(deletions.into_iter().map(|deletion| (sequence, deletion)));
+                    self.deletions.sort_by_key(|row| row.0);
+                }
+                Change::RemoveDeletions(sequence) => self.deletions.retain(|row| row.0 != sequence),
                 Change::PutReceipt { sequence, receipt } => put(&mut self.receipts, (sequence, receipt), |row| row.0),
                 Change::SealedThrough(sequence) => self.sealed_through = sequence,
                 Change::BytesWritten(_) => {}
@@ -211,15 +215,16 @@ fn all_kinds() -> Vec<Change> {
         Change::PutSegment(segment(2, 9_000)),
         Change::PutSegment(segment(3, 10)),
         Change::RemoveSegment(SegmentId(3)),
-        Change::PutDeletion { sequence: 5, deletion: deletion(1) },
-        Change::PutDeletion { sequence: 6, deletion: deletion(2) },
-        Change::RemoveDeletion(6),
+        Change::PutDeletions { sequence: 5, deletions: vec![deletion(1)] },
+        Change::PutDeletions { sequence: 6, deletions: vec![deletion(2)] },
+        Change::RemoveDeletions(6),
         Change::PutTable(schema(4)),
         Change::PutTable(schema(5)),
         series(4, 0..9),
         series(5, 0..2),
         Change::PutSegment(SegmentEntry { table: TableId(4), ..segment(4, 100) }),
-        Change::PutDeletion { sequence: 7, deletion: deletion(4) },
+        Change::PutDeletions { sequence: 7, deletions: vec![deletion(4)] },
+        Change::PutDeletions { sequence: 8, deletions: vec![deletion(5), deletion(4), deletion(2), deletion(5)] },
         Change::DropTable(TableSchema { version: 2, ..schema(4) }),
         Change::PutReceipt { sequence: 7, receipt: receipt("gone") },
         Change::SealedThrough(8),

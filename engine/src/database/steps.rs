@@ -235,7 +235,7 @@ impl Inner {
     }
 
     /// Commits like a seal: files first, then the record, then the new version.
-    fn compact_table(&self, table: &Arc<Table>, effort: Effort) -> Result<bool> {
+    pub(super) fn compact_table(&self, table: &Arc<Table>, effort: Effort) -> Result<bool> {
         let state = table.snapshot();
         let schema = table.schema();
         let kind = seal::partition_kind(&schema, &state);
@@ -247,8 +247,10 @@ impl Inner {
         };
         self.commit_segments(write, |added| {
             let mut after = table.snapshot();
+            let tables = self.publisher.registry.all();
             after.replace_segments(&removed, added.iter().cloned().map(Arc::new));
-            let retired_deletions = maintain::retirable_deletions(&after);
+            let others: Vec<_> = tables.iter().filter(|other| other.id != table.id).map(|other| other.snapshot()).collect();
+            let retired_deletions = maintain::retirable_deletions(&after, &others);
             Ok(Record::Compacted(Compacted { removed: removed.clone(), added, retired_deletions }))
         })?;
         drop(state);

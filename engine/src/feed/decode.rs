@@ -10,7 +10,9 @@ use super::names::Names;
 use super::rows::Rows;
 use crate::error::Error;
 use crate::model::{Sequence, SeriesKey, TableId, TableSchema};
-use crate::record::{self, DecodeError, Moment, Record, RecordKind, RowsOutline, SegmentEntry, SegmentId, SeriesSelection};
+use crate::record::{
+    self, DecodeError, Deletion, Moment, Record, RecordKind, RowsOutline, SegmentEntry, SegmentId, SeriesSelection,
+};
 use crate::table::{Registry, Table};
 
 /// What is known of the tables that records speak of, and what is wanted of the records.
@@ -77,15 +79,7 @@ impl Decoder<'_> {
             Record::AlterTable(schema) => Event::TableChanged(Arc::new(schema)),
             Record::DropTable(schema) => Event::TableDropped(Arc::new(schema)),
             Record::CreateSeries { table, keys, .. } => Event::SeriesAdded { table: self.schema(table)?, series: keys },
-            Record::DeleteRows(deletion) if self.registry.dropped(deletion.table).is_some() => return Ok((None, Vec::new())),
-            Record::DeleteRows(deletion) => {
-                let table = self.table(deletion.table)?;
-                let series = match deletion.series {
-                    SeriesSelection::All => None,
-                    SeriesSelection::Only(ids) => Some(keys(&table, &ids)?),
-                };
-                Event::RowsDeleted { table: table.schema(), series, range: deletion.range }
-            }
+            Record::DeleteRows(deletion) => return Ok((None, self.deleted(&deletion)?.into_iter().collect())),
             Record::Sealed(sealed) => Event::Seal { through: sealed.through, segments: self.segments(&sealed.segments)? },
             Record::Compacted(compacted) => {
                 Event::Compacted { removed: compacted.removed, added: self.segments(&compacted.added)? }
@@ -102,10 +96,25 @@ impl Decoder<'_> {
         for cell in &outline.cells {
             events.extend(cells::event(&cell.key, cell.value.as_deref(), self.names)?);
         }
+        for deletion in &outline.deletions {
+            events.extend(self.deleted(deletion)?);
+        }
         for rows in outline.rows {
             events.extend(self.rows(sequence, rows)?);
         }
         Ok((Some(outline.at), events))
+    }
+
+    fn deleted(&self, deletion: &Deletion) -> Result<Option<Event>, DecodeError> {
+        if self.registry.dropped(deletion.table).is_some() {
+            return Ok(None);
+        }
+        let table = self.table(deletion.table)?;
+        let series = match &deletion.series {
+            SeriesSelection::All => None,
+            SeriesSelection::Only(ids) => Some(keys(&table, ids)?),
+        };
+        Ok(Some(Event::RowsDeleted { table: table.schema(), series, range: deletion.range }))
     }
 
     fn rows(&self, sequence: Sequence, payload: &[u8]) -> Result<Option<Event>, DecodeError> {

@@ -91,6 +91,7 @@ impl Committer {
         visible: Arc<Watermark>,
     ) -> Self {
         let (definitions, recent) = Default::default();
+        publisher.set_published(next - 1);
         let state = LogState { log, next, definitions, recent, stopped: None, committing: false };
         let last_sync_micros = AtomicU64::new(0);
         let groups = LogGroups { publisher, clock, engine_clock, interval, last_sync_micros, visible };
@@ -222,7 +223,8 @@ impl Grouping for LogGroups {
 impl LogGroups {
     /// What every member does, each on the state that those before it leave.
     fn decide(&self, state: &LogState, group: Vec<Vec<Work>>) -> Result<Vec<Decided>> {
-        let mut stage = Stage::new(&self.publisher, &state.recent, &self.engine_clock);
+        let mut stage =
+            Stage::new(&self.publisher, &state.recent, &self.engine_clock, group.iter().flatten().any(Work::read_rows));
         let mut decide = |works: Vec<Work>| works.into_iter().map(|work| stage.decide(work)).collect();
         Ok(group.into_iter().map(&mut decide).collect())
     }
@@ -315,6 +317,7 @@ impl LogGroups {
         let outcomes = group.into_iter().map(|works| works.into_iter().map(&mut publish).collect()).collect();
         news.cells.iter().for_each(|(sequence, effects)| state.recent.add(*sequence, effects));
         // The records are durable and acknowledged all the same: the log rebuilds what the catalog missed.
+        self.publisher.set_published(state.next - 1);
         let outcome = self.publisher.tell(state.next - 1, &news);
         let _ = state.latch(outcome);
         self.show(state);

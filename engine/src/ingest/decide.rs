@@ -2,6 +2,7 @@
 
 use super::group::{Decision, Effects, Mutation, Prepared, Work};
 use super::publish::Publisher;
+use super::reads::{RowsOutcome, RowsRead, Touch};
 use crate::clock::EngineClock;
 use crate::error::{Error, Result};
 use crate::keyspace::{Outcome, ReadSet, Recent, Transaction, View};
@@ -22,36 +23,56 @@ pub(super) struct Stage<'s> {
     decided: Vec<Vec<Effect>>,
     /// Tables that are dropped in this group.
     dropped: Vec<TableId>,
+    /// What is done to rows in this group, if somebody in it read any.
+    touched: Option<Vec<Touch>>,
 }
 
 impl<'s> Stage<'s> {
-    pub(super) fn new(publisher: &'s Publisher, recent: &'s Recent, clock: &'s EngineClock) -> Self {
-        Stage { publisher, recent, clock, now: None, decided: Vec::new(), dropped: Vec::new() }
+    pub(super) fn new(publisher: &'s Publisher, recent: &'s Recent, clock: &'s EngineClock, rows_were_read: bool) -> Self {
+        Stage {
+            publisher,
+            recent,
+            clock,
+            now: None,
+            decided: Vec::new(),
+            dropped: Vec::new(),
+            touched: rows_were_read.then(Vec::new),
+        }
     }
 
     /// What is to be recorded for a work; `None` where it does nothing.
     pub(super) fn decide(&mut self, work: Work) -> Result<Option<Prepared>> {
         let (keys, rows) = match work {
-            Work::Prepared(prepared) => return self.check_table(&prepared.mutation).map(|()| Some(prepared)),
+            Work::Prepared(prepared) => {
+                self.check_table(&prepared.mutation)?;
+                self.touch(&prepared.mutation);
+                return Ok(Some(prepared));
+            }
             Work::Decision(Decision::Now(decide)) => {
                 let (view, at) = self.now()?;
                 let mut transaction = Transaction::exclusive(view.clone(), *at);
                 decide(&mut transaction)?;
-                (transaction.finish(), Vec::new())
+                (transaction.finish(), RowsOutcome::default())
             }
             Work::Decision(Decision::IfUnchanged { keys, rows }) => (keys, rows),
         };
+        let RowsOutcome { runs: rows, deletions, reads: rows_read, since } = rows;
+        if rows_read.iter().any(|read| self.is_changed(read, since)) {
+            return Err(Error::Conflict);
+        }
         rows.iter().try_for_each(|(table, _)| self.check_stays(*table))?;
+        deletions.iter().try_for_each(|deletion| self.check_stays(deletion.table))?;
         let Outcome { effects: cells, reads } = keys;
         if reads.is_some_and(|(reads, since)| self.conflicts(&reads, since)) {
             return Err(Error::Conflict);
         }
-        if cells.is_empty() && rows.is_empty() {
+        if cells.is_empty() && rows.is_empty() && deletions.is_empty() {
             return Ok(None);
         }
         let (_, at) = self.now()?;
         // What cannot be recorded is not seen by those behind it either.
-        let prepared = prepare(*at, Effects { cells: cells.clone(), rows })?;
+        let prepared = prepare(*at, Effects { cells: cells.clone(), rows, deletions })?;
+        self.touch(&prepared.mutation);
         let (view, _) = self.now()?;
         view.put(Sequence::MAX, &cells);
         self.decided.push(cells);
@@ -83,6 +104,26 @@ impl<'s> Stage<'s> {
         if self.dropped.contains(&table.id) { Err(Error::NoSuchTable { name: table.schema().name.clone() }) } else { Ok(()) }
     }
 
+    /// Notes what a member does to rows.
+    fn touch(&mut self, mutation: &Mutation) {
+        let Some(touched) = &mut self.touched else { return };
+        match mutation {
+            Mutation::Rows { table, run } => touched.push(Touch::of_run(*table, run)),
+            Mutation::Delete(deletion) => touched.push(Touch::Deletion(deletion.clone())),
+            Mutation::Transaction(effects) => {
+                touched.extend(effects.rows.iter().map(|(table, run)| Touch::of_run(*table, run)));
+                touched.extend(effects.deletions.iter().cloned().map(Touch::Deletion));
+            }
+            _ => {}
+        }
+    }
+
+    fn is_changed(&self, read: &RowsRead, since: Sequence) -> bool {
+        let Some(table) = self.publisher.registry.by_id(read.table) else { return true };
+        let by_others = self.touched.iter().flatten().any(|touch| read.is_changed_by(touch));
+        by_others || self.dropped.contains(&read.table) || read.is_changed(&table.snapshot(), since)
+    }
+
     fn conflicts(&self, reads: &ReadSet, since: Sequence) -> bool {
         let changed = |effects: &Vec<Effect>| effects.iter().any(|effect| reads.contains(&effect.key));
         self.recent.conflicts(reads, since) || self.decided.iter().any(changed)
@@ -92,7 +133,8 @@ impl<'s> Stage<'s> {
 fn prepare(at: Moment, effects: Effects) -> Result<Prepared> {
     let blocks = |(table, run): &(TableId, Run)| (*table, run.block.clone());
     let rows = effects.rows.iter().map(blocks).collect();
-    let record = Record::Transaction(crate::record::Transaction { at, cells: effects.cells.clone(), rows });
+    let deletions = effects.deletions.clone();
+    let record = Record::Transaction(crate::record::Transaction { at, cells: effects.cells.clone(), rows, deletions });
     let payload = Payload::new(record.encode()?)?;
     let mutation = Mutation::Transaction(effects);
     Ok(Prepared { mutation, kind: RecordKind::Transaction, payload, durability: Durability::Durable })

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::reads::RowsOutcome;
 use crate::error::{Error, Result};
 use crate::keyspace::{Outcome, Transaction};
 use crate::memtable::Run;
@@ -30,6 +31,8 @@ pub(crate) struct Effects {
     pub(crate) cells: Vec<Effect>,
     /// At most one for each table.
     pub(crate) rows: Vec<(TableId, Run)>,
+    /// Of older rows than `rows`.
+    pub(crate) deletions: Vec<Deletion>,
 }
 
 /// Something to be committed.
@@ -61,8 +64,8 @@ pub(crate) enum Decision {
     IfUnchanged {
         /// What it read, and what it does to keys.
         keys: Outcome,
-        /// Rows it puts, at most one run for each table.
-        rows: Vec<(TableId, Run)>,
+        /// The same of rows.
+        rows: RowsOutcome,
     },
 }
 
@@ -81,9 +84,14 @@ impl Work {
     pub(crate) fn memory(&self) -> usize {
         match self {
             Work::Prepared(Prepared { mutation: Mutation::Rows { run, .. }, .. }) => run.memory,
-            Work::Decision(Decision::IfUnchanged { rows, .. }) => rows.iter().map(|(_, run)| run.memory).sum(),
+            Work::Decision(Decision::IfUnchanged { rows, .. }) => rows.runs.iter().map(|(_, run)| run.memory).sum(),
             _ => 0,
         }
+    }
+
+    /// Whether it depends on rows that it read.
+    pub(super) fn read_rows(&self) -> bool {
+        matches!(self, Work::Decision(Decision::IfUnchanged { rows, .. }) if !rows.reads.is_empty())
     }
 
     /// Bytes it will take in the log, as far as that is known.
@@ -92,7 +100,7 @@ impl Work {
             Work::Prepared(prepared) => prepared.payload.frame_bytes(),
             Work::Decision(Decision::Now(_)) => 0,
             Work::Decision(Decision::IfUnchanged { keys, rows, .. }) => {
-                keys.bytes() + rows.iter().map(|(_, run)| run.memory).sum::<usize>()
+                keys.bytes() + rows.runs.iter().map(|(_, run)| run.memory).sum::<usize>()
             }
         }
     }

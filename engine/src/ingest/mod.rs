@@ -11,6 +11,7 @@ mod group;
 mod leader;
 mod monitor;
 mod publish;
+mod reads;
 mod resolve;
 mod validate;
 
@@ -18,6 +19,7 @@ pub use builder::{RowBuilder, RowWriter};
 pub(crate) use commit::Committer;
 pub(crate) use group::{Decision, Effects, Mutation, Work};
 pub(crate) use publish::{News, Publisher, compacted_changes, sealed_changes};
+pub(crate) use reads::{RowsOutcome, RowsRead};
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! The stage after the fdatasync: a mutation becomes visible. Recovery replays through the same code.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::group::{Effects, Mutation};
 use crate::catalog::{CatalogSlot, Change};
@@ -18,6 +19,8 @@ pub(crate) struct Publisher {
     pub(crate) keyspace: Keyspace,
     pub(crate) catalog: Arc<CatalogSlot>,
     pub(crate) memory: MemoryGauge,
+    /// The last record all of which, and of all before it, is visible in the tables.
+    published: AtomicU64,
 }
 
 /// Bytes of metadata that the catalog was not told of at which writers tell it themselves, so that memory is bounded.
@@ -33,6 +36,19 @@ pub(crate) struct News {
 }
 
 impl Publisher {
+    pub(crate) fn new(registry: Registry, keyspace: Keyspace, catalog: Arc<CatalogSlot>, memory: MemoryGauge) -> Self {
+        Publisher { registry, keyspace, catalog, memory, published: AtomicU64::new(0) }
+    }
+
+    /// The last record that every snapshot of a table taken from now on holds, with all before it.
+    pub(crate) fn published(&self) -> Sequence {
+        self.published.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_published(&self, sequence: Sequence) {
+        self.published.store(sequence, Ordering::Release);
+    }
+
     /// Makes the columns of one mutation visible, and adds the rest of it to `news`.
     pub(crate) fn publish(&self, sequence: Sequence, mutation: Mutation, news: &mut News) -> Result<()> {
         let changes = &mut news.changes;
@@ -52,13 +68,19 @@ impl Publisher {
             }
             Mutation::Rows { table, run } => self.put_rows(sequence, table, run)?,
             Mutation::Delete(deletion) => {
-                changes.push(Change::PutDeletion { sequence, deletion: deletion.clone() });
+                changes.push(Change::PutDeletions { sequence, deletions: vec![deletion.clone()] });
                 self.registry.of(deletion.table)?.state.write().delete(sequence, deletion);
             }
             Mutation::Sealed(sealed) => self.publish_seal(sealed, changes)?,
             Mutation::Compacted(compacted) => self.publish_compaction(compacted, changes)?,
             Mutation::Receipt(receipt) => changes.push(Change::PutReceipt { sequence, receipt }),
-            Mutation::Transaction(Effects { cells, rows }) => {
+            Mutation::Transaction(Effects { cells, rows, deletions }) => {
+                for deletion in &deletions {
+                    self.registry.of(deletion.table)?.state.write().delete(sequence, deletion.clone());
+                }
+                if !deletions.is_empty() {
+                    changes.push(Change::PutDeletions { sequence, deletions });
+                }
                 rows.into_iter().try_for_each(|(table, run)| self.put_rows(sequence, table, run))?;
                 if !cells.is_empty() {
                     news.cells.push((sequence, cells));
@@ -167,7 +189,7 @@ pub(crate) fn sealed_changes(sealed: Sealed) -> Vec<Change> {
 pub(crate) fn compacted_changes(compacted: Compacted) -> Vec<Change> {
     let removed = compacted.removed.into_iter().map(Change::RemoveSegment);
     let added = compacted.added.into_iter().map(Change::PutSegment);
-    let retired = compacted.retired_deletions.into_iter().map(Change::RemoveDeletion);
+    let retired = compacted.retired_deletions.into_iter().map(Change::RemoveDeletions);
     removed.chain(added).chain(retired).collect()
 }
 

@@ -30,7 +30,8 @@ impl Form {
     /// All of them; the records with every kind there is, and one that is none.
     pub fn all() -> impl Iterator<Item = Form> {
         let others = [Form::Table, Form::Segment, Form::Deletion, Form::Receipt, Form::Series, Form::Index, Form::History];
-        (0..=9).map(Form::Record).chain(others)
+        // In an order in which inputs keep their meaning.
+        (0..=9).map(Form::Record).chain(others).chain((10..=11).map(Form::Record))
     }
 }
 
@@ -44,7 +45,7 @@ pub fn again(form: Form, bytes: &[u8]) -> Option<Vec<u8>> {
         Form::Record(kind) => Record::decode(kind, bytes).ok()?.encode().expect("what was read can be written"),
         Form::Table => persist::table::encode(&persist::table::decode(bytes).ok()?),
         Form::Segment => persist::segment::encode(&persist::segment::decode(bytes).ok()?),
-        Form::Deletion => persist::deletion::encode(&persist::deletion::decode(bytes).ok()?),
+        Form::Deletion => persist::deletion::encode_all(&persist::deletion::decode_all(bytes).ok()?),
         Form::Receipt => persist::receipt::encode(&persist::receipt::decode(bytes).ok()?),
         Form::Series => {
             let mut out = Vec::new();

@@ -82,8 +82,20 @@ pub(crate) fn next_job(state: &TableState, kind: PartitionKind, effort: Effort) 
     })
 }
 
-/// Deletions that no segment needs any more to be masked by.
-pub(crate) fn retirable_deletions(state: &TableState) -> Vec<Sequence> {
+/// Records whose deletions mask nothing any more, in the other tables neither: a transaction deletes in several.
+pub(crate) fn retirable_deletions(state: &TableState, others: &[TableState]) -> Vec<Sequence> {
+    let by_others =
+        |sequence| others.iter().any(|other| is_pending(other, sequence) && !masks_nothing(other).contains(&sequence));
+    let mut retirable = masks_nothing(state);
+    retirable.retain(|sequence| !by_others(*sequence));
+    retirable
+}
+
+fn is_pending(state: &TableState, sequence: Sequence) -> bool {
+    state.deletions.iter().any(|pending| pending.sequence == sequence)
+}
+
+fn masks_nothing(state: &TableState) -> Vec<Sequence> {
     let needed = |pending: &&PendingDeletion| {
         let range = pending.deletion.range;
         let segment = state

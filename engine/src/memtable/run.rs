@@ -9,7 +9,7 @@ use crate::merge::{MergePlan, PlanBuilder, Stretch, gather};
 use crate::model::{Block, Sequence, SeriesId, TableSchema};
 
 /// Sorted rows that never change once they are here.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Run {
     /// The first and last record they came from.
     pub(crate) sequences: (Sequence, Sequence),
@@ -100,6 +100,17 @@ impl Run {
     pub(crate) fn numbered(mut self, sequence: Sequence) -> Run {
         self.sequences = (sequence, sequence);
         self
+    }
+
+    /// The rows but those that `dropped` names by series and time.
+    pub(crate) fn without(&self, schema: &TableSchema, dropped: impl Fn(SeriesId, i64) -> bool) -> Result<Run> {
+        let mut plan = PlanBuilder::default();
+        let mut series = Vec::new();
+        for id in self.series() {
+            let rows = plan.push_series(self.stretch(0, id).as_slice(), |_, time| dropped(id, time));
+            series.resize(series.len() + rows, id.0);
+        }
+        Run::merged(schema, self.sequences, std::slice::from_ref(&self.block), &plan.finish(), series)
     }
 
     /// The series present, rising.

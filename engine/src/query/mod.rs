@@ -22,5 +22,5 @@ pub use spec::{Aggregate, Aggregation, Comparison, Filter, Order, Query, Window}
 pub use stream::QueryStream;
 
 pub(crate) use assemble::batch_of;
-pub(crate) use plan::select_for_deletion;
-pub(crate) use stream::run;
+pub(crate) use plan::{select_for_deletion, series_read};
+pub(crate) use stream::{run, run_on};

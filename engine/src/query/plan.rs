@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::{SeriesId, TableSchema};
 use crate::record::SeriesSelection;
 use crate::store::Store;
-use crate::table::{Table, TagTest};
+use crate::table::{Table, TableState, TagTest};
 
 /// A query made definite.
 #[derive(Debug)]
@@ -23,10 +23,10 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Checks a query against its table and takes the snapshot.
-    pub(super) fn new(table: &Arc<Table>, store: &Arc<Store>, query: &Query) -> Result<Self> {
-        // The snapshot first: columns and series made after it have no values in it, and it has none that they lack.
-        let state = Arc::new(table.snapshot());
+    /// Checks a query against its table, of which a snapshot was taken before: columns and series made after it have no
+    /// values in it, and it has none that they lack.
+    pub(super) fn new(table: &Arc<Table>, state: TableState, store: &Arc<Store>, query: &Query) -> Result<Self> {
+        let state = Arc::new(state);
         let schema = table.schema();
         let filters = Filters::new(&query.filters, &schema)?;
         let projection = Projection::new(&schema, &query.fields)?;
@@ -71,6 +71,17 @@ fn matching(table: &Table, filters: &Filters) -> Vec<SeriesId> {
         })
         .collect();
     series.matching(&tests)
+}
+
+/// The series that a query reads, rising; `None` for all there are.
+pub(crate) fn series_read(table: &Table, query: &Query) -> Result<Option<Vec<SeriesId>>> {
+    let filters = Filters::new(&query.filters, &table.schema())?;
+    if filters.tags.is_empty() {
+        return Ok(None);
+    }
+    let mut series = matching(table, &filters);
+    series.sort_unstable();
+    Ok(Some(series))
 }
 
 /// The series that a deletion names, resolved now: series made later are not touched.

@@ -15,7 +15,7 @@ use super::time_order::TimeOrdered;
 use super::totals::Totals;
 use crate::error::{Error, Result};
 use crate::store::Store;
-use crate::table::Table;
+use crate::table::{Table, TableState};
 
 /// The answer to a query, batch by batch, in bounded memory. It reads from a snapshot, untouched by what is written
 /// meanwhile.
@@ -47,7 +47,12 @@ impl fmt::Debug for QueryStream {
 
 /// Plans a query and begins to answer it.
 pub(crate) fn run(table: &Arc<Table>, store: &Arc<Store>, query: &Query) -> Result<QueryStream> {
-    let mut plan = Plan::new(table, store, query)?;
+    run_on(table, table.snapshot(), store, query)
+}
+
+/// The same over a snapshot that was taken before.
+pub(crate) fn run_on(table: &Arc<Table>, state: TableState, store: &Arc<Store>, query: &Query) -> Result<QueryStream> {
+    let mut plan = Plan::new(table, state, store, query)?;
     if let Some(aggregation) = &query.aggregation {
         if query.last {
             return Err(Error::invalid("a query asks either for last values or for aggregates: leave out one"));

@@ -337,6 +337,7 @@ fn transaction() -> Transaction {
         at: Moment { engine_micros: 300, wall_micros: -2 },
         cells: vec![effect(b"\x10pump/7", Some(b"on")), effect(b"\x10pump/8", None), effect(b"\x90x", Some(b""))],
         rows: vec![(TableId(2), block(vec![0], vec![5], vec![Some(ints)]))],
+        deletions: Vec::new(),
     }
 }
 
@@ -356,12 +357,24 @@ fn the_bytes_of_a_transaction_are_frozen() {
         flipped[bit / 8] ^= 1 << (bit % 8);
         let _ = Record::decode(9, &flipped);
     }
+    let only = SeriesSelection::Only(vec![SeriesId(1), SeriesId(200)]);
+    let deletions = vec![
+        Deletion { table: TableId(7), series: only, range: TimeRange::new(-1, 1_000) },
+        Deletion { table: TableId(8), series: SeriesSelection::All, range: TimeRange::new(0, 1) },
+    ];
+    let with_deletions = Record::Transaction(Transaction { deletions: deletions.clone(), ..transaction() }).encode().unwrap();
+    golden.extend(hex("07 01 02 01 c8 01 01 d0 0f 08 00 00 02"));
+    assert_eq!(with_deletions, golden);
+    let Record::Transaction(back) = Record::decode(9, &golden).unwrap() else { panic!("it is a transaction") };
+    assert_eq!(back.deletions, deletions);
+    assert!(Record::decode(9, &golden[..golden.len() - 1]).is_err());
 }
 
 #[test]
 fn transactions_that_contradict_themselves_are_refused() {
-    let encode =
-        |cells: Vec<Effect>, rows| Record::Transaction(Transaction { at: Moment::default(), cells, rows }).encode().unwrap();
+    let encode = |cells: Vec<Effect>, rows| {
+        Record::Transaction(Transaction { at: Moment::default(), cells, rows, deletions: vec![] }).encode().unwrap()
+    };
     let (a, b) = (effect(b"a", None), effect(b"b", None));
     let refused = |payload: &[u8], words: &str| {
         let error = Record::decode(9, payload).unwrap_err().to_string();
@@ -374,7 +387,7 @@ fn transactions_that_contradict_themselves_are_refused() {
     let rows = || (TableId(3), Block::default());
     refused(&encode(vec![], vec![rows(), rows()]), "two blocks of table 3");
     refused(&[0, 0, 1, 1, 0, 0, 0], "shares more than there is");
-    refused(&[&encode(vec![a], vec![])[..], &[0]].concat(), "1 bytes too many");
+    refused(&[&encode(vec![a], vec![])[..], &[0]].concat(), "deletion");
     // A long key, and many that share all of it but a byte: far more bytes of keys than there are.
     let mut long = vec![0, 0, 0xe1, 0xd4, 0x03, 0, 0x80, 0x20];
     long.extend([1; 4_096]);

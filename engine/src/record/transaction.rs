@@ -2,12 +2,12 @@
 //!
 //! A payload is, in varints and what they announce: engine clock, wall clock (zig-zag); cells, each with the bytes its key
 //! shares with the one before, the rest of the key, and 0 or its value's length + 1 and bytes; blocks of rows, each as in a
-//! `PutRows` record.
+//! `PutRows` record; deletions, one behind the other.
 
 use std::sync::Arc;
 
 use super::pack::{Reader, put_varint, put_zigzag};
-use super::{DecodeError, encode_rows, rows};
+use super::{DecodeError, Deletion, encode_rows, persist, rows};
 use crate::error::Result;
 use crate::format::limits;
 use crate::model::{Block, TableId};
@@ -28,6 +28,8 @@ pub struct Transaction {
     pub cells: Vec<Effect>,
     /// Rows put, at most one block for each table.
     pub rows: Vec<(TableId, Block)>,
+    /// Rows deleted: older ones, and so none of `rows`.
+    pub deletions: Vec<Deletion>,
 }
 
 /// One key's new value.
@@ -79,12 +81,13 @@ pub(super) fn encode(transaction: &Transaction) -> Result<Vec<u8>> {
     for (table, block) in &transaction.rows {
         put_bytes(&mut out, 0, &encode_rows(*table, block)?);
     }
+    out.extend(persist::deletion::encode_all(&transaction.deletions));
     Ok(out)
 }
 
 /// Reads such a payload. What it allocates is bounded by the bytes that are there, and for rows by their limits.
 pub(super) fn decode(payload: &[u8]) -> Result<Transaction, DecodeError> {
-    let Outline { at, cells, rows } = outline(payload)?;
+    let Outline { at, cells, rows, deletions } = outline(payload)?;
     let mut blocks: Vec<(TableId, Block)> = Vec::with_capacity(rows.len());
     for bytes in rows {
         let (table, block) = rows::decode(bytes)?;
@@ -93,7 +96,7 @@ pub(super) fn decode(payload: &[u8]) -> Result<Transaction, DecodeError> {
         }
         blocks.push((table, block));
     }
-    Ok(Transaction { at, cells, rows: blocks })
+    Ok(Transaction { at, cells, rows: blocks, deletions })
 }
 
 /// A transaction whose rows are left as bytes.
@@ -102,6 +105,7 @@ pub(crate) struct Outline<'a> {
     pub(crate) cells: Vec<Effect>,
     /// Each as in a `PutRows` record.
     pub(crate) rows: Vec<&'a [u8]>,
+    pub(crate) deletions: Vec<Deletion>,
 }
 
 /// Reads all of such a payload but its rows.
@@ -127,10 +131,9 @@ pub(crate) fn outline(payload: &[u8]) -> Result<Outline<'_>, DecodeError> {
     for _ in 0..reader.varint()? {
         rows.push(bytes(&mut reader)?);
     }
-    match reader.remaining() {
-        0 => Ok(Outline { at, cells, rows }),
-        rest => Err(reader.error(format!("{rest} bytes too many"))),
-    }
+    let rest = reader.remaining();
+    let deletions = persist::deletion::decode_all(reader.take(rest)?)?;
+    Ok(Outline { at, cells, rows, deletions })
 }
 
 fn key(reader: &mut Reader<'_>, before: &[u8]) -> Result<Key, DecodeError> {

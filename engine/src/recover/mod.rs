@@ -130,12 +130,9 @@ impl Loaded {
         let mut receipts = opened.receipts;
         let catalog = Arc::new(opened.catalog);
         let engine_micros = catalog.engine_micros()?;
-        let publisher = Arc::new(Publisher {
-            registry: Registry::default(),
-            keyspace: Keyspace::new(catalog.cells()?, applied),
-            catalog: Arc::new(CatalogSlot::new(catalog)),
-            memory: MemoryGauge::default(),
-        });
+        let keyspace = Keyspace::new(catalog.cells()?, applied);
+        let slot = Arc::new(CatalogSlot::new(catalog));
+        let publisher = Arc::new(Publisher::new(Registry::default(), keyspace, slot, MemoryGauge::default()));
         catalog::load(&publisher)?;
         let replayed = replay::replay(components, layout, &publisher, survey, sealed_through)?;
         receipts.extend(replay::report_losses(components, survey, covered, &replayed));

@@ -10,7 +10,7 @@ use crate::ingest::{Effects, Mutation, News, Publisher, compacted_changes, seale
 use crate::io::Components;
 use crate::memtable::Run;
 use crate::model::{Block, Sequence, SeriesId, SeriesKey, TableId, TableSchema};
-use crate::record::{Effect, Receipt, ReceiptKind, Record, RecordKind};
+use crate::record::{Deletion, Effect, Receipt, ReceiptKind, Record, RecordKind, Transaction};
 use crate::table::Table;
 use crate::wal::{self, FrameRef, LogDamage, ScanReport};
 
@@ -322,17 +322,12 @@ fn materialise(publisher: &Publisher, known: &mut Known, frame: &FrameRef<'_>, r
                     rows.extend(run.map(|run| (table, run)));
                 }
             }
-            Mutation::Transaction(Effects { cells, rows })
+            let deletions = restore_deletions(publisher, known, frame, transaction.deletions, new)?;
+            Mutation::Transaction(Effects { cells, rows, deletions })
         }
-        Record::DeleteRows(deletion) if gone(deletion.table) => return Ok(()),
-        Record::DeleteRows(deletion) => match publisher.registry.by_id(deletion.table) {
-            None => return known.lack(undefined(deletion.table)),
-            Some(_) if new => Mutation::Delete(deletion),
-            // The catalog has it; rows on either side of it must still be kept apart.
-            Some(table) => {
-                table.state.write().active.set_barrier(sequence);
-                return Ok(());
-            }
+        Record::DeleteRows(deletion) => match restore_deletions(publisher, known, frame, vec![deletion], new)?.pop() {
+            Some(deletion) => Mutation::Delete(deletion),
+            None => return Ok(()),
         },
         Record::Sealed(sealed) if sealed.through >= sequence => {
             return known.lack(Undefined { why: UNREADABLE, ..Undefined::of(frame, None) });
@@ -349,6 +344,27 @@ fn materialise(publisher: &Publisher, known: &mut Known, frame: &FrameRef<'_>, r
         Record::Sealed(_) | Record::Compacted(_) | Record::Receipt(_) => return Ok(()),
     };
     publisher.publish(sequence, mutation, &mut known.news)
+}
+
+/// The deletions that the catalog has not got yet.
+fn restore_deletions(
+    publisher: &Publisher,
+    known: &mut Known,
+    frame: &FrameRef<'_>,
+    mut deletions: Vec<Deletion>,
+    new: bool,
+) -> Result<Vec<Deletion>> {
+    deletions.retain(|deletion| publisher.registry.dropped(deletion.table).is_none());
+    let mut left = Vec::new();
+    for deletion in deletions {
+        match publisher.registry.by_id(deletion.table) {
+            None => known.lack(Undefined::of(frame, Some(deletion.table)))?,
+            Some(_) if new => left.push(deletion),
+            // Rows on either side of it must still be kept apart.
+            Some(table) => table.state.write().active.set_barrier(frame.sequence),
+        }
+    }
+    Ok(left)
 }
 
 /// Rows as a run that fits their table. `None` where they contradict it, which is noted.
@@ -432,10 +448,13 @@ fn changes_of(sequence: Sequence, record: Record) -> Vec<Change> {
         Record::DropTable(schema) => vec![Change::DropTable(schema)],
         Record::CreateSeries { table, first, keys } => vec![Change::PutSeries { table, first, keys }],
         Record::PutRows { .. } => Vec::new(),
-        Record::DeleteRows(deletion) => vec![Change::PutDeletion { sequence, deletion }],
+        Record::DeleteRows(deletion) => vec![Change::PutDeletions { sequence, deletions: vec![deletion] }],
         Record::Sealed(sealed) => sealed_changes(sealed),
         Record::Compacted(compacted) => compacted_changes(compacted),
         Record::Receipt(receipt) => vec![Change::PutReceipt { sequence, receipt }],
-        Record::Transaction(transaction) => vec![put_cells(sequence, transaction.cells)],
+        Record::Transaction(Transaction { cells, deletions, .. }) => {
+            let deletions = (!deletions.is_empty()).then_some(Change::PutDeletions { sequence, deletions });
+            deletions.into_iter().chain([put_cells(sequence, cells)]).collect()
+        }
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct TableState {
     pub(crate) active: Memtable,
     /// By sequence.
     pub(crate) deletions: Arc<Vec<PendingDeletion>>,
+    /// The last deletion that masks nothing any more, of those since the opening.
+    pub(crate) retired_through: Sequence,
 }
 
 impl TableState {
@@ -65,7 +67,9 @@ impl TableState {
 
     /// Forgets deletions that mask nothing any more.
     pub(crate) fn retire_deletions(&mut self, retired: &[Sequence]) {
-        if !retired.is_empty() {
+        let own = self.deletions.iter().map(|pending| pending.sequence).filter(|sequence| retired.contains(sequence));
+        if let Some(last) = own.max() {
+            self.retired_through = self.retired_through.max(last);
             Arc::make_mut(&mut self.deletions).retain(|pending| !retired.contains(&pending.sequence));
         }
     }

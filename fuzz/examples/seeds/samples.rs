@@ -114,7 +114,22 @@ pub fn records() -> Vec<Record> {
                 effect(b"\x90\0\0\0\0\0\x4c\x4b\x41\x10pump/8", Some(b"")),
             ],
             rows: vec![(table, block(0, 1, 2, START + 240_000_000))],
+            deletions: Vec::new(),
         }),
+        Record::Transaction(Transaction {
+            at: Moment { engine_micros: 6_000_000, wall_micros: START },
+            cells: Vec::new(),
+            rows: Vec::new(),
+            deletions: vec![
+                Deletion { table, series: SeriesSelection::All, range: TimeRange::new(START, START + 2) },
+                Deletion {
+                    table: model::TableId(1),
+                    series: SeriesSelection::Only(vec![SeriesId(0), SeriesId(2)]),
+                    range: TimeRange::new(START, START + 180_000_000),
+                },
+            ],
+        }),
+        Record::DropTable(TableSchema { version: 9, ..TableSchema::clone(&schema) }),
     ]
 }
 

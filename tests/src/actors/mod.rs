@@ -8,7 +8,7 @@ use alluvium::model::TimeUnit;
 use alluvium::{BackgroundStep, FieldType, Partitioning, TableSpec};
 use fastrand::Rng;
 
-use crate::model::{Cell, Columns, Effect, Key, Lasts, Model, Row, Table, Value};
+use crate::model::{Cell, Columns, Effect, Key, Lasts, Model, Row, Span, Table, Value};
 use crate::sim::SimClock;
 use crate::steps::Step;
 
@@ -30,6 +30,8 @@ pub struct Scale {
     pub table: usize,
 }
 
+/// A kind of step that makes, renames or drops a table.
+pub const TABLES: u8 = 65;
 /// Names of tables that come and go.
 const PASSING: [&str; 3] = ["passing/0", "passing/1", "passing/2"];
 
@@ -108,9 +110,9 @@ impl Actors {
                 Step::Buffer(table, rows)
             }
             58..=60 => Step::Flush,
-            61..=65 => self.delete(model),
-            66 => self.extend(model),
-            67 => self.change_tables(model),
+            61..=63 => self.delete(model),
+            64..=TABLES => self.change_tables(model),
+            66..=67 => self.extend(model),
             68..=85 => Step::Background(BackgroundStep::ALL[self.rng.usize(0..BackgroundStep::ALL.len())]),
             86..=90 => Step::Seal,
             91..=92 => Step::Compact,
@@ -126,7 +128,8 @@ impl Actors {
         let (name, table) = model.tables.iter().find(|(_, table)| table.len() > self.scale.table)?;
         let mut times: Vec<_> = table.all().map(|row| row.time).collect();
         times.sort_unstable();
-        Some(Step::Write(Effect::Delete(name.clone(), None, i64::MIN / 4, times[times.len() / 2])))
+        let (start, end) = (i64::MIN / 4, times[times.len() / 2]);
+        Some(Step::Write(Effect::Delete(Span { table: name.clone(), first_tag: None, start, end })))
     }
 
     fn table<'m>(&mut self, model: &'m Model) -> (&'m String, &'m Table) {
@@ -147,8 +150,8 @@ impl Actors {
         let one = (!there.is_empty()).then(|| there[self.rng.usize(0..there.len())].clone());
         let other = (!free.is_empty()).then(|| free[self.rng.usize(0..free.len())].to_owned());
         Step::Write(match (one, other, self.rng.u8(0..6)) {
-            (Some(one), Some(other), 0..=2) => Effect::Rename(one, other),
-            (Some(one), None, _) | (Some(one), _, 3) => Effect::DropTable(one),
+            (Some(one), Some(other), 0..=1) => Effect::Rename(one, other),
+            (Some(one), None, _) | (Some(one), _, 2..=3) => Effect::DropTable(one),
             (_, Some(other), _) => {
                 Effect::Create(TableSpec::new(other).tag("id").field("n", FieldType::Int64).field("s", FieldType::Utf8))
             }
@@ -168,7 +171,8 @@ impl Actors {
         }
         let pairs = (0..self.rng.usize(1..6)).map(|_| self.pair()).collect();
         let rows = if self.rng.bool() { Vec::new() } else { vec![self.batch(model)] };
-        Step::Write(Effect::Transact(pairs, rows))
+        let deletions = if self.rng.u8(0..3) > 0 { Vec::new() } else { vec![self.span(model)] };
+        Step::Write(Effect::Transact(pairs, rows, deletions))
     }
 
     fn pair(&mut self) -> (String, Option<Value>) {
@@ -257,12 +261,16 @@ impl Actors {
     }
 
     fn delete(&mut self, model: &Model) -> Step {
+        Step::Write(Effect::Delete(self.span(model)))
+    }
+
+    fn span(&mut self, model: &Model) -> Span {
         let (name, table) = self.table(model);
         let per_second = table.time_unit.per_second();
         let start = (self.now - self.rng.i64(0..4_000)) * per_second;
         let end = start + self.rng.i64(1..400) * per_second;
         let one = (!table.columns.tags.is_empty() && self.rng.bool()).then(|| self.tag(name, 0)).flatten();
-        Step::Write(Effect::Delete(name.clone(), one, start, end))
+        Span { table: name.clone(), first_tag: one, start, end }
     }
 
     fn extend(&mut self, model: &Model) -> Step {

@@ -15,7 +15,7 @@ use super::sample::{DAY, DAYS, Sample, settings};
 use super::{Progress, Violation, at, ensure, memory, parallel};
 use crate::answers;
 use crate::feed::Found;
-use crate::model::{Model, Row};
+use crate::model::{Model, Row, Span};
 use crate::questions::Question;
 use crate::sim::{Image, Machine, ROOT};
 
@@ -205,7 +205,8 @@ impl Trial<'_> {
         let found = answers::digest(db).map_err(failed("read"))?;
         let mut model = self.sample.model(|sequence| losses.covers(sequence));
         for (table, day) in &losses.segments {
-            model.apply(&crate::model::Effect::Delete(table.clone(), None, day * DAY, (day + 1) * DAY));
+            let span = Span { table: table.clone(), first_tag: None, start: day * DAY, end: (day + 1) * DAY };
+            model.apply(&crate::model::Effect::Delete(span));
         }
         if model.digest() == found {
             return Ok(());

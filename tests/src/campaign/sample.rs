@@ -8,7 +8,7 @@ use alluvium::{
 
 use crate::answers;
 use crate::documents::{self, Content, DocumentChange, IDS, PLAIN};
-use crate::model::{Cell, Effect, Lasts, Model, Row, Value};
+use crate::model::{Cell, Effect, Lasts, Model, Row, Span, Value};
 use crate::queues::{PushedItem, QueueChange};
 use crate::sim::{Image, Machine, small_settings};
 
@@ -133,7 +133,7 @@ impl Sample {
         transaction.collection(PLAIN).put(&id, &content.json(), PutDocument::default())?;
         transaction.append("air", &batch)?;
         let sequence = transaction.commit()?;
-        self.records.push((0, Effect::Transact(pairs, Vec::new())));
+        self.records.push((0, Effect::Transact(pairs, Vec::new(), Vec::new())));
         let item = PushedItem { payload: vec![day as u8; 60], priority: 1, key: None, never_due: false };
         self.records.push((0, Effect::Queues(vec![(QUEUE.to_owned(), QueueChange::Push(vec![item]))], Vec::new())));
         let put = DocumentChange::Put(id, content, Lasts::Forever);
@@ -146,7 +146,10 @@ impl Sample {
     fn delete(&mut self, db: &Database, table: &str, day: i64) -> Result<()> {
         let range = TimeRange::new(day * DAY, day * DAY + 3_600_000_000);
         let ack = db.delete(table, &[Filter::equal("room", "A")], range)?;
-        self.records.push((ack.sequence, Effect::Delete(table.to_owned(), Some("A".to_owned()), range.start, range.end)));
+        self.records.push((
+            ack.sequence,
+            Effect::Delete(Span { table: table.to_owned(), first_tag: Some("A".to_owned()), start: range.start, end: range.end }),
+        ));
         Ok(())
     }
 }

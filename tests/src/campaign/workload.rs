@@ -23,7 +23,12 @@ pub fn steps(seed: u64, count: usize) -> Vec<Step> {
         step.apply(&mut model, |_, _| {});
     }
     while steps.len() < count {
-        let step = actors.bound(&model).unwrap_or_else(|| actors.next(&model, &clock));
+        let next = |actors: &mut Actors| match steps.len() % 30 {
+            // What comes seldom comes often enough.
+            0 => actors.of_kind(actors::TABLES, &model, &clock),
+            _ => actors.next(&model, &clock),
+        };
+        let step = actors.bound(&model).unwrap_or_else(|| next(&mut actors));
         step.apply(&mut model, |_, _| {});
         steps.push(step);
     }

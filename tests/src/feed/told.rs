@@ -4,22 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Told, document, hash, item, pair};
 use crate::documents::{DocumentChange, Documents};
-use crate::model::{Effect, Lasts, Model, Row, Value};
+use crate::model::{Effect, Lasts, Model, Row, Span, Value};
 use crate::queues::{Queue, QueueChange};
 
 /// What the feed tells of an effect, in order. Removals of pairs are left out: whether what has expired was taken away already,
 /// effects do not say.
 pub fn told(effect: &Effect, model: &Model) -> Vec<Told> {
-    let rows = |table: &String, rows: &[Row]| {
+    let rows = |table: &String, rows: &[Row], without: &[Span]| {
         let tags = model.tables[table].columns.tags.len();
         let place = |row: &Row| {
             let mut key = row.key.clone();
             key.resize(tags, None);
             (key, row.time)
         };
-        let places: BTreeSet<_> = rows.iter().map(place).collect();
+        let mut places: BTreeSet<_> = rows.iter().map(place).collect();
+        places.retain(|(key, time)| !without.iter().any(|span| span.table == *table && span.holds(key, *time)));
         Told::Rows(model.tables[table].number, places.len() as u64)
     };
+    let deleted = |span: &Span| Told::Deleted(model.tables[&span.table].number, hash((span.start, span.end)));
     match effect {
         Effect::Create(spec) => vec![Told::Other(hash(("table", &spec.name, 1_u32)))],
         Effect::Extend(table, more) => {
@@ -32,11 +34,12 @@ pub fn told(effect: &Effect, model: &Model) -> Vec<Told> {
             vec![Told::Other(hash(("columns", name, columns.tags.len() + columns.fields.len())))]
         }
         Effect::DropTable(table) => vec![Told::Dropped(model.tables[table].number)],
-        Effect::Put(table, written) => vec![rows(table, written)],
-        Effect::Delete(table, _, start, end) => vec![Told::Deleted(model.tables[table].number, hash((start, end)))],
-        Effect::Transact(pairs, blocks) => {
-            let blocks = blocks.iter().map(|(table, written)| rows(table, written));
-            put_pairs(pairs).into_iter().chain(blocks).collect()
+        Effect::Put(table, written) => vec![rows(table, written, &[])],
+        Effect::Delete(span) => vec![deleted(span)],
+        Effect::Transact(pairs, blocks, deletions) => {
+            let blocks = blocks.iter().map(|(table, written)| rows(table, written, deletions));
+            let blocks = blocks.filter(|told| !matches!(told, Told::Rows(_, 0)));
+            put_pairs(pairs).into_iter().chain(deletions.iter().map(deleted)).chain(blocks).collect()
         }
         Effect::Count(key, by) => {
             let count: i64 = model.pairs.get(key).map_or(0, |bytes| String::from_utf8_lossy(bytes).parse().expect("a counter"));

@@ -9,6 +9,7 @@ mod refusals;
 mod sealing;
 mod tables;
 mod together;
+mod transaction_rows;
 mod transactions;
 mod writing;
 

@@ -102,20 +102,20 @@ impl Condenser {
     fn transaction(&mut self, sequence: Sequence, payload: &[u8]) -> Result<()> {
         let outlined = record::outline_transaction(payload).and_then(|outline| {
             let tables = outline.rows.iter().map(|rows| record::outline_rows(rows)).collect::<Result<Vec<_>, _>>()?;
-            Ok((outline.at, outline.cells, tables))
+            Ok((outline.at, outline.cells, outline.deletions, tables))
         });
-        let Ok((at, mut cells, tables)) = outlined else {
+        let Ok((at, mut cells, deletions, tables)) = outlined else {
             self.lost(sequence, sequence);
             return Ok(());
         };
         cells.retain(|cell| shown(&cell.key));
-        if cells.is_empty() {
+        if cells.is_empty() && deletions.is_empty() {
             if !tables.is_empty() {
                 self.rows(sequence, &tables);
             }
             return Ok(());
         }
-        let payload = Record::Transaction(Transaction { at, cells, rows: Vec::new() }).encode()?;
+        let payload = Record::Transaction(Transaction { at, cells, rows: Vec::new(), deletions }).encode()?;
         let kind = RecordKind::Transaction.code();
         match tables.is_empty() {
             true => self.put(sequence, &Kept::Record { kind, payload: &payload }),

@@ -22,6 +22,21 @@ enum SelectionForm {
     Only(Vec<u32>),
 }
 
+/// Several of one record, one behind the other.
+pub(crate) fn encode_all(deletions: &[Deletion]) -> Vec<u8> {
+    deletions.iter().flat_map(encode).collect()
+}
+
+pub(crate) fn decode_all(mut bytes: &[u8]) -> Result<Vec<Deletion>, DecodeError> {
+    let mut deletions = Vec::new();
+    while !bytes.is_empty() {
+        let (form, rest) = super::read_first(WHAT, bytes)?;
+        deletions.push(deletion_of(form)?);
+        bytes = rest;
+    }
+    Ok(deletions)
+}
+
 pub(crate) fn encode(deletion: &Deletion) -> Vec<u8> {
     let series = match &deletion.series {
         SeriesSelection::All => SelectionForm::All,
@@ -31,7 +46,10 @@ pub(crate) fn encode(deletion: &Deletion) -> Vec<u8> {
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<Deletion, DecodeError> {
-    let form: DeletionForm = super::read(WHAT, bytes)?;
+    deletion_of(super::read(WHAT, bytes)?)
+}
+
+fn deletion_of(form: DeletionForm) -> Result<Deletion, DecodeError> {
     let series = match form.series {
         SelectionForm::All => SeriesSelection::All,
         // Membership is a binary search, so disorder would silently bring deleted rows back.

@@ -45,11 +45,15 @@ fn write<T: Serialize>(form: &T) -> Vec<u8> {
 /// Reads one form and refuses trailing bytes. What it allocates is bounded by a small multiple of `bytes`: a declared length
 /// reserves at most 1 MiB ahead of the elements that are really there.
 fn read<'a, T: Deserialize<'a>>(what: &'static str, bytes: &'a [u8]) -> Result<T, DecodeError> {
-    match postcard::take_from_bytes(bytes) {
-        Ok((form, [])) => Ok(form),
-        Ok((_, rest)) => Err(DecodeError::new(what, format!("{} bytes too many", rest.len()))),
-        Err(error) => Err(DecodeError::new(what, error.to_string())),
+    match read_first(what, bytes)? {
+        (form, []) => Ok(form),
+        (_, rest) => Err(DecodeError::new(what, format!("{} bytes too many", rest.len()))),
     }
+}
+
+/// Reads one form, and answers the bytes behind it.
+fn read_first<'a, T: Deserialize<'a>>(what: &'static str, bytes: &'a [u8]) -> Result<(T, &'a [u8]), DecodeError> {
+    postcard::take_from_bytes(bytes).map_err(|error| DecodeError::new(what, error.to_string()))
 }
 
 /// Bytes as a length and a copy, rather than one by one.

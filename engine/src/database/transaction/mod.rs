@@ -1,5 +1,7 @@
 //! Transactions over everything a database holds.
 
+mod rows;
+
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -9,14 +11,15 @@ use super::Database;
 use super::inner::Inner;
 use crate::document::{Collection, Collections, IndexSpec, ReferenceSpec};
 use crate::error::{Error, Result};
-use crate::ingest::{self, Decision, Work};
+use crate::ingest::{Decision, Work};
 use crate::keyspace::{self, Access, Waits, Watch};
 use crate::kv::KeyValue;
-use crate::memtable::Run;
-use crate::model::{Sequence, TableId};
+use crate::model::{Sequence, TimeRange};
+use crate::query::{Filter, Query, QueryStream};
 use crate::queue::{self, Queue, QueueSpec};
 use crate::record::Key;
 use crate::shared::Shared;
+use rows::StagedRows;
 
 /// How often [`Database::transaction`] tries. Whenever it is in vain, another transaction was not.
 const TRIES: usize = 100;
@@ -24,12 +27,12 @@ const TRIES: usize = 100;
 /// A transaction: reads one consistent state and its own writes, and is committed whole or not at all. Serializable: what
 /// several do is what they would have done one after the other.
 ///
-/// It is dropped without effect unless it is committed. Rows may be appended in it; they are not read in it.
+/// It is dropped without effect unless it is committed.
 #[derive(Debug)]
 pub struct Transaction<'d> {
     pub(super) inner: &'d Inner,
     keys: keyspace::Transaction,
-    rows: Vec<(TableId, Vec<Arc<Run>>)>,
+    rows: StagedRows,
 }
 
 impl Database {
@@ -166,43 +169,42 @@ impl Transaction<'_> {
 
     /// Appends rows, as [`Database::append`] does.
     pub fn append(&mut self, table: &str, batch: &RecordBatch) -> Result<()> {
-        let table = self.inner.publisher.registry.get(table)?;
-        let Some((id, run)) = ingest::prepare_run(&table, batch, self.inner.settings.batch_bytes)? else { return Ok(()) };
-        match self.rows.iter_mut().find(|(table, _)| *table == id) {
-            Some((_, runs)) => runs.push(Arc::new(run)),
-            None => self.rows.push((id, vec![Arc::new(run)])),
-        }
-        Ok(())
+        self.rows.append(self.inner, table, batch)
+    }
+
+    /// Deletes rows, as [`Database::delete`] does: those there are by now, of this transaction too.
+    pub fn delete(&mut self, table: &str, filters: &[Filter], range: TimeRange) -> Result<()> {
+        self.rows.delete(self.inner, table, filters, range)
+    }
+
+    /// Answers a query of rows, as [`Database::query`] does: as they were when the transaction began, with what it did to them.
+    /// [`Error::Conflict`] if others changed since what is asked for; so a query of a narrow span of time or of few series
+    /// meets fewer.
+    pub fn query(&mut self, query: &Query) -> Result<QueryStream> {
+        self.rows.query(self.inner, query)
     }
 
     /// Commits: everything is durable when it returns. [`Error::Conflict`] if others changed what it had read; nothing was done
     /// then, and made again it may succeed. Answers the sequence of its record, 0 if it wrote nothing.
     pub fn commit(self) -> Result<Sequence> {
         let Transaction { inner, keys, rows } = self;
-        let rows = inner.merge_runs(rows)?;
-        inner.commit(Work::Decision(Decision::IfUnchanged { keys: keys.finish(), rows }))
+        inner.commit(Work::Decision(Decision::IfUnchanged { keys: keys.finish(), rows: rows.finish()? }))
     }
 
     /// Whether what it has read still holds.
     fn check(self) -> Result<Sequence> {
         let keys = keyspace::Outcome { effects: Vec::new(), ..self.keys.finish() };
-        self.inner.committer.submit(Work::Decision(Decision::IfUnchanged { keys, rows: Vec::new() }))
+        self.inner.committer.submit(Work::Decision(Decision::IfUnchanged { keys, rows: self.rows.reads() }))
     }
 }
 
 impl Inner {
     fn begin(&self) -> Result<Transaction<'_>> {
         self.check_open()?;
+        // Rows first: what is published between the two is in the pairs, and a conflict for who asks for its rows.
+        let rows = StagedRows::begin(self);
         let keys = keyspace::Transaction::optimistic(self.publisher.keyspace.head()?, self.engine_clock.now());
-        Ok(Transaction { inner: self, keys, rows: Vec::new() })
-    }
-
-    fn merge_runs(&self, rows: Vec<(TableId, Vec<Arc<Run>>)>) -> Result<Vec<(TableId, Run)>> {
-        let merge = |(id, runs): (TableId, Vec<Arc<Run>>)| {
-            let table = self.publisher.registry.of(id)?;
-            Run::consolidate(&table.schema(), &runs).map(|run| (id, run))
-        };
-        rows.into_iter().map(merge).collect()
+        Ok(Transaction { inner: self, keys, rows })
     }
 
     /// Commits a transaction. On a full disk there are none.
