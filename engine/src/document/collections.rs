@@ -77,7 +77,8 @@ impl<A: Access> Collections<A> {
     /// another refers to it.
     pub fn drop(&mut self, name: &str) -> Result<()> {
         let name = name.to_owned();
-        self.write(move |transaction, shared| drop_collection(transaction, shared, &name))
+        let shared = self.access.shared().clone();
+        self.access.free(move |transaction| drop_collection(transaction, &shared, &name)).map(|((), _)| ())
     }
 
     /// Sets the schema that documents have to satisfy from now on, if it agrees with the one before as the collection asks

@@ -227,7 +227,7 @@ impl<A: Access> Collection<A> {
             store::delete_live(transaction, shared, of, &id, &mut left)?;
             Ok(found.is_some())
         };
-        self.write(delete).map(|(deleted, _)| deleted)
+        self.free(delete).map(|(deleted, _)| deleted)
     }
 
     /// Brings back a document that was deleted. [`Error::NoSuchDocument`] if it cannot be had any more.
@@ -245,7 +245,7 @@ impl<A: Access> Collection<A> {
         let id = id.to_owned();
         let purge =
             move |transaction: &mut Transaction, shared: &Shared, of: &Definition| store::purge(transaction, shared, of, &id);
-        self.write(purge).map(|(there, _)| there)
+        self.free(purge).map(|(there, _)| there)
     }
 
     /// What a document was before, newest first, as far as its collection keeps that.
@@ -280,6 +280,18 @@ impl<A: Access> Collection<A> {
     ) -> Result<(T, Sequence)> {
         let (shared, name) = (self.access.shared().clone(), self.name.clone());
         self.access.write(move |transaction| {
+            let of = definition::find(transaction, &shared, &name)?;
+            write(transaction, &shared, &of)
+        })
+    }
+
+    /// Does what leaves less than there was.
+    fn free<T: Send + 'static>(
+        &mut self,
+        write: impl Fn(&mut Transaction, &Shared, &Definition) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<(T, Sequence)> {
+        let (shared, name) = (self.access.shared().clone(), self.name.clone());
+        self.access.free(move |transaction| {
             let of = definition::find(transaction, &shared, &name)?;
             write(transaction, &shared, &of)
         })

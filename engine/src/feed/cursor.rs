@@ -98,13 +98,13 @@ impl<A: Access> Cursor<A> {
         self.check(sequence)?;
         let (key, name) = (key(&self.name), self.name.clone());
         let acknowledge = move |transaction: &mut Transaction| {
-            let before = position(transaction, &key)?.ok_or(Error::NoSuchCursor { name })?;
+            let before = position(transaction, &key)?.ok_or_else(|| Error::NoSuchCursor { name: name.clone() })?;
             if sequence > before {
-                transaction.put(key, Arc::from(sequence.to_be_bytes()));
+                transaction.put(key.clone(), Arc::from(sequence.to_be_bytes()));
             }
             Ok(before.max(sequence))
         };
-        self.access.write(acknowledge).map(|(position, _)| position)
+        self.access.free(acknowledge).map(|(position, _)| position)
     }
 
     /// Drops it. Answers whether there was one.
@@ -113,11 +113,11 @@ impl<A: Access> Cursor<A> {
         let remove = move |transaction: &mut Transaction| {
             let found = transaction.get(&key)?.is_some();
             if found {
-                transaction.remove(key);
+                transaction.remove(key.clone());
             }
             Ok(found)
         };
-        self.access.write(remove).map(|(found, _)| found)
+        self.access.free(remove).map(|(found, _)| found)
     }
 
     fn check(&self, sequence: Sequence) -> Result<()> {

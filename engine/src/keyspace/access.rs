@@ -81,6 +81,15 @@ pub trait Access: sealed::Sealed {
         write: impl FnOnce(&mut Transaction) -> Result<T> + Send + 'static,
     ) -> Result<(T, Sequence)>;
 
+    /// Writes what gives room: on a full disk too, with the room kept for that.
+    #[doc(hidden)]
+    fn free<T: Send + 'static>(
+        &mut self,
+        write: impl Fn(&mut Transaction) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<(T, Sequence)> {
+        self.write(write)
+    }
+
     /// What all models share.
     #[doc(hidden)]
     fn shared(&self) -> &Arc<Shared>;

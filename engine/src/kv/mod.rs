@@ -113,7 +113,7 @@ impl<A: Access> KeyValue<A> {
             pair::remove(transaction, &key)?;
             Ok(before.is_some())
         };
-        self.access.write(delete).map(|(removed, _)| removed)
+        self.access.free(delete).map(|(removed, _)| removed)
     }
 
     /// Adds to a counter, which begins at 0, and answers what it comes to. It is a pair like others, its value the number in

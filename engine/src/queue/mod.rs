@@ -137,7 +137,7 @@ impl<A: Access> Queue<A> {
     /// Acknowledges items, all or none.
     pub fn ack_all(&mut self, leases: &[Lease]) -> Result<()> {
         let leases = checked(leases)?;
-        self.change(move |transaction, queue| lease::ack(transaction, queue, &leases))
+        self.free(move |transaction, queue| lease::ack(transaction, queue, &leases))
     }
 
     /// Gives an item back, to be tried again later, or to be a dead letter if it was tried often enough.
@@ -205,9 +205,18 @@ impl<A: Access> Queue<A> {
     fn purge_all(&mut self, which: Which) -> Result<usize> {
         let mut purge = Purge::of(which);
         while !purge.done {
-            purge = self.change(move |transaction, queue| purge.step(transaction, queue))?;
+            purge = self.free(move |transaction, queue| purge.step(transaction, queue))?;
         }
         Ok(purge.removed)
+    }
+
+    /// Does what leaves less than there was.
+    fn free<T: Send + 'static>(
+        &mut self,
+        change: impl Fn(&mut Transaction, &str) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<T> {
+        let name = self.name.clone();
+        self.access.free(move |transaction| change(transaction, &name)).map(|(answer, _)| answer)
     }
 
     fn change<T: Send + 'static>(

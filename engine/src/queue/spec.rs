@@ -218,7 +218,7 @@ pub(crate) fn drop(mut access: impl Access, name: &str) -> Result<()> {
         transaction.remove(keys::tally(id));
         Ok(())
     };
-    access.write(drop).map(|((), _)| ())
+    access.free(drop).map(|((), _)| ())
 }
 
 /// All queues, by name.

@@ -1,7 +1,11 @@
 //! Nothing is lost on a full disk, reading goes on, and writing resumes in place once there is room.
 
+use std::time::Duration;
+
+use serde_json::json;
+
 use super::*;
-use crate::TimeRange;
+use crate::{CollectionSpec, IfRevision, NewItem, Pop, Put, PutDocument, QueueSpec, Retry, TimeRange, Where};
 
 /// A closed database with segments, unsealed rows and spare log files: as many batches as are answered.
 fn prepared() -> (MemoryDisk, i64) {
@@ -130,4 +134,68 @@ fn whatever_room_there_is_steps_are_whole_or_leave_no_trace() {
         assert_values(&db, done);
         assert_eq!(complaints(&db), [""; 0], "room {room}");
     }
+}
+
+/// A database with some of every kind of metadata, on a disk that is full.
+fn full_of_metadata() -> (MemoryDisk, Database, Vec<crate::Lease>) {
+    let (disk, db) = begin();
+    for name in ["q", "dropped"] {
+        db.create_queue(&QueueSpec::new(name)).unwrap();
+        db.queue(name).push_all((0..20_u8).map(|n| NewItem::new(vec![n; 100])).collect()).unwrap();
+    }
+    let leases = db.queue("q").pop_many(Pop::at_most(5).lease(Duration::from_secs(3_600))).unwrap();
+    for name in ["c", "dropped"] {
+        db.collections().create(CollectionSpec::new(name)).unwrap();
+        for n in 0..10 {
+            db.collection(name).put(&n.to_string(), &json!({ "n": n }), PutDocument::default()).unwrap();
+        }
+    }
+    db.kv().put("pair", b"x", Put::default()).unwrap();
+    db.cursor("reader").unwrap().begin(1).unwrap();
+    disk.set_quota(Some(disk.used()));
+    let refused = (0..).find_map(|n| db.kv().put(&format!("k{n:05}"), &[7; 900], Put::default()).err()).unwrap();
+    assert!(matches!(refused, Error::DiskFull { .. }), "{refused}");
+    (disk, db, leases.into_iter().map(|leased| leased.lease).collect())
+}
+
+#[test]
+fn what_gives_room_is_done_on_a_full_disk() {
+    let (disk, db, leases) = full_of_metadata();
+    assert!(db.kv().delete("pair", IfRevision::Any).unwrap());
+    db.queue("q").ack_all(&leases).unwrap();
+    assert_eq!(db.queue("q").purge().unwrap(), 15);
+    db.drop_queue("dropped").unwrap();
+    assert!(db.collection("c").delete("3", IfRevision::Any).unwrap());
+    assert!(db.collection("c").purge("4").unwrap());
+    db.collections().drop("dropped").unwrap();
+    db.drop_table("t").unwrap();
+    let mut cursor = db.cursor("reader").unwrap();
+    cursor.acknowledge(1).unwrap();
+    assert!(cursor.remove().unwrap());
+    let check = |db: &Database| {
+        assert!(db.kv().get("pair").unwrap().is_none());
+        assert_eq!(db.queue("q").sizes().unwrap().ready, 0);
+        assert!(db.queue("dropped").sizes().is_err());
+        assert_eq!(db.collection("c").count(Where::all()).unwrap(), 8);
+        assert!(db.collection("dropped").count(Where::all()).is_err());
+        assert!(db.tables().is_empty());
+        assert!(db.cursors().unwrap().is_empty());
+    };
+    check(&db);
+    check(&open(&disk.after_power_cut()));
+    disk.set_quota(None);
+    db.seal().unwrap();
+    db.kv().put("again", b"x", Put::default()).unwrap();
+    check(&db);
+}
+
+#[test]
+fn what_gives_no_room_is_refused_on_a_full_disk() {
+    let (_, db, leases) = full_of_metadata();
+    let full = |outcome: Result<()>| assert!(matches!(outcome, Err(Error::DiskFull { .. })), "{outcome:?}");
+    full(db.kv().put("new", b"x", Put::default()).map(drop));
+    full(db.queue("q").push(NewItem::new(vec![1])).map(drop));
+    full(db.queue("q").nack(leases[0], Retry::After(Duration::ZERO)).map(drop));
+    full(db.collection("c").put("new", &json!({}), PutDocument::default()).map(drop));
+    full(db.create_table(TableSpec::new("u")).map(drop));
 }

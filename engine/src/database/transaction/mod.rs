@@ -207,6 +207,19 @@ impl Inner {
         Ok(Transaction { inner: self, keys, rows })
     }
 
+    /// Commits what gives room in the end, and may use what is kept for that.
+    fn commit_freeing(&self, work: impl Fn() -> Work) -> Result<Sequence> {
+        self.check_open()?;
+        let submitted = self.ballast.lend(|| self.committer.submit(work()));
+        if !self.ballast.ensure() {
+            self.make_room();
+        }
+        if matches!(submitted, Ok(1..)) {
+            self.after_transaction();
+        }
+        submitted
+    }
+
     /// Commits a transaction. On a full disk there are none.
     fn commit(&self, work: Work) -> Result<Sequence> {
         self.check_open()?;
@@ -237,19 +250,45 @@ impl Access for &Database {
         write: impl FnOnce(&mut keyspace::Transaction) -> Result<T> + Send + 'static,
     ) -> Result<(T, Sequence)> {
         let answer = Arc::new(Mutex::new(None));
-        let place = answer.clone();
-        let decide = move |transaction: &mut keyspace::Transaction| {
-            *place.lock() = Some(write(transaction)?);
-            Ok(())
-        };
-        let sequence = self.inner.commit(Work::decide(decide))?;
-        let answer = answer.lock().take();
-        answer.map(|answer| (answer, sequence)).ok_or_else(|| Error::Internal("a write without an answer".to_owned()))
+        let sequence = self.inner.commit(answering(&answer, write))?;
+        take(&answer, sequence)
+    }
+
+    fn free<T: Send + 'static>(
+        &mut self,
+        write: impl Fn(&mut keyspace::Transaction) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<(T, Sequence)> {
+        let (answer, write) = (Arc::new(Mutex::new(None)), Arc::new(write));
+        let sequence = self.inner.commit_freeing(|| {
+            let write = write.clone();
+            answering(&answer, move |transaction| write(transaction))
+        })?;
+        take(&answer, sequence)
     }
 
     fn shared(&self) -> &Arc<Shared> {
         &self.inner.shared
     }
+}
+
+/// What a write answers, once it is decided.
+type Answer<T> = Arc<Mutex<Option<T>>>;
+
+/// The work of a write whose answer goes to a place.
+fn answering<T: Send + 'static>(
+    answer: &Answer<T>,
+    write: impl FnOnce(&mut keyspace::Transaction) -> Result<T> + Send + 'static,
+) -> Work {
+    let place = answer.clone();
+    Work::decide(move |transaction| {
+        *place.lock() = Some(write(transaction)?);
+        Ok(())
+    })
+}
+
+fn take<T>(answer: &Answer<T>, sequence: Sequence) -> Result<(T, Sequence)> {
+    let answer = answer.lock().take();
+    answer.map(|answer| (answer, sequence)).ok_or_else(|| Error::Internal("a write without an answer".to_owned()))
 }
 
 impl Access for &mut Transaction<'_> {
