@@ -161,10 +161,13 @@ impl Runner {
 
     fn lose_catalog(&self) -> Result<()> {
         let dir = std::path::Path::new(ROOT).join("catalog");
-        let path = dir.join("catalog.pages");
         let disk = &self.machine.disk;
-        let removed = disk.remove(&path).and_then(|()| disk.sync_dir(&dir, SyncLabel::CatalogDirectory));
-        removed.map_err(|source| Error::io("remove", &path, source))
+        let files = disk.list(&dir).map_err(|source| Error::io("list", &dir, source))?;
+        for file in files.iter().filter(|file| file.name.starts_with("catalog.pages")) {
+            let path = dir.join(&file.name);
+            disk.remove(&path).map_err(|source| Error::io("remove", &path, source))?;
+        }
+        disk.sync_dir(&dir, SyncLabel::CatalogDirectory).map_err(|source| Error::io("sync", &dir, source))
     }
 }
 

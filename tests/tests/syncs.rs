@@ -10,15 +10,21 @@ use alluvium_tests::seed;
 use alluvium_tests::sim::{Machine, ROOT, small_settings};
 use fastrand::Rng;
 
+/// Lives in which a sync may be missed.
+const LIVES: u64 = 4;
+
 #[test]
 fn ignoring_a_sync_loses_something() {
     let seed = seed(1);
     for label in SyncLabel::ALL.into_iter().filter(|label| *label != SyncLabel::Quarantine) {
         let plan = Plan { survivals: 1, again_every: usize::MAX, stride: 1 };
-        let found = Recording::make(seed, workload::steps(seed, workload::STEPS), Some(label))
-            .and_then(|recording| power::run(&recording, seed, plan, &|_| ()));
+        // What follows the first snapshot, say, is not the same in every life.
+        let found = (seed..seed + LIVES).find_map(|seed| {
+            let recording = Recording::make(seed, workload::steps(seed, workload::STEPS), Some(label));
+            recording.and_then(|recording| power::run(&recording, seed, plan, &|_| ())).err()
+        });
         println!("{label:?}: {found:?}");
-        assert!(found.is_err(), "nothing is the worse for ignoring {label:?}");
+        assert!(found.is_some(), "nothing is the worse for ignoring {label:?}");
     }
 }
 

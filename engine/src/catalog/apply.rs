@@ -69,11 +69,13 @@ pub(crate) struct Cell {
 pub(super) struct Writer<'t> {
     transaction: &'t WriteTransaction,
     tables: [Option<Table<'t, &'static [u8], &'static [u8]>>; Kind::ALL.len()],
+    /// Bytes of keys and values more than before, or less.
+    growth: i64,
 }
 
 impl<'t> Writer<'t> {
     pub(super) fn new(transaction: &'t WriteTransaction) -> Self {
-        Writer { transaction, tables: array::from_fn(|_| None) }
+        Writer { transaction, tables: array::from_fn(|_| None), growth: 0 }
     }
 
     fn table(&mut self, kind: Kind) -> Result<&mut Table<'t, &'static [u8], &'static [u8]>, Failure> {
@@ -103,7 +105,8 @@ impl<'t> Writer<'t> {
     }
 
     pub(super) fn put(&mut self, kind: Kind, key: &[u8], value: &[u8]) -> Result<(), Failure> {
-        self.table(kind)?.insert(key, value)?;
+        let before = self.table(kind)?.insert(key, value)?.map_or(0, |before| bytes(key, before.value()));
+        self.growth += bytes(key, value) - before;
         Ok(())
     }
 
@@ -116,7 +119,9 @@ impl<'t> Writer<'t> {
     }
 
     fn remove_numbered(&mut self, kind: Kind, number: u64) -> Result<(), Failure> {
-        self.table(kind)?.remove(&tables::number_key(number)[..])?;
+        let key = tables::number_key(number);
+        let before = self.table(kind)?.remove(&key[..])?.map_or(0, |before| bytes(&key, before.value()));
+        self.growth -= before;
         Ok(())
     }
 
@@ -201,8 +206,13 @@ impl<'t> Writer<'t> {
                     tables::encode_cell(*sequence, value, &mut row);
                     sequence_of(cells.insert(&**key, &row[..])?)?
                 }
-                None => sequence_of(cells.remove(&**key)?)?,
+                None => {
+                    row.clear();
+                    sequence_of(cells.remove(&**key)?)?
+                }
             };
+            let (before, old) = before.map_or((None, 0), |(sequence, len)| (Some(sequence), len as i64 + key.len() as i64));
+            self.growth += if value.is_some() { bytes(key, &row) } else { 0 } - old;
             if is_derived(key) {
                 continue;
             }
@@ -218,23 +228,31 @@ impl<'t> Writer<'t> {
     }
 }
 
-/// The record that put a cell which is no more.
-fn sequence_of(cell: Option<AccessGuard<'_, &'static [u8]>>) -> Result<Option<Sequence>, Failure> {
-    let Some(cell) = cell else { return Ok(None) };
-    let (sequence, _) = tables::decode_cell(cell.value()).map_err(|error| Failure::Own(Error::Internal(error.to_string())))?;
-    Ok(Some(sequence))
+fn bytes(key: &[u8], value: &[u8]) -> i64 {
+    (key.len() + value.len()) as i64
 }
 
-/// Runs one transaction that is visible at once and durable with the next checkpoint.
+/// The record that put a cell which is no more, and the bytes it had.
+fn sequence_of(cell: Option<AccessGuard<'_, &'static [u8]>>) -> Result<Option<(Sequence, usize)>, Failure> {
+    let Some(cell) = cell else { return Ok(None) };
+    let (sequence, _) = tables::decode_cell(cell.value()).map_err(|error| Failure::Own(Error::Internal(error.to_string())))?;
+    Ok(Some((sequence, cell.value().len())))
+}
+
+/// Runs one transaction that is visible at once and durable with the next checkpoint. Answers how many bytes of keys and values
+/// there are more, or less.
 pub(super) fn transact(
     database: &redb::Database,
     body: impl FnOnce(&mut Writer<'_>) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+) -> Result<i64, Failure> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::None)?;
-    body(&mut Writer::new(&transaction))?;
+    let mut writer = Writer::new(&transaction);
+    body(&mut writer)?;
+    let growth = writer.growth;
+    drop(writer);
     transaction.commit()?;
-    Ok(())
+    Ok(growth)
 }
 
 /// Runs the transaction that ends a checkpoint: the image is complete and opens without a repair afterwards.

@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
@@ -31,8 +32,45 @@ use crate::io::{Components, File, OpenMode, SyncLabel};
 
 /// Bytes in a page, redb's and ours.
 pub(super) const PAGE: usize = 4096;
-/// Name of the page file.
-pub(super) const NAME: &str = "catalog.pages";
+/// The page files there may be: a catalog that is written anew goes to the one that is not in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PageFile {
+    First,
+    Second,
+}
+
+impl PageFile {
+    pub(super) const ALL: [PageFile; 2] = [PageFile::First, PageFile::Second];
+
+    /// Its name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            PageFile::First => "catalog.pages",
+            PageFile::Second => "catalog.pages.2",
+        }
+    }
+
+    /// What the checksum file calls it.
+    pub(super) fn digit(self) -> u8 {
+        match self {
+            PageFile::First => b'1',
+            PageFile::Second => b'2',
+        }
+    }
+
+    pub(super) fn of_digit(digit: u8) -> Option<PageFile> {
+        PageFile::ALL.into_iter().find(|pages| pages.digit() == digit)
+    }
+
+    /// The other one.
+    pub(super) fn other(self) -> PageFile {
+        match self {
+            PageFile::First => PageFile::Second,
+            PageFile::Second => PageFile::First,
+        }
+    }
+}
+
 /// Written pages held in memory before they go to the file, so that one rewritten soon is written once.
 const HELD_PAGES: usize = 64;
 /// Pages held on a full disk before redb is told after all.
@@ -45,11 +83,14 @@ type Page = [u8; PAGE];
 /// The page file and its checksums.
 #[derive(Debug)]
 pub(super) struct Store {
+    pub(super) pages: PageFile,
     path: PathBuf,
     latch: Arc<Latch>,
     image: Mutex<Image>,
     /// `None` until the first checkpoint of a new store, and after [`Store::release`]. Held throughout a checkpoint.
     sums: Mutex<Option<Sums>>,
+    /// Whether another took its place.
+    superseded: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -69,18 +110,18 @@ struct Image {
 
 impl Store {
     /// A new, empty store. Nothing is durable before the first checkpoint.
-    pub(super) fn create(components: &Components, dir: &Path, latch: Arc<Latch>) -> Result<Self> {
-        let path = dir.join(NAME);
+    pub(super) fn create(components: &Components, dir: &Path, pages: PageFile, latch: Arc<Latch>) -> Result<Self> {
+        let path = dir.join(pages.name());
         let file = components.disk.open(&path, OpenMode::CreateNew).map_err(|source| Error::io("create", &path, source))?;
         let image =
             Image { file: Some(file), len: 0, map: PageMap::default(), held: BTreeMap::new(), flush_at: HELD_PAGES, slots: 0 };
-        Ok(Store { path, latch, image: Mutex::new(image), sums: Mutex::new(None) })
+        Ok(Store::over(pages, path, latch, image, None))
     }
 
     /// The store as its last checkpoint left it.
     pub(super) fn open(components: &Components, dir: &Path, latch: Arc<Latch>) -> Result<Self> {
-        let path = dir.join(NAME);
         let Loaded { sums, len, slots } = Sums::load(&components.disk, dir, &latch)?;
+        let path = dir.join(sums.pages.name());
         let file = components.disk.open(&path, OpenMode::Write).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => Error::damaged(&path, "the file is missing"),
             _ => Error::io("open", &path, source),
@@ -95,7 +136,31 @@ impl Store {
         }
         let map = PageMap::new(slots).ok_or_else(|| Error::damaged(&path, "two pages lie in one place"))?;
         let image = Image { file: Some(file), len, map, held: BTreeMap::new(), flush_at: HELD_PAGES, slots: room };
-        Ok(Store { path, latch, image: Mutex::new(image), sums: Mutex::new(Some(sums)) })
+        Ok(Store::over(sums.pages, path, latch, image, Some(sums)))
+    }
+
+    fn over(pages: PageFile, path: PathBuf, latch: Arc<Latch>, image: Image, sums: Option<Sums>) -> Self {
+        Store { pages, path, latch, image: Mutex::new(image), sums: Mutex::new(sums), superseded: AtomicBool::new(false) }
+    }
+
+    /// From now on the checksum file speaks of another.
+    pub(super) fn supersede(&self) {
+        self.superseded.store(true, Ordering::Release);
+    }
+
+    /// Makes pages durable of which no checksum speaks yet, so that a checkpoint has the less to do.
+    pub(super) fn write_out(&self) -> Result<()> {
+        let file = {
+            let mut image = self.image.lock();
+            image.flush(&self.latch, &self.path)?;
+            image.file.clone().ok_or(Error::Closed)?
+        };
+        file.sync(SyncLabel::CatalogPages).map_err(|source| self.latch.failed("sync", &self.path, source))
+    }
+
+    /// Bytes of the pages in use, and of those that redb has freed but not given back.
+    pub(super) fn bytes_in_use(&self) -> u64 {
+        self.image.lock().map.len() as u64 * PAGE as u64
     }
 
     /// Path of the page file.
@@ -118,6 +183,9 @@ impl Store {
     pub(super) fn checkpoint(&self, components: &Components, dir: &Path) -> Result<()> {
         self.latch.check()?;
         let mut sums = self.sums.lock();
+        if self.superseded.load(Ordering::Acquire) {
+            return Err(Error::Closed);
+        }
         let (file, cut, record) = {
             let mut image = self.image.lock();
             let file = image.file.clone().ok_or(Error::Closed)?;
@@ -134,7 +202,7 @@ impl Store {
             .map_err(|source| self.latch.failed("sync", &self.path, source))
             .and_then(|()| match &mut *sums {
                 Some(sums) => sums.commit(&self.latch, &record),
-                none => Sums::create(components, dir, &self.latch, &record).map(|created| *none = Some(created)),
+                none => Sums::create(components, dir, &self.latch, self.pages, &record).map(|created| *none = Some(created)),
             });
         let mut image = self.image.lock();
         match committed {

@@ -10,6 +10,7 @@ mod guard;
 mod opening;
 mod pagemap;
 mod read;
+mod rewrite;
 mod slot;
 mod snapshot;
 mod sums;
@@ -21,17 +22,19 @@ mod tests;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use redb::Database;
 
 use apply::Writer;
 pub(crate) use apply::{Cell, Change};
-use backend::{Backend, Store};
+use backend::{Backend, PageFile, Store};
 pub(crate) use cells::{CellRange, Cells, KeyRange, Note, Stored};
 use guard::Failure;
 use opening::Opening;
+pub(crate) use rewrite::Rewrite;
+use rewrite::{Balance, Meanwhile};
 pub(crate) use slot::CatalogSlot;
 use tables::{Kind, State};
 #[cfg(feature = "internals")]
@@ -41,6 +44,9 @@ use crate::error::{Error, Result};
 use crate::fence::fence;
 use crate::io::{Components, SyncLabel};
 use crate::model::Sequence;
+
+/// The files a catalog may have, snapshots and marks aside.
+const FILES: [&str; 3] = [sums::NAME, "catalog.pages", "catalog.pages.2"];
 
 /// The open catalog. One thread changes it at a time, any number read it.
 ///
@@ -56,6 +62,11 @@ pub(crate) struct Catalog {
     /// Held by whoever changes something; whether anything was applied since the last checkpoint.
     writer: Mutex<bool>,
     applied: AtomicU64,
+    /// What is applied while it is written anew.
+    meanwhile: Mutex<Option<Meanwhile>>,
+    balance: Balance,
+    /// Whether nothing of an earlier writing anew is left in the directory.
+    tidy: AtomicBool,
 }
 
 impl Catalog {
@@ -71,7 +82,7 @@ impl Catalog {
     fn begin(components: &Components, dir: &Path, cache_bytes: usize) -> Result<Catalog> {
         components.disk.create_dir_all(dir).map_err(|source| Error::io("create", dir, source))?;
         // Checksums first: pages without them are no catalog, checksums with other pages would be a damaged one.
-        for name in [sums::NAME, backend::NAME] {
+        for name in FILES {
             let path = dir.join(name);
             match components.disk.remove(&path) {
                 Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(Error::io("remove", &path, source)),
@@ -83,7 +94,11 @@ impl Catalog {
         if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             sync(parent).map_err(|source| Error::io("sync", parent, source))?;
         }
-        let store = Arc::new(Store::create(components, dir, Arc::default())?);
+        Self::empty(components, dir, PageFile::First, cache_bytes)
+    }
+
+    fn empty(components: &Components, dir: &Path, pages: PageFile, cache_bytes: usize) -> Result<Catalog> {
+        let store = Arc::new(Store::create(components, dir, pages, Arc::default())?);
         let catalog = Self::over(components, dir, store, cache_bytes)?;
         catalog.change(|writer| Kind::ALL.into_iter().try_for_each(|kind| writer.create(kind)))?;
         Ok(catalog)
@@ -113,13 +128,23 @@ impl Catalog {
             .guard(store.path(), || Ok(Database::builder().set_cache_size(cache_bytes).create_with_backend(backend)?));
         let database = Some(opened.inspect_err(|_| store.release())?);
         let (components, dir) = (components.clone(), dir.to_owned());
-        Ok(Catalog { components, dir, database, store, writer: Mutex::new(true), applied: AtomicU64::new(0) })
+        Ok(Catalog {
+            components,
+            dir,
+            database,
+            store,
+            writer: Mutex::new(true),
+            applied: AtomicU64::new(0),
+            meanwhile: Mutex::default(),
+            balance: Balance::default(),
+            tidy: AtomicBool::new(false),
+        })
     }
 
     /// Whether there is one in `dir`, in whatever state.
     pub(crate) fn exists(components: &Components, dir: &Path) -> Result<bool> {
         let entries = components.disk.list(dir).map_err(|source| Error::io("list", dir, source))?;
-        Ok(entries.iter().any(|entry| [sums::NAME, backend::NAME].contains(&entry.name.as_str())))
+        Ok(entries.iter().any(|entry| FILES.contains(&entry.name.as_str())))
     }
 
     /// Whether it goes on. If not, it has to be opened again.
@@ -146,6 +171,9 @@ impl Catalog {
         }
         *changed |= !changes.is_empty() || through > self.applied();
         self.applied.store(through, Ordering::Release);
+        if let Some(meanwhile) = &mut *self.meanwhile.lock() {
+            meanwhile.add(through, changes);
+        }
         Ok(())
     }
 
@@ -161,6 +189,7 @@ impl Catalog {
         self.conclude()?;
         self.store.checkpoint(&self.components, &self.dir)?;
         *changed = false;
+        self.tidy_up();
         Ok(())
     }
 
@@ -177,7 +206,9 @@ impl Catalog {
     }
 
     fn change(&self, body: impl FnOnce(&mut Writer<'_>) -> Result<(), Failure>) -> Result<()> {
-        self.with_database(|database| apply::transact(database, body))
+        let growth = self.with_database(|database| apply::transact(database, body))?;
+        self.balance.add(growth);
+        Ok(())
     }
 
     /// Everything that calls redb goes through here.

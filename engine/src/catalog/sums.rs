@@ -5,7 +5,7 @@
 //! name the pages that changed; when they outgrow the map, a new file with one whole record takes the old one's place.
 //!
 //! ```text
-//! magic "ALVSUMS1" · salt u64 · generation u64 · length of the image u64 · shrunk to u32 · entries u32   (40 bytes)
+//! magic "ALVSUMS" · page file "1" or "2" · salt u64 · generation u64 · length of the image u64 · shrunk to u32 · entries u32   (40 bytes)
 //! entries × { page u32 · slot u32 · CRC-32 u32 }                       slot 0xFFFFFFFF: the page is all zeroes now
 //! CRC-32 of the above u32 · zeroes up to the boundary                  all numbers little-endian
 //! ```
@@ -20,7 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::backend::PAGE;
+use super::backend::{PAGE, PageFile};
 use super::guard::Latch;
 use super::pagemap::Slot;
 use crate::error::{Error, Result};
@@ -29,7 +29,7 @@ use crate::io::{Components, Disk, File, OpenMode, SyncLabel};
 /// Name of the checksum file.
 pub(super) const NAME: &str = "catalog.sums";
 const NEXT_NAME: &str = "catalog.sums.new";
-const MAGIC: &[u8; 8] = b"ALVSUMS1";
+const MAGIC: &[u8; 7] = b"ALVSUMS";
 const HEADER: usize = 40;
 const ENTRY: usize = 12;
 const BLOCK: u64 = PAGE as u64;
@@ -67,6 +67,8 @@ pub(super) struct Sums {
     dir: PathBuf,
     path: PathBuf,
     file: Arc<dyn File>,
+    /// Of which file it speaks.
+    pub(super) pages: PageFile,
     salt: u64,
     /// Of the last record.
     pub(super) generation: u64,
@@ -76,13 +78,14 @@ pub(super) struct Sums {
 
 impl Sums {
     /// Puts a new file with one whole record in the place of any other.
-    pub(super) fn create(components: &Components, dir: &Path, latch: &Latch, record: &Record) -> Result<Self> {
+    pub(super) fn create(components: &Components, dir: &Path, latch: &Latch, pages: PageFile, record: &Record) -> Result<Self> {
         let path = dir.join(NAME);
         let mut salt = [0; 8];
         components.entropy.fill(&mut salt).map_err(|source| Error::io("draw a salt for", &path, source))?;
         let salt = u64::from_le_bytes(salt);
-        let (file, end) = replace(&components.disk, dir, latch, &encode(salt, record))?;
-        Ok(Sums { disk: components.disk.clone(), dir: dir.to_owned(), path, file, salt, generation: record.generation, end })
+        let (file, end) = replace(&components.disk, dir, latch, &encode(pages, salt, record))?;
+        let (disk, dir) = (components.disk.clone(), dir.to_owned());
+        Ok(Sums { disk, dir, path, file, pages, salt, generation: record.generation, end })
     }
 
     /// Reads the journal.
@@ -95,13 +98,13 @@ impl Sums {
         let mut reader = Reader { file: &*file, path: &path, latch, len: 0 };
         reader.len = file.len().map_err(|source| latch.failed("measure", &path, source))?;
         let first = reader.record(0, None)?;
-        let Some((salt, first, mut end)) = first.filter(|(_, record, _)| record.shrunk_to == 0) else {
+        let Some((life, first, mut end)) = first.filter(|(_, record, _)| record.shrunk_to == 0) else {
             return Err(latch.damaged(&path, "the first record fails its checksum"));
         };
         let (mut generation, mut len) = (first.generation, first.len);
         let mut slots = BTreeMap::new();
         apply(&mut slots, first);
-        while let Some((_, record, next)) = reader.record(end, Some(salt))? {
+        while let Some((_, record, next)) = reader.record(end, Some(life))? {
             if generation.checked_add(1) != Some(record.generation) {
                 return Err(latch.damaged(&path, format_args!("record {} follows {generation}", record.generation)));
             }
@@ -110,12 +113,14 @@ impl Sums {
         }
         let mut beyond = end + BLOCK;
         while beyond < reader.len {
-            if reader.record(beyond, Some(salt))?.is_some() {
+            if reader.record(beyond, Some(life))?.is_some() {
                 return Err(latch.damaged(&path, format_args!("the record at byte {end} fails its checksum")));
             }
             beyond += BLOCK;
         }
-        let sums = Sums { disk: disk.clone(), dir: dir.to_owned(), path: path.clone(), file, salt, generation, end };
+        let (pages, salt) = life;
+        let (disk, dir) = (disk.clone(), dir.to_owned());
+        let sums = Sums { disk, dir, path: path.clone(), file, pages, salt, generation, end };
         Ok(Loaded { sums, len, slots })
     }
 
@@ -126,7 +131,7 @@ impl Sums {
 
     /// Commits a checkpoint. After [`Error::DiskFull`] without a latched failure it may be tried again.
     pub(super) fn commit(&mut self, latch: &Latch, record: &Record) -> Result<()> {
-        let bytes = encode(self.salt, record);
+        let bytes = encode(self.pages, self.salt, record);
         if record.shrunk_to == 0 {
             (self.file, self.end) = replace(&self.disk, &self.dir, latch, &bytes)?;
         } else {
@@ -169,10 +174,11 @@ fn padded(entries: usize) -> u64 {
     ((HEADER + entries * ENTRY + 4) as u64).next_multiple_of(BLOCK)
 }
 
-fn encode(salt: u64, record: &Record) -> Vec<u8> {
+fn encode(pages: PageFile, salt: u64, record: &Record) -> Vec<u8> {
     let len = padded(record.entries.len()) as usize;
     let mut bytes = Vec::with_capacity(len);
     bytes.extend_from_slice(MAGIC);
+    bytes.push(pages.digit());
     bytes.extend_from_slice(&salt.to_le_bytes());
     bytes.extend_from_slice(&record.generation.to_le_bytes());
     bytes.extend_from_slice(&record.len.to_le_bytes());
@@ -198,18 +204,18 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The record at an offset and where it ends, or `None` if there is no good one of this salt.
-    fn record(&self, offset: u64, salt: Option<u64>) -> Result<Option<(u64, Record, u64)>> {
+    /// The record at an offset and where it ends, or `None` if there is no good one of this life.
+    fn record(&self, offset: u64, life: Option<Life>) -> Result<Option<(Life, Record, u64)>> {
         let room = self.len.saturating_sub(offset);
         if room < BLOCK {
             return Ok(None);
         }
         let mut header = [0; HEADER];
         self.read(offset, &mut header)?;
-        let (found, record) = parse_header(&header);
+        let Some((found, record)) = parse_header(&header) else { return Ok(None) };
         let entries = u64::from(record.1);
         let len = (HEADER as u64 + entries * ENTRY as u64 + 4).next_multiple_of(BLOCK);
-        if header[..8] != MAGIC[..] || salt.is_some_and(|salt| salt != found) || len > room {
+        if life.is_some_and(|life| life != found) || len > room {
             return Ok(None);
         }
         let mut bytes = vec![0; len as usize];
@@ -223,12 +229,16 @@ impl Reader<'_> {
     }
 }
 
-/// Salt, record without entries, and the number of entries it claims.
-fn parse_header(header: &[u8; HEADER]) -> (u64, (Record, u32)) {
+/// What all records of a file say: of which page file they speak, and the salt.
+type Life = (PageFile, u64);
+
+/// That, a record without entries, and the number of entries it claims.
+fn parse_header(header: &[u8; HEADER]) -> Option<(Life, (Record, u32))> {
+    let pages = PageFile::of_digit(*header.strip_prefix(MAGIC)?.first()?)?;
     let u64_at = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| header[at + i]));
     let u32_at = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| header[at + i]));
     let record = Record { generation: u64_at(16), len: u64_at(24), shrunk_to: u32_at(32), entries: Vec::new() };
-    (u64_at(8), (record, u32_at(36)))
+    Some(((pages, u64_at(8)), (record, u32_at(36))))
 }
 
 /// The entries of a whole record, if its checksum holds and it does not contradict itself.
@@ -257,7 +267,7 @@ mod tests {
     fn the_bytes_of_a_record_are_frozen() {
         let entries = vec![(2, Some(Slot { at: 7, crc: 0xDEAD_BEEF })), (3, None)];
         let record = Record { generation: 5, len: 0x8000, shrunk_to: u32::MAX, entries };
-        let bytes = encode(0x0102_0304_0506_0708, &record);
+        let bytes = encode(PageFile::First, 0x0102_0304_0506_0708, &record);
         assert_eq!(bytes.len(), 4096);
         let mut golden = b"ALVSUMS1".to_vec();
         golden.extend([8, 7, 6, 5, 4, 3, 2, 1]);
@@ -270,6 +280,7 @@ mod tests {
         assert_eq!(bytes[..64], golden);
         assert_eq!(bytes[64..68], GOLDEN_CRC);
         assert!(bytes[68..].iter().all(|byte| *byte == 0));
+        assert_eq!(encode(PageFile::Second, 0, &record)[..8], *b"ALVSUMS2");
     }
 
     /// CRC-32 (IEEE) of the 64 bytes above, computed with Python's `zlib.crc32`.

@@ -1,5 +1,6 @@
 mod crash;
 mod damage;
+mod rewriting;
 mod room;
 mod snapshots;
 

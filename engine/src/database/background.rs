@@ -48,7 +48,11 @@ impl Background {
             consolidating: Worker::start("alluvium-merge", inner, &[BackgroundStep::Consolidate])?,
             sealing: Worker::start("alluvium-seal", inner, &[BackgroundStep::Seal])?,
             compacting: Worker::start("alluvium-compact", inner, &[BackgroundStep::Compact])?,
-            applying: Worker::start("alluvium-apply", inner, &[BackgroundStep::Apply, BackgroundStep::Expire])?,
+            applying: Worker::start(
+                "alluvium-apply",
+                inner,
+                &[BackgroundStep::Apply, BackgroundStep::Expire, BackgroundStep::Reclaim],
+            )?,
         });
         Ok(())
     }

@@ -80,6 +80,18 @@ impl Inner {
         Ok(snapshots.get(1).copied())
     }
 
+    /// Writes the catalog anew, so that the room of what was removed goes back to the file system. Others go on meanwhile but
+    /// for a moment at the end, and seals. Answers whether it came to an end: not where others changed too much meanwhile.
+    pub(super) fn rewrite_catalog(&self) -> Result<bool> {
+        let _sealing = self.sealing.lock();
+        let Some(catalog) = self.publisher.catalog.get() else { return Ok(false) };
+        let rewrite = catalog.rewrite(self.settings.catalog_cache_bytes)?;
+        if !rewrite.settle()? {
+            return Ok(false);
+        }
+        self.committer.flushed(|last| self.publisher.replace_catalog(last, rewrite))
+    }
+
     /// After a full disk: the catalog is reopened at its last checkpoint and brought up to date from the log.
     pub(super) fn mend_catalog(&self) -> Result<()> {
         if self.publisher.catalog.get().is_some_and(|catalog| catalog.is_usable()) {

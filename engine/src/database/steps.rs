@@ -31,16 +31,19 @@ pub enum BackgroundStep {
     Apply,
     /// Takes away metadata that have expired or were dropped.
     Expire,
+    /// Gives the room of metadata that were removed back to the file system, if it is much.
+    Reclaim,
 }
 
 impl BackgroundStep {
     /// All of them.
-    pub const ALL: [BackgroundStep; 5] = [
+    pub const ALL: [BackgroundStep; 6] = [
         BackgroundStep::Consolidate,
         BackgroundStep::Seal,
         BackgroundStep::Compact,
         BackgroundStep::Apply,
         BackgroundStep::Expire,
+        BackgroundStep::Reclaim,
     ];
 }
 
@@ -55,6 +58,9 @@ const RECLAIMERS: [Reclaimer; 4] = [
     (document::is_due, document::reclaim),
 ];
 
+/// Bytes of metadata that have to be removed for the catalog to be worth writing anew.
+const WASTED_BYTES: u64 = 16 << 20;
+
 /// What a compaction did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompactReport {
@@ -62,6 +68,10 @@ pub struct CompactReport {
     pub segments_before: usize,
     /// Segments after.
     pub segments_after: usize,
+    /// Bytes of the catalog, in which metadata lie, before.
+    pub catalog_bytes_before: u64,
+    /// Bytes of the catalog after.
+    pub catalog_bytes_after: u64,
 }
 
 impl Inner {
@@ -75,6 +85,7 @@ impl Inner {
             BackgroundStep::Compact => self.compact_step(),
             BackgroundStep::Apply => self.apply_step(),
             BackgroundStep::Expire => self.expire_step(),
+            BackgroundStep::Reclaim => self.reclaim_step(),
         }
     }
 
@@ -103,6 +114,15 @@ impl Inner {
             return Ok(false);
         }
         self.ballast.lend(|| self.publisher.tell_cells()).map(|()| true)
+    }
+
+    /// The catalog is written anew where most of it is room that nothing uses.
+    fn reclaim_step(&self) -> Result<bool> {
+        let wasted = self.publisher.catalog.get().map_or(0, |catalog| match catalog.wasted_bytes() {
+            wasted if wasted >= catalog.bytes_in_use() / 2 => wasted,
+            _ => 0,
+        });
+        if wasted < WASTED_BYTES { Ok(false) } else { self.rewrite_catalog() }
     }
 
     /// Some of what has expired, in a transaction of its own: of the first model that has any.
@@ -213,13 +233,25 @@ impl Inner {
         Ok(false)
     }
 
-    /// Seals, then folds everything that can be folded.
+    /// Seals, folds everything that can be folded, takes away what has expired or was dropped, and writes the catalog anew.
     pub(super) fn compact(&self) -> Result<CompactReport> {
         self.seal()?;
-        self.ballast.lend(|| self.compact_all())
+        let (segments_before, segments_after) = self.ballast.lend(|| self.compact_all())?;
+        let catalog_bytes = || self.publisher.catalog.get().map_or(0, |catalog| catalog.bytes_in_use());
+        let catalog_bytes_before = catalog_bytes();
+        while self.expire_step()? {
+            self.check_open()?;
+        }
+        match self.rewrite_catalog() {
+            // It takes room before it gives any; the catalog is as it was.
+            Err(Error::DiskFull { .. }) => tracing::info!("there is no room to write the catalog anew"),
+            outcome => drop(outcome?),
+        }
+        Ok(CompactReport { segments_before, segments_after, catalog_bytes_before, catalog_bytes_after: catalog_bytes() })
     }
 
-    fn compact_all(&self) -> Result<CompactReport> {
+    /// Answers how many segments there were, and are.
+    fn compact_all(&self) -> Result<(usize, usize)> {
         let _compacting = self.compacting.lock();
         let tables = self.publisher.registry.all();
         let count = || tables.iter().map(|table| table.state.read().segments.len()).sum();
@@ -231,7 +263,7 @@ impl Inner {
         }
         let _sealing = self.sealing.lock();
         self.checkpoint()?;
-        Ok(CompactReport { segments_before, segments_after: count() })
+        Ok((segments_before, count()))
     }
 
     /// Commits like a seal: files first, then the record, then the new version.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::group::{Effects, Mutation};
-use crate::catalog::{CatalogSlot, Change};
+use crate::catalog::{CatalogSlot, Change, Rewrite};
 use crate::error::Result;
 use crate::keyspace::Keyspace;
 use crate::memtable::{MemoryGauge, Run};
@@ -113,6 +113,20 @@ impl Publisher {
     pub(crate) fn tell_cells(&self) -> Result<()> {
         let _applying = self.keyspace.applying();
         self.apply(0, Vec::new())
+    }
+
+    /// Puts a catalog that was written anew in the place of the present one, which is told everything up to the last record
+    /// first. Answers whether it did.
+    pub(crate) fn replace_catalog(&self, last: Sequence, rewrite: Rewrite) -> Result<bool> {
+        let _applying = self.keyspace.applying();
+        self.apply(last, Vec::new())?;
+        if !self.catalog.get().is_some_and(|catalog| rewrite.is_of(&catalog)) {
+            return Ok(false);
+        }
+        let Some(new) = rewrite.finish()? else { return Ok(false) };
+        self.catalog.put(new.clone());
+        self.keyspace.rebase(new.cells()?, last);
+        Ok(true)
     }
 
     fn apply(&self, through: Sequence, mut changes: Vec<Change>) -> Result<()> {

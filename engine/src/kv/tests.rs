@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::io::MemoryDisk;
 use crate::testing::{Hands, SECOND, begin, open, open_with, settings};
-use crate::{BackgroundStep, Counts, Database, Error, IfRevision, Put, Scan, Settings};
+use crate::{BackgroundStep, Counts, Database, Error, FieldType, IfRevision, Put, RowBuilder, Scan, Settings, TableSpec};
 
 fn value(db: &Database, key: &str) -> Option<Vec<u8>> {
     db.kv().get(key).unwrap().map(|pair| pair.value)
@@ -273,4 +273,43 @@ fn a_value_too_large_is_refused() {
     let refused = db.kv().put("a", b"more!", Put::default()).unwrap_err();
     assert_eq!(refused.to_string(), "bytes of a value is 5, the limit is 4 (setting `value_bytes`)");
     assert_eq!(db.kv().get("a").unwrap().unwrap().value, b"four");
+}
+
+/// With what is sealed the catalog is told everything.
+fn seal_a_row(db: &Database, time: i64) {
+    let mut rows = RowBuilder::new(db.table("t").unwrap());
+    rows.row(time).value("v", time).unwrap();
+    db.append("t", &rows.finish().unwrap()).unwrap();
+    db.seal().unwrap();
+}
+
+#[test]
+fn the_room_of_what_was_removed_goes_back_to_the_file_system() {
+    for by_itself in [true, false] {
+        let (disk, clock, db) = begin();
+        put(&db, "kept", "x");
+        db.create_table(TableSpec::new("t").field("v", FieldType::Int64)).unwrap();
+        for n in 0..40 {
+            db.kv().put(&format!("k{n}"), &vec![n; 500_000], Put::default()).unwrap();
+        }
+        seal_a_row(&db, 0);
+        let before = db.inspect().unwrap().catalog_bytes;
+        (0..40).for_each(|n| assert!(db.kv().delete(&format!("k{n}"), IfRevision::Any).unwrap()));
+        if by_itself {
+            seal_a_row(&db, 1);
+            assert!(db.background_step(BackgroundStep::Reclaim).unwrap());
+            assert!(!db.background_step(BackgroundStep::Reclaim).unwrap(), "once is enough");
+        } else {
+            let report = db.compact().unwrap();
+            assert!(report.catalog_bytes_after < report.catalog_bytes_before / 4, "{report:?}");
+        }
+        let after = db.inspect().unwrap().catalog_bytes;
+        assert!(after < before / 4, "{after} of {before}");
+        put(&db, "later", "y");
+        for db in [&db, &open(&disk.after_power_cut(), &clock)] {
+            assert_eq!((value(db, "kept"), value(db, "later")), (Some(b"x".to_vec()), Some(b"y".to_vec())));
+            assert_eq!(db.kv().scan(&Scan::of("k")).unwrap().len(), 1);
+            assert_eq!(db.verify(&mut |_, _| {}).unwrap().problems, []);
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! `alluvium compact`: everything into segments, and small segments into larger ones.
+//! `alluvium compact`: everything into segments, small segments into larger ones, and the room of what is gone back to the disk.
 
 use std::io::{self, Write};
 use std::time::Instant;
@@ -29,17 +29,21 @@ pub(crate) fn run(context: &Context) -> Outcome {
             "segments_after": report.segments_after,
             "bytes_before": before,
             "bytes_after": after,
+            "catalog_bytes_before": report.catalog_bytes_before,
+            "catalog_bytes_after": report.catalog_bytes_after,
             "seconds": start.elapsed().as_secs_f64(),
         }));
     }
     let mut out = io::stdout().lock();
     writeln!(
         out,
-        "{} segments became {}, {} became {}, in {}",
+        "{} segments became {}, {} became {}, the catalog's {} became {}, in {}",
         report.segments_before,
         report.segments_after,
         terminal::bytes(before),
         terminal::bytes(after),
+        terminal::bytes(report.catalog_bytes_before),
+        terminal::bytes(report.catalog_bytes_after),
         terminal::span(start.elapsed())
     )?;
     Ok(out.flush()?)
