@@ -85,6 +85,8 @@ impl Inner {
     pub(super) fn rewrite_catalog(&self) -> Result<bool> {
         let _sealing = self.sealing.lock();
         let Some(catalog) = self.publisher.catalog.get() else { return Ok(false) };
+        // What it was not told yet would be copied, and removed behind that.
+        self.apply_all()?;
         let rewrite = catalog.rewrite(self.settings.catalog_cache_bytes)?;
         if !rewrite.settle()? {
             return Ok(false);

@@ -313,3 +313,23 @@ fn the_room_of_what_was_removed_goes_back_to_the_file_system() {
         }
     }
 }
+
+#[test]
+fn compaction_gives_room_that_was_freed_just_before() {
+    let (_, _, db) = begin();
+    db.create_table(TableSpec::new("t").field("v", FieldType::Int64)).unwrap();
+    let names: Vec<_> = (0..6_000).map(|n| format!("k{n}")).collect();
+    let change = |names: &[String], value: Option<&[u8]>| {
+        db.transaction(|tx| {
+            names.iter().try_for_each(|name| match value {
+                Some(value) => tx.kv().put(name, value, Put::default()).map(drop),
+                None => tx.kv().delete(name, IfRevision::Any).map(drop),
+            })
+        })
+    };
+    change(&names, Some(&[7; 500])).unwrap();
+    seal_a_row(&db, 0);
+    change(&names, None).unwrap();
+    let report = db.compact().unwrap();
+    assert!(report.catalog_bytes_after < report.catalog_bytes_before / 4, "{report:?}");
+}
