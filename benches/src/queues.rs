@@ -43,24 +43,29 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let directory = crate::data_directory(options.dir.as_deref())?.join("queues");
     let fresh = |name: &str| crate::fresh_directory(&directory, name);
     let database = open(&fresh("alluvium")?)?;
-    for threads in [1, options.threads] {
-        let empty = cycles(&database, threads, options.seconds)?;
-        let sqlite = cycles(&Sqlite::open(&fresh("sqlite")?)?, threads, options.seconds)?;
-        println!("{threads} threads: Alluvium {empty:.0} cycles/s, SQLite {sqlite:.0}, {:.1} ×", empty / sqlite);
-    }
+    let sqlite = Sqlite::open(&fresh("sqlite")?)?;
+    beside("none", &database, &sqlite, options)?;
     let mut queue = database.queue(QUEUE);
     for pushed in (0..options.backlog).step_by(BATCH) {
         let count = BATCH.min(options.backlog - pushed);
         queue.push_all(vec![NewItem::new(PAYLOAD); count])?;
     }
-    for threads in [1, options.threads] {
-        let full = cycles(&database, threads, options.seconds)?;
-        println!("{threads} threads, {} items waiting: Alluvium {full:.0} cycles/s", options.backlog);
-    }
+    sqlite.fill(options.backlog)?;
+    beside(&options.backlog.to_string(), &database, &sqlite, options)?;
     let began = Instant::now();
     let sizes = queue.sizes()?;
     println!("sizes: {sizes:?} in {:?}", began.elapsed());
     database.close()?;
+    Ok(())
+}
+
+/// Both, with so many items waiting.
+fn beside(waiting: &str, database: &Database, sqlite: &Sqlite, options: &Options) -> Result<()> {
+    for threads in [1, options.threads] {
+        let own = cycles(database, threads, options.seconds)?;
+        let lite = cycles(sqlite, threads, options.seconds)?;
+        println!("{threads} threads, {waiting} waiting: Alluvium {own:.0} cycles/s, SQLite {lite:.0}, {:.1} ×", own / lite);
+    }
     Ok(())
 }
 
@@ -103,6 +108,16 @@ impl Sqlite {
              create index ready on items (until, priority desc, id);",
         )?;
         Ok(Sqlite { connection: Mutex::new(connection) })
+    }
+
+    fn fill(&self, items: usize) -> Result<()> {
+        self.with(|connection| {
+            let fill = connection.unchecked_transaction()?;
+            let mut push = fill.prepare("insert into items values (null, 0, 0, 0, ?)")?;
+            (0..items).try_for_each(|_| push.execute([&PAYLOAD[..]]).map(drop))?;
+            drop(push);
+            fill.commit()
+        })
     }
 
     fn with<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {

@@ -26,6 +26,8 @@ use crate::watermark::Watermark;
 
 /// A group takes no further member beyond this many bytes.
 const GROUP_BYTES: usize = 8 << 20;
+/// A group is not delayed longer than this for others, however slow syncs are.
+const MOST_PATIENCE: Duration = Duration::from_millis(2);
 
 /// What became of the works of one writer, in their order: their sequences, 0 where there was nothing to record.
 type Outcomes = Vec<Result<Sequence>>;
@@ -46,6 +48,8 @@ struct LogGroups {
     engine_clock: EngineClock,
     interval: Duration,
     last_sync_micros: AtomicU64,
+    /// How long the last group took to be written, and synced where that was asked for.
+    took_micros: AtomicU64,
     /// The last record that is durable and published.
     visible: Arc<Watermark>,
 }
@@ -94,7 +98,8 @@ impl Committer {
         publisher.set_published(next - 1);
         let state = LogState { log, next, definitions, recent, stopped: None, committing: false };
         let last_sync_micros = AtomicU64::new(0);
-        let groups = LogGroups { publisher, clock, engine_clock, interval, last_sync_micros, visible };
+        let took_micros = AtomicU64::new(0);
+        let groups = LogGroups { publisher, clock, engine_clock, interval, last_sync_micros, took_micros, visible };
         Committer { leader: Leader::new(groups, state) }
     }
 
@@ -192,6 +197,10 @@ impl Grouping for LogGroups {
         self.interval.saturating_sub(Duration::from_micros(since))
     }
 
+    fn patience(&self) -> Duration {
+        Duration::from_micros(self.took_micros.load(Ordering::Acquire)).min(MOST_PATIENCE)
+    }
+
     fn members<'a>(&self, waiting: impl Iterator<Item = &'a Vec<Work>>) -> usize {
         let mut bytes = 0;
         let fits = |works: &&Vec<Work>| {
@@ -236,13 +245,16 @@ impl LogGroups {
             return Ok(Written::default());
         }
         let asked = prepared(group).any(|work| work.durability == Durability::Durable);
+        let begun = self.clock.monotonic_micros();
         let outcome = self.lay_out(state, group).and_then(|written| {
             // The catalog, which learns of new series at once, must never be ahead of what is on disk.
             let durable = asked || !written.series.is_empty();
             state.log.commit_group(durable).map(|()| (written, durable))
         });
+        let now = self.clock.monotonic_micros();
+        self.took_micros.store(now.saturating_sub(begun), Ordering::Release);
         match &outcome {
-            Ok((_, true)) => self.last_sync_micros.store(self.clock.monotonic_micros(), Ordering::Release),
+            Ok((_, true)) => self.last_sync_micros.store(now, Ordering::Release),
             Ok(_) => {}
             Err(_) => {
                 state.next = before;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
+use super::company::Company;
 use super::monitor::{Monitor, Monitors, ParkingLot};
 
 #[cfg(test)]
@@ -24,6 +25,8 @@ pub(super) trait Grouping {
 
     /// How much longer a group is to wait for company. Asked until it says zero.
     fn linger(&self) -> Duration;
+    /// How long a group is worth delaying for those who were in the last one.
+    fn patience(&self) -> Duration;
     /// How many of the works that wait, oldest first, go into the next group: at least one.
     fn members<'a>(&self, waiting: impl Iterator<Item = &'a Self::Work>) -> usize
     where
@@ -36,8 +39,11 @@ pub(super) trait Grouping {
 pub(super) struct Leader<G: Grouping, M: Monitors = ParkingLot> {
     grouping: G,
     state: M::Monitor<G::State>,
-    queue: M::Monitor<Queue<G::Work, G::Outcome>>,
+    queue: M::Monitor<Waiting<G>>,
 }
+
+type Waiting<G> = Queue<<G as Grouping>::Work, <G as Grouping>::Outcome>;
+type Guard<'a, G, M> = <<M as Monitors>::Monitor<Waiting<G>> as Monitor<Waiting<G>>>::Guard<'a>;
 
 /// Which work an outcome belongs to.
 type Ticket = u64;
@@ -48,13 +54,24 @@ struct Queue<W, O> {
     outcomes: BTreeMap<Ticket, O>,
     next: Ticket,
     leading: bool,
+    company: Company,
+    /// As soon as so many wait, the leader is told.
+    gathering: Option<usize>,
     /// A leader panicked: what became of its group is unknown, so nothing more is committed.
     broken: bool,
 }
 
 impl<G: Grouping, M: Monitors> Leader<G, M> {
     pub(super) fn new(grouping: G, state: G::State) -> Self {
-        let queue = Queue { waiting: VecDeque::new(), outcomes: BTreeMap::new(), next: 0, leading: false, broken: false };
+        let queue = Queue {
+            waiting: VecDeque::new(),
+            outcomes: BTreeMap::new(),
+            next: 0,
+            leading: false,
+            company: Company::default(),
+            gathering: None,
+            broken: false,
+        };
         Leader { grouping, state: Monitor::new(state), queue: Monitor::new(queue) }
     }
 
@@ -74,6 +91,9 @@ impl<G: Grouping, M: Monitors> Leader<G, M> {
         let ticket = queue.next;
         queue.next += 1;
         queue.waiting.push_back((ticket, work));
+        if queue.gathering.is_some_and(|wanted| queue.waiting.len() >= wanted) {
+            self.queue.notify_arrival();
+        }
         loop {
             if let Some(outcome) = queue.outcomes.remove(&ticket) {
                 return Some(outcome);
@@ -93,12 +113,25 @@ impl<G: Grouping, M: Monitors> Leader<G, M> {
                 }
                 queue = self.queue.wait_for(queue, linger);
             }
+            queue = self.gather(queue);
             let members = self.grouping.members(queue.waiting.iter().map(|(_, work)| work)).min(queue.waiting.len());
             let (tickets, group): (Vec<_>, Vec<_>) = queue.waiting.drain(..members).unzip();
             drop(queue);
             self.lead(tickets, group);
             queue = self.queue.lock();
         }
+    }
+
+    /// Waits a moment for those who are likely to come.
+    fn gather<'a>(&'a self, mut queue: Guard<'a, G, M>) -> Guard<'a, G, M> {
+        let there = queue.waiting.len();
+        let Some(wanted) = queue.company.worth_waiting_for(there) else { return queue };
+        queue.gathering = Some(wanted);
+        queue = self.queue.wait_arrival_for(queue, self.grouping.patience());
+        queue.gathering = None;
+        let came = queue.waiting.len() >= wanted;
+        queue.company.waited(came);
+        queue
     }
 
     /// Commits a group and gives up leading, whatever happens.
@@ -120,7 +153,11 @@ impl<G: Grouping, M: Monitors> Drop for Tenure<'_, G, M> {
     fn drop(&mut self) {
         let mut queue = self.leader.queue.lock();
         match self.outcomes.take() {
-            Some(outcomes) => queue.outcomes.extend(outcomes),
+            Some(outcomes) => {
+                let (members, waiting) = (outcomes.len(), queue.waiting.len());
+                queue.company.committed(members, waiting);
+                queue.outcomes.extend(outcomes);
+            }
             None => queue.broken = true,
         }
         queue.leading = false;

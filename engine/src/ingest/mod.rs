@@ -5,6 +5,7 @@
 
 mod builder;
 mod commit;
+mod company;
 mod decide;
 mod definitions;
 mod group;

@@ -19,6 +19,10 @@ pub(super) trait Monitor<T> {
     /// Waits to be notified, but no longer than so long. May return earlier.
     fn wait_for<'a>(&'a self, guard: Self::Guard<'a>, time: Duration) -> Self::Guard<'a>;
     fn notify_all(&self);
+    /// Waits for [`Monitor::notify_arrival`] alone, no longer than so long. May return earlier.
+    fn wait_arrival_for<'a>(&'a self, guard: Self::Guard<'a>, time: Duration) -> Self::Guard<'a>;
+    /// Tells the one who waits for that.
+    fn notify_arrival(&self);
 }
 
 /// Monitors of one make.
@@ -39,6 +43,7 @@ impl Monitors for ParkingLot {
 pub(super) struct Parking<T> {
     mutex: Mutex<T>,
     changed: Condvar,
+    arrived: Condvar,
 }
 
 impl<T> Monitor<T> for Parking<T> {
@@ -48,7 +53,7 @@ impl<T> Monitor<T> for Parking<T> {
         T: 'a;
 
     fn new(value: T) -> Self {
-        Parking { mutex: Mutex::new(value), changed: Condvar::new() }
+        Parking { mutex: Mutex::new(value), changed: Condvar::new(), arrived: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, T> {
@@ -67,5 +72,14 @@ impl<T> Monitor<T> for Parking<T> {
 
     fn notify_all(&self) {
         self.changed.notify_all();
+    }
+
+    fn wait_arrival_for<'a>(&'a self, mut guard: MutexGuard<'a, T>, time: Duration) -> MutexGuard<'a, T> {
+        self.arrived.wait_for(&mut guard, time);
+        guard
+    }
+
+    fn notify_arrival(&self) {
+        self.arrived.notify_one();
     }
 }

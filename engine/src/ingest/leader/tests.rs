@@ -64,6 +64,12 @@ impl<T> Monitor<T> for ModelledMonitor<T> {
     fn notify_all(&self) {
         self.changed.notify_all();
     }
+
+    fn wait_arrival_for<'a>(&'a self, guard: MutexGuard<'a, T>, time: Duration) -> MutexGuard<'a, T> {
+        self.wait_for(guard, time)
+    }
+
+    fn notify_arrival(&self) {}
 }
 
 /// How commits go in one run of the model.
@@ -115,6 +121,10 @@ impl Grouping for Model {
 
     fn linger(&self) -> Duration {
         Duration::from_micros(if self.plan.company { thread_rng().gen_range(0..3) } else { 0 })
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_micros(thread_rng().gen_range(0..2))
     }
 
     fn members<'a>(&self, waiting: impl Iterator<Item = &'a u32>) -> usize {
