@@ -1,7 +1,8 @@
 //! Rows in transactions: put, deleted and read there.
 
 use super::*;
-use crate::{Filter, Put, TimeRange, Transaction};
+use crate::ingest;
+use crate::{Durability, Filter, Put, TimeRange, Transaction};
 
 fn rows(db: &Database, table: &str, rows: &[(&str, i64, i64)]) -> RecordBatch {
     let mut builder = RowBuilder::new(db.table(table).unwrap());
@@ -220,4 +221,21 @@ fn a_deletion_in_a_transaction_is_refused_like_any_other() {
     assert!(matches!(tx.query(&Query::table("nowhere")), Err(Error::NoSuchTable { .. })));
     assert_eq!(tx.commit().unwrap(), 0);
     assert_eq!(found(&db, "t"), [1, 3, 2, 4]);
+}
+
+#[test]
+fn what_others_of_the_same_group_change_is_a_conflict_too() {
+    for (time, conflicts) in [(1, true), (50, false)] {
+        let (_, db) = two_tables();
+        let table = db.inner.publisher.registry.get("t").unwrap();
+        let batch = rows(&db, "t", &[("a", time, 9)]);
+        let mut works = ingest::prepare(&[(table, &batch)], 1 << 20, Durability::Durable).unwrap();
+        let mut tx = db.begin().unwrap();
+        assert_eq!(values_in(tx.query(&within("t", 0..10)).unwrap()).len(), 4);
+        tx.kv().put("k", b"", Put::default()).unwrap();
+        works.push(tx.into_work().unwrap());
+        let outcomes = db.inner.committer.submit_all(works);
+        assert!(outcomes[0].is_ok(), "{outcomes:?}");
+        assert_eq!(matches!(outcomes[1], Err(Error::Conflict)), conflicts, "{outcomes:?}");
+    }
 }

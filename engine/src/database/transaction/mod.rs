@@ -187,8 +187,12 @@ impl Transaction<'_> {
     /// Commits: everything is durable when it returns. [`Error::Conflict`] if others changed what it had read; nothing was done
     /// then, and made again it may succeed. Answers the sequence of its record, 0 if it wrote nothing.
     pub fn commit(self) -> Result<Sequence> {
-        let Transaction { inner, keys, rows } = self;
-        inner.commit(Work::Decision(Decision::IfUnchanged { keys: keys.finish(), rows: rows.finish()? }))
+        let inner = self.inner;
+        inner.commit(self.into_work()?)
+    }
+
+    pub(super) fn into_work(self) -> Result<Work> {
+        Ok(Work::Decision(Decision::IfUnchanged { keys: self.keys.finish(), rows: self.rows.finish()? }))
     }
 
     /// Whether what it has read still holds.
