@@ -43,7 +43,7 @@ impl PageFile {
     pub(super) const ALL: [PageFile; 2] = [PageFile::First, PageFile::Second];
 
     /// Its name.
-    pub(super) fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             PageFile::First => "catalog.pages",
             PageFile::Second => "catalog.pages.2",

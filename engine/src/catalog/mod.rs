@@ -46,7 +46,7 @@ use crate::io::{Components, SyncLabel};
 use crate::model::Sequence;
 
 /// The files a catalog may have, snapshots and marks aside.
-const FILES: [&str; 3] = [sums::NAME, "catalog.pages", "catalog.pages.2"];
+const FILES: [&str; 3] = [sums::NAME, PageFile::First.name(), PageFile::Second.name()];
 
 /// The open catalog. One thread changes it at a time, any number read it.
 ///

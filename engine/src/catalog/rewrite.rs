@@ -22,7 +22,7 @@ use crate::model::Sequence;
 /// Bytes of rows copied in one transaction of redb.
 const COPIED_AT_ONCE: usize = 1 << 20;
 /// Bytes of changes that are noted while rows are copied. Beyond them there is no end to it; it is tried again another time.
-const NOTED_BYTES: usize = 64 << 20;
+const NOTED_BYTES: usize = 16 << 20;
 /// Noted bytes few enough to be applied while others wait.
 const FEW_BYTES: usize = 1 << 20;
 /// How often what was noted is applied before others have to wait.
@@ -87,6 +87,12 @@ impl Catalog {
     pub(crate) fn wasted_bytes(&self) -> u64 {
         let Balance { now, most } = &self.balance;
         u64::try_from(most.load(Ordering::Acquire) - now.load(Ordering::Acquire)).unwrap_or(0)
+    }
+
+    /// Counts from here on: what was removed so far is not worth another try.
+    pub(crate) fn forget_waste(&self) {
+        let Balance { now, most } = &self.balance;
+        most.store(now.load(Ordering::Acquire), Ordering::Release);
     }
 
     /// Bytes of the image, room that redb would use again included.

@@ -118,11 +118,16 @@ impl Inner {
 
     /// The catalog is written anew where most of it is room that nothing uses.
     fn reclaim_step(&self) -> Result<bool> {
-        let wasted = self.publisher.catalog.get().map_or(0, |catalog| match catalog.wasted_bytes() {
-            wasted if wasted >= catalog.bytes_in_use() / 2 => wasted,
-            _ => 0,
-        });
-        if wasted < WASTED_BYTES { Ok(false) } else { self.rewrite_catalog() }
+        let Some(catalog) = self.publisher.catalog.get() else { return Ok(false) };
+        if catalog.wasted_bytes() < WASTED_BYTES.max(catalog.bytes_in_use() / 2) {
+            return Ok(false);
+        }
+        let outcome = self.rewrite_catalog();
+        if !matches!(outcome, Ok(true)) {
+            // Each try in vain wears the disk.
+            catalog.forget_waste();
+        }
+        outcome
     }
 
     /// Some of what has expired, in a transaction of its own: of the first model that has any.

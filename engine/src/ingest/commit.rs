@@ -329,9 +329,10 @@ impl LogGroups {
         let outcomes = group.into_iter().map(|works| works.into_iter().map(&mut publish).collect()).collect();
         news.cells.iter().for_each(|(sequence, effects)| state.recent.add(*sequence, effects));
         // The records are durable and acknowledged all the same: the log rebuilds what the catalog missed.
-        self.publisher.set_published(state.next - 1);
         let outcome = self.publisher.tell(state.next - 1, &news);
         let _ = state.latch(outcome);
+        // After the pairs: a transaction that begins in between sees the pairs, and conflicts where it asks for the rows.
+        self.publisher.set_published(state.next - 1);
         self.show(state);
         outcomes
     }

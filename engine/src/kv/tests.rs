@@ -333,3 +333,21 @@ fn compaction_gives_room_that_was_freed_just_before() {
     let report = db.compact().unwrap();
     assert!(report.catalog_bytes_after < report.catalog_bytes_before / 4, "{report:?}");
 }
+
+#[test]
+fn without_room_to_give_room_back_it_is_not_tried_for_ever() {
+    let (disk, _, db) = begin();
+    db.create_table(TableSpec::new("t").field("v", FieldType::Int64)).unwrap();
+    for n in 0..40 {
+        db.kv().put(&format!("k{n}"), &vec![n; 500_000], Put::default()).unwrap();
+    }
+    seal_a_row(&db, 0);
+    (0..40).for_each(|n| assert!(db.kv().delete(&format!("k{n}"), IfRevision::Any).unwrap()));
+    seal_a_row(&db, 1);
+    disk.set_quota(Some(disk.used()));
+    assert!(matches!(db.background_step(BackgroundStep::Reclaim), Err(Error::DiskFull { .. })));
+    assert!(!db.background_step(BackgroundStep::Reclaim).unwrap());
+    assert_eq!(db.kv().scan(&Scan::of("k")).unwrap().len(), 0);
+    disk.set_quota(None);
+    assert!(db.compact().unwrap().catalog_bytes_after < 1 << 20, "who asks for it gets it");
+}

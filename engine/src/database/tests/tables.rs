@@ -34,9 +34,7 @@ fn is_unknown<T: std::fmt::Debug>(answer: Result<T>, table: &str) {
 fn openings(disk: &MemoryDisk) -> Vec<(&'static str, Database)> {
     let without = |part: &str| {
         let disk = disk.after_power_cut();
-        for path in disk.paths().into_iter().filter(|path| path.display().to_string().contains(part)) {
-            disk.corrupt(&path, |bytes| bytes.fill(0)).unwrap();
-        }
+        wipe(&disk, part);
         open(&disk)
     };
     vec![
@@ -44,6 +42,13 @@ fn openings(disk: &MemoryDisk) -> Vec<(&'static str, Database)> {
         ("a lost catalog", without("catalog.pages")),
         ("nothing but log and segments", without("/catalog/")),
     ]
+}
+
+/// Fills the files whose path holds `part` with zeroes.
+fn wipe(disk: &MemoryDisk, part: &str) {
+    for path in disk.paths().into_iter().filter(|path| path.display().to_string().contains(part)) {
+        disk.corrupt(&path, |bytes| bytes.fill(0)).unwrap();
+    }
 }
 
 /// Damages the record of a kind, the only one.
@@ -164,9 +169,7 @@ fn a_lost_drop_leaves_the_rows_and_harms_nobody() {
     put(&db, "a", 5..7);
     let disk = disk.after_power_cut();
     damage(&disk, RecordKind::DropTable);
-    for path in disk.paths().into_iter().filter(|path| path.display().to_string().contains("/catalog/")) {
-        disk.corrupt(&path, |bytes| bytes.fill(0)).unwrap();
-    }
+    wipe(&disk, "/catalog/");
     let db = open(&disk);
     assert_eq!(values_of(&db, "a"), [5, 6]);
     assert_eq!(values_of(&db, "lost name 0"), [0, 1]);
@@ -315,9 +318,7 @@ fn a_name_belongs_to_the_table_that_got_it_last() {
     put(&db, "a", 0..2);
     let disk = disk.after_power_cut();
     damage(&disk, RecordKind::DropTable);
-    for path in disk.paths().into_iter().filter(|path| path.display().to_string().contains("/catalog/")) {
-        disk.corrupt(&path, |bytes| bytes.fill(0)).unwrap();
-    }
+    wipe(&disk, "/catalog/");
     let db = open(&disk);
     assert_eq!(values_of(&db, "a"), [0, 1]);
     assert_eq!(values_of(&db, "lost name 1"), [5, 6]);
