@@ -1,5 +1,6 @@
 //! A database on a disk in memory and clocks that are set by hand, for the tests of models.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -15,6 +16,8 @@ pub(crate) const SECOND: u64 = 1_000_000;
 pub(crate) struct Hands {
     monotonic: AtomicU64,
     wall: AtomicI64,
+    /// 0 where the machine does not tell its starts apart.
+    boot: AtomicU64,
 }
 
 impl Clock for Hands {
@@ -25,12 +28,22 @@ impl Clock for Hands {
     fn monotonic_micros(&self) -> u64 {
         self.monotonic.load(Ordering::Relaxed)
     }
+
+    fn boot(&self) -> Option<NonZeroU64> {
+        NonZeroU64::new(self.boot.load(Ordering::Relaxed))
+    }
 }
 
 impl Hands {
     /// Sets the wall clock.
     pub(crate) fn set_wall(&self, micros: i64) {
         self.wall.store(micros, Ordering::Relaxed);
+    }
+
+    /// Starts the machine again; 0 is a start that cannot be told from others.
+    pub(crate) fn start_again(&self, boot: u64) {
+        self.boot.store(boot, Ordering::Relaxed);
+        self.monotonic.store(0, Ordering::Relaxed);
     }
 
     /// Lets time pass.

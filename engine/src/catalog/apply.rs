@@ -6,6 +6,7 @@ use redb::{AccessGuard, Durability, ReadableTable, Table, WriteTransaction};
 
 use super::guard::Failure;
 use super::tables::{self, Kind, State};
+use crate::clock::EngineTime;
 use crate::error::Error;
 use crate::model::{Sequence, SeriesId, SeriesKey, TableId, TableSchema};
 use crate::record::{Deletion, Effect, Receipt, SegmentEntry, SegmentId, is_derived, persist};
@@ -50,8 +51,8 @@ pub(crate) enum Change {
     SealedThrough(Sequence),
     /// Bytes written to the database directory since it was created.
     BytesWritten(u64),
-    /// What the engine's clock shows, in microseconds.
-    EngineMicros(u64),
+    /// What the engine's clock shows.
+    EngineTime(EngineTime),
     /// Keys of metadata with what the last record made of each.
     PutCells(Vec<Cell>),
 }
@@ -118,6 +119,13 @@ impl<'t> Writer<'t> {
         self.put_numbered(Kind::State, state as u64, &value.to_le_bytes())
     }
 
+    fn put_time(&mut self, time: &EngineTime) -> Result<(), Failure> {
+        let (boot, since) = time.machine.map_or((0, 0), |(boot, since)| (boot.get(), since));
+        self.put_state(State::EngineMicros, time.engine_micros)?;
+        self.put_state(State::Boot, boot)?;
+        self.put_state(State::SinceBoot, since)
+    }
+
     fn remove_numbered(&mut self, kind: Kind, number: u64) -> Result<(), Failure> {
         let key = tables::number_key(number);
         let before = self.table(kind)?.remove(&key[..])?.map_or(0, |before| bytes(&key, before.value()));
@@ -156,7 +164,7 @@ impl<'t> Writer<'t> {
             }
             Change::SealedThrough(sequence) => self.put_state(State::SealedThrough, *sequence),
             Change::BytesWritten(bytes) => self.put_state(State::BytesWritten, *bytes),
-            Change::EngineMicros(micros) => self.put_state(State::EngineMicros, *micros),
+            Change::EngineTime(time) => self.put_time(time),
             Change::PutCells(cells) => self.put_cells(cells),
         }
     }

@@ -1,5 +1,6 @@
 //! Reading the catalog.
 
+use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
 
 use redb::{ReadableDatabase, ReadableTable};
@@ -7,6 +8,7 @@ use redb::{ReadableDatabase, ReadableTable};
 use super::guard::Failure;
 use super::tables::{self, Kind, State};
 use super::{Catalog, snapshot};
+use crate::clock::EngineTime;
 use crate::error::{Error, Result};
 use crate::model::{Sequence, SeriesId, SeriesKey, TableId, TableSchema};
 use crate::record::{DecodeError, Deletion, Receipt, SegmentEntry, SegmentId};
@@ -72,9 +74,12 @@ impl Catalog {
         Ok(self.state(State::BytesWritten)?.unwrap_or(0))
     }
 
-    /// What the engine's clock showed at the last checkpoint, in microseconds.
-    pub(crate) fn engine_micros(&self) -> Result<u64> {
-        Ok(self.state(State::EngineMicros)?.unwrap_or(0))
+    /// What the engine's clock showed at the last checkpoint.
+    pub(crate) fn engine_time(&self) -> Result<EngineTime> {
+        let engine_micros = self.state(State::EngineMicros)?.unwrap_or(0);
+        let boot = self.state(State::Boot)?.and_then(NonZeroU64::new);
+        let machine = boot.zip(self.state(State::SinceBoot)?);
+        Ok(EngineTime { engine_micros, machine })
     }
 
     pub(super) fn state(&self, state: State) -> Result<Option<u64>> {

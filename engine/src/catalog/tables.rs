@@ -49,6 +49,10 @@ pub(super) enum State {
     BytesWritten = 2,
     /// What the engine's clock showed at the last checkpoint, in microseconds.
     EngineMicros = 3,
+    /// The start of the machine by then; 0 where that is not known.
+    Boot = 4,
+    /// The time since that start, in microseconds.
+    SinceBoot = 5,
 }
 
 /// How redb knows any of the tables.

@@ -4,11 +4,13 @@ mod rewriting;
 mod room;
 mod snapshots;
 
+use std::num::NonZeroU64;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Catalog, Cell, Change, KeyRange, Note, Stored};
+use crate::clock::EngineTime;
 use crate::error::{Error, Result};
 use crate::io::{Components, Disk, MemoryDisk, SyncLabel};
 use crate::model::{Field, FieldType, Partitioning, SeriesId, SeriesKey, TableId, TableSchema, Tag, TimeRange, TimeUnit};
@@ -104,7 +106,7 @@ struct Contents {
     segments: Vec<SegmentEntry>,
     deletions: Vec<(u64, Deletion)>,
     receipts: Vec<(u64, Receipt)>,
-    engine_micros: u64,
+    engine_time: EngineTime,
     cells: Vec<(Key, Stored)>,
     changed: Vec<Note>,
     dropped: Vec<TableSchema>,
@@ -119,7 +121,7 @@ impl Contents {
             segments: catalog.segments()?,
             deletions: catalog.deletions()?,
             receipts: catalog.receipts()?,
-            engine_micros: catalog.engine_micros()?,
+            engine_time: catalog.engine_time()?,
             cells: catalog.cells()?.range(&everything())?.collect::<Result<_>>()?,
             changed: catalog.cells()?.noted(0, &[], usize::MAX)?,
             dropped: catalog.dropped_tables()?,
@@ -161,7 +163,7 @@ impl Contents {
                 Change::PutReceipt { sequence, receipt } => put(&mut self.receipts, (sequence, receipt), |row| row.0),
                 Change::SealedThrough(sequence) => self.sealed_through = sequence,
                 Change::BytesWritten(_) => {}
-                Change::EngineMicros(micros) => self.engine_micros = micros,
+                Change::EngineTime(time) => self.engine_time = time,
                 Change::PutCells(cells) => cells.into_iter().for_each(|cell| self.put_cell(cell)),
             }
         }
@@ -229,7 +231,7 @@ fn all_kinds() -> Vec<Change> {
         Change::DropTable(TableSchema { version: 2, ..schema(4) }),
         Change::PutReceipt { sequence: 7, receipt: receipt("gone") },
         Change::SealedThrough(8),
-        Change::EngineMicros(12_345),
+        Change::EngineTime(EngineTime { engine_micros: 12_345, machine: NonZeroU64::new(7).map(|boot| (boot, 9)) }),
         Change::PutCells(vec![
             cell(2, b"\x10gone", Some(b"")),
             cell(3, b"\x10key", Some(b"old")),

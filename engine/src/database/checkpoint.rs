@@ -64,10 +64,9 @@ impl Inner {
 
     /// Brings the catalog to the end of the log, which is made durable first.
     fn apply_all(&self) -> Result<()> {
-        let engine_micros = self.engine_clock.now().engine_micros;
         let changes = vec![
             Change::BytesWritten(self.bytes_written()),
-            Change::EngineMicros(engine_micros),
+            Change::EngineTime(self.engine_clock.time()),
             Change::SealedThrough(self.sealed_through.load(Ordering::Acquire)),
         ];
         self.committer.flushed(|last| self.publisher.tell_all(last, changes))

@@ -89,8 +89,8 @@ pub struct PutDocument {
 }
 
 impl PutDocument {
-    /// Lets the document expire after so long, by the engine's clock: time during which the database is closed does not
-    /// count. Nobody may refer to it.
+    /// Lets the document expire after so long, by the engine's clock: time during which the machine is off does not count.
+    /// Nobody may refer to it.
     #[must_use]
     pub fn time_to_live(self, time: Duration) -> Self {
         PutDocument { time_to_live: Some(time), ..self }

@@ -54,7 +54,7 @@ impl<'s> Stage<'s> {
                 decide(&mut transaction)?;
                 (transaction.finish(), RowsOutcome::default())
             }
-            Work::Decision(Decision::IfUnchanged { keys, rows }) => (keys, rows),
+            Work::Decision(Decision::IfUnchanged(outcome)) => (outcome.keys, outcome.rows),
         };
         let RowsOutcome { runs: rows, deletions, reads: rows_read, since } = rows;
         if rows_read.iter().any(|read| self.is_changed(read, since)) {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::reads::RowsOutcome;
 use crate::error::{Error, Result};
-use crate::keyspace::{Outcome, Transaction};
+use crate::keyspace::{self, Transaction};
 use crate::memtable::Run;
 use crate::model::{TableId, TableSchema};
 use crate::record::{Compacted, Deletion, Effect, Receipt, Record, RecordKind, Sealed};
@@ -61,12 +61,20 @@ pub(crate) enum Decision {
     /// What it does is found out on the state that everything before it leaves. Quick, since others wait.
     Now(Decide),
     /// What it does is known, and stands if what it read still holds.
-    IfUnchanged {
-        /// What it read, and what it does to keys.
-        keys: Outcome,
-        /// The same of rows.
-        rows: RowsOutcome,
-    },
+    IfUnchanged(Outcome),
+}
+
+/// What a transaction read, and what it does.
+#[derive(Debug, Clone)]
+pub(crate) struct Outcome {
+    pub(crate) keys: keyspace::Outcome,
+    pub(crate) rows: RowsOutcome,
+}
+
+impl From<Outcome> for Work {
+    fn from(outcome: Outcome) -> Self {
+        Work::Decision(Decision::IfUnchanged(outcome))
+    }
 }
 
 impl Work {
@@ -84,14 +92,14 @@ impl Work {
     pub(crate) fn memory(&self) -> usize {
         match self {
             Work::Prepared(Prepared { mutation: Mutation::Rows { run, .. }, .. }) => run.memory,
-            Work::Decision(Decision::IfUnchanged { rows, .. }) => rows.runs.iter().map(|(_, run)| run.memory).sum(),
+            Work::Decision(Decision::IfUnchanged(Outcome { rows, .. })) => rows.runs.iter().map(|(_, run)| run.memory).sum(),
             _ => 0,
         }
     }
 
     /// Whether it depends on rows that it read.
     pub(super) fn read_rows(&self) -> bool {
-        matches!(self, Work::Decision(Decision::IfUnchanged { rows, .. }) if !rows.reads.is_empty())
+        matches!(self, Work::Decision(Decision::IfUnchanged(Outcome { rows, .. })) if !rows.reads.is_empty())
     }
 
     /// Bytes it will take in the log, as far as that is known.
@@ -99,7 +107,7 @@ impl Work {
         match self {
             Work::Prepared(prepared) => prepared.payload.frame_bytes(),
             Work::Decision(Decision::Now(_)) => 0,
-            Work::Decision(Decision::IfUnchanged { keys, rows, .. }) => {
+            Work::Decision(Decision::IfUnchanged(Outcome { keys, rows })) => {
                 keys.bytes() + rows.runs.iter().map(|(_, run)| run.memory).sum::<usize>()
             }
         }
@@ -129,7 +137,7 @@ impl fmt::Debug for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Decision::Now(_) => "Now",
-            Decision::IfUnchanged { .. } => "IfUnchanged",
+            Decision::IfUnchanged(_) => "IfUnchanged",
         })
     }
 }

@@ -6,7 +6,7 @@ use crate::record::Deletion;
 use crate::table::TableState;
 
 /// Rows read of one table.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct RowsRead {
     pub(crate) table: TableId,
     pub(crate) range: TimeRange,
@@ -17,7 +17,7 @@ pub(crate) struct RowsRead {
 }
 
 /// What a transaction does to rows, and what it read of them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct RowsOutcome {
     /// At most one run for each table.
     pub(crate) runs: Vec<(TableId, Run)>,

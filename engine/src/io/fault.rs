@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use super::{DirEntry, DirectoryLock, Disk, File, OpenMode, SyncLabel};
+
+/// What is written at once, in bytes.
+const PAGE: usize = 4_096;
 
 /// A file system in memory for tests: with a quota, failures on demand, and power cuts that keep only what was synced.
 ///
@@ -49,6 +53,24 @@ struct State {
 struct Contents {
     live: Vec<u8>,
     durable: Vec<u8>,
+    /// Pages that the next sync writes.
+    dirty: BTreeSet<usize>,
+}
+
+impl Contents {
+    fn mark(&mut self, bytes: Range<usize>) {
+        self.dirty.extend(bytes.start / PAGE..bytes.end.div_ceil(PAGE));
+    }
+
+    fn sync(&mut self) {
+        self.durable.resize(self.live.len(), 0);
+        for start in std::mem::take(&mut self.dirty).into_iter().map(|page| page * PAGE) {
+            let end = self.live.len().min(start + PAGE);
+            if let (Some(to), Some(from)) = (self.durable.get_mut(start..end), self.live.get(start..end)) {
+                to.copy_from_slice(from);
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -74,7 +96,8 @@ impl MemoryDisk {
         self.state.lock().fail_writes = fail;
     }
 
-    /// Makes every sync fail with an I/O error until told otherwise.
+    /// Makes every sync fail with an I/O error until told otherwise. What a failed sync was to write is shown, but no later sync
+    /// writes it either, unless it is written again: so does a kernel that holds such pages for clean.
     pub fn fail_syncs(&self, fail: bool) {
         self.state.lock().fail_syncs = fail;
     }
@@ -97,7 +120,7 @@ impl MemoryDisk {
             .iter()
             .map(|(path, file)| {
                 let durable = file.lock().durable.clone();
-                (path.clone(), Arc::new(Mutex::new(Contents { live: durable.clone(), durable })))
+                (path.clone(), Arc::new(Mutex::new(Contents { live: durable.clone(), durable, dirty: BTreeSet::new() })))
             })
             .collect();
         let survivor = State { durable_names: files.clone(), files, directories: state.directories.clone(), ..State::default() };
@@ -110,6 +133,7 @@ impl MemoryDisk {
         let mut contents = file.lock();
         change(&mut contents.live);
         contents.durable = contents.live.clone();
+        contents.dirty.clear();
         Ok(())
     }
 
@@ -168,6 +192,7 @@ impl File for MemoryFile {
             contents.live.resize(end, 0);
         }
         contents.live[start..end].copy_from_slice(data);
+        contents.mark(start..end);
         Ok(())
     }
 
@@ -175,16 +200,22 @@ impl File for MemoryFile {
         let len = usize::try_from(len).map_err(io::Error::other)?;
         let grows_by = len.saturating_sub(self.contents.lock().live.len());
         self.disk.check_write(grows_by as u64)?;
-        self.contents.lock().live.resize(len, 0);
+        let mut contents = self.contents.lock();
+        let before = contents.live.len();
+        contents.live.resize(len, 0);
+        contents.mark(before.min(len)..before.max(len));
         Ok(())
     }
 
     fn sync(&self, label: SyncLabel) -> io::Result<()> {
-        if self.disk.check_sync(label)? {
-            let mut contents = self.contents.lock();
-            contents.durable = contents.live.clone();
+        let sync = self.disk.check_sync(label);
+        let mut contents = self.contents.lock();
+        match &sync {
+            Ok(true) => contents.sync(),
+            Ok(false) => {}
+            Err(_) => contents.dirty.clear(),
         }
-        Ok(())
+        sync.map(drop)
     }
 }
 

@@ -9,6 +9,7 @@ mod os;
 
 use std::fmt::Debug;
 use std::io;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -145,8 +146,13 @@ pub fn read_file(disk: &dyn Disk, path: &Path, limit: u64) -> io::Result<Vec<u8>
 pub trait Clock: Debug + Send + Sync {
     /// Microseconds since 1970-01-01T00:00:00Z. May jump either way.
     fn wall_micros(&self) -> i64;
-    /// Microseconds since some fixed moment of this process. Never goes back.
+    /// Microseconds since the machine was started, or since some moment of this process where [`boot`](Clock::boot) names no
+    /// start. Never goes back.
     fn monotonic_micros(&self) -> u64;
+    /// Which start of the machine that was: the same for all processes until it is started again, and for no other start.
+    fn boot(&self) -> Option<NonZeroU64> {
+        None
+    }
 }
 
 /// A source of random bytes.

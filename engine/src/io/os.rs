@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::io::{self, Read, Seek, Write};
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{Clock, DirEntry, DirectoryLock, Disk, Entropy, File, OpenMode, SyncLabel};
 
@@ -123,17 +124,37 @@ impl Disk for OsDisk {
     }
 }
 
-/// The system's wall clock and monotonic clock.
+/// The system's wall clock, and the one that counts from the start of the machine, time for which it was suspended included.
+/// Where the system does not tell its starts apart, the monotonic clock counts from when this was made.
 #[derive(Debug, Clone, Copy)]
 pub struct OsClock {
-    start: Instant,
+    made: Instant,
+    boot: Option<NonZeroU64>,
 }
 
 impl OsClock {
-    /// Starts the monotonic clock at zero.
+    /// The clocks of this system.
     pub fn new() -> Self {
-        OsClock { start: Instant::now() }
+        OsClock { made: Instant::now(), boot: boot() }
     }
+}
+
+/// What Linux draws anew at every start.
+fn boot() -> Option<NonZeroU64> {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    NonZeroU64::new(uuid::Uuid::parse_str(text.trim()).ok()?.as_u64_pair().0)
+}
+
+#[cfg(target_os = "linux")]
+fn since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// No other system has a `boot_id`.
+#[cfg(not(target_os = "linux"))]
+fn since_boot() -> Duration {
+    Duration::ZERO
 }
 
 impl Default for OsClock {
@@ -151,7 +172,12 @@ impl Clock for OsClock {
     }
 
     fn monotonic_micros(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
+        let passed = if self.boot.is_some() { since_boot() } else { self.made.elapsed() };
+        u64::try_from(passed.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn boot(&self) -> Option<NonZeroU64> {
+        self.boot
     }
 }
 

@@ -86,9 +86,7 @@ pub trait Access: sealed::Sealed {
     fn free<T: Send + 'static>(
         &mut self,
         write: impl Fn(&mut Transaction) -> Result<T> + Send + Sync + 'static,
-    ) -> Result<(T, Sequence)> {
-        self.write(write)
-    }
+    ) -> Result<(T, Sequence)>;
 
     /// What all models share.
     #[doc(hidden)]

@@ -7,7 +7,7 @@ use crate::catalog::KeyRange;
 use crate::record::Key;
 
 /// Keys and ranges of keys.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct ReadSet {
     keys: HashSet<Key, foldhash::fast::FixedState>,
     ranges: Vec<KeyRange>,

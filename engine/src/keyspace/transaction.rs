@@ -32,7 +32,7 @@ pub struct Transaction {
 type Value = Option<Arc<[u8]>>;
 
 /// What became of a transaction.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Outcome {
     /// What it wrote, by key.
     pub(crate) effects: Vec<Effect>,

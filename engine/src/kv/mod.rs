@@ -61,7 +61,7 @@ pub struct Put {
 }
 
 impl Put {
-    /// Lets the pair expire after so long, by the engine's clock: time during which the database is closed does not count.
+    /// Lets the pair expire after so long, by the engine's clock: time during which the machine is off does not count.
     #[must_use]
     pub fn time_to_live(self, time: Duration) -> Self {
         Put { time_to_live: Some(time), ..self }

@@ -119,6 +119,53 @@ fn time_goes_on_from_the_last_record_after_a_power_cut() {
     assert_eq!(value(&cut, "k"), None);
 }
 
+/// A database closed a second after it got a pair that lasts ten, during the seventh start of the machine.
+fn closed_after_a_second() -> (MemoryDisk, Arc<Hands>) {
+    let (disk, clock, db) = begin();
+    drop(db);
+    clock.start_again(7);
+    let db = open(&disk, &clock);
+    db.kv().put("k", b"x", lasting(10)).unwrap();
+    clock.pass(SECOND);
+    db.close().unwrap();
+    (disk, clock)
+}
+
+fn expires_in(db: &Database, clock: &Hands, micros: u64) {
+    clock.pass(micros - 1);
+    assert!(value(db, "k").is_some());
+    clock.pass(1);
+    assert_eq!(value(db, "k"), None);
+}
+
+#[test]
+fn time_passes_while_the_database_is_closed() {
+    let (disk, clock) = closed_after_a_second();
+    clock.set_wall(-1);
+    clock.pass(5 * SECOND);
+    expires_in(&open(&disk, &clock), &clock, 4 * SECOND);
+}
+
+#[test]
+fn time_passes_between_a_kill_and_the_next_opening() {
+    let (disk, clock) = closed_after_a_second();
+    let db = open(&disk, &clock);
+    clock.pass(2 * SECOND);
+    put(&db, "other", "x");
+    clock.pass(3 * SECOND);
+    expires_in(&open(&disk.after_power_cut(), &clock), &clock, 4 * SECOND);
+}
+
+#[test]
+fn no_time_has_passed_where_the_machine_was_started_again() {
+    for boot in [8, 0] {
+        let (disk, clock) = closed_after_a_second();
+        clock.start_again(boot);
+        clock.pass(3_600 * SECOND);
+        expires_in(&open(&disk, &clock), &clock, 9 * SECOND);
+    }
+}
+
 #[test]
 fn what_has_expired_is_taken_away() {
     let (_, clock, db) = begin();

@@ -11,8 +11,8 @@ use crate::shared::check_text;
 /// Bytes of a queue's name, at most.
 const NAME_BYTES: usize = 255;
 
-/// A queue, and how it treats its items. Times are by the engine's clock, which counts only while the database is open and which
-/// no step of the wall clock moves.
+/// A queue, and how it treats its items. Times are by the engine's clock, which stands while the machine is off and which no step
+/// of the wall clock moves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueSpec {

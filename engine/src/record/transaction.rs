@@ -52,7 +52,8 @@ pub const DERIVED: u8 = 0x80;
 /// A moment, by both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Moment {
-    /// Microseconds for which the database has been open since it was made, all openings together. Never goes back.
+    /// Microseconds by the engine's clock: since the database was made, without what passed while it was closed and the machine
+    /// was started again. Never goes back.
     pub engine_micros: u64,
     /// Microseconds since 1970 by the wall clock, right or wrong.
     pub wall_micros: i64,

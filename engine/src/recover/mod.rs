@@ -129,7 +129,7 @@ impl Loaded {
         let known: HashSet<String> = opened.catalog.receipts()?.iter().map(|(_, receipt)| loss_of(receipt)).collect();
         let mut receipts = opened.receipts;
         let catalog = Arc::new(opened.catalog);
-        let engine_micros = catalog.engine_micros()?;
+        let engine_micros = catalog.engine_time()?.until_now(&*components.clock);
         let keyspace = Keyspace::new(catalog.cells()?, applied);
         let slot = Arc::new(CatalogSlot::new(catalog));
         let publisher = Arc::new(Publisher::new(Registry::default(), keyspace, slot, MemoryGauge::default()));

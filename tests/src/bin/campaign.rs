@@ -40,10 +40,10 @@ enum What {
     /// Damages files at rest, and forges them.
     Flips {
         /// Flips besides every bit of the log and of a segment's footer for each table.
-        #[arg(long, default_value_t = 40_000)]
+        #[arg(long, default_value_t = 20_000)]
         others: usize,
         /// Lengths at which files are cut.
-        #[arg(long, default_value_t = 20_000)]
+        #[arg(long, default_value_t = 10_000)]
         cuts: usize,
         /// Whether every bit of the log's padding and of all footers is among them
         #[arg(long)]
@@ -94,7 +94,7 @@ fn run(seed: u64, what: What) -> Result<(), Violation> {
         What::Bounded => {
             power_cuts(seed, 20_000)?;
             failing_io(seed, 3_000)?;
-            damage(seed, flips::Plan { all: false, others: 40_000, cuts: 20_000 }, FORGERIES)?;
+            damage(seed, flips::Plan { all: false, others: 20_000, cuts: 10_000 }, FORGERIES)?;
             worlds(seed, 20, 20_000)
         }
         What::Mortal(life) => hostile::live(seed, &life),

@@ -11,11 +11,8 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// What may notice, the quickest first.
-const TESTS: [&[&str]; 2] = [
-    &["-p", "alluvium", "--lib"],
-    &["-p", "alluvium-tests", "--test", "syncs", "--test", "power", "--test", "faults", "--test", "flips", "--test", "world"],
-];
+/// What may notice after the engine's own tests, the quickest first.
+const CAMPAIGNS: [&str; 6] = ["syncs", "transactions", "power", "faults", "flips", "world"];
 /// A test that runs so long does not end, which is noticed as well.
 const SECONDS: &str = "900";
 
@@ -104,11 +101,13 @@ fn remove_others(dir: &Path, kept: &HashSet<PathBuf>) -> Result<()> {
 }
 
 fn fate(copy: &Path, build: &Path) -> Result<Fate> {
-    for tests in TESTS {
-        if !cargo(copy, build, &[tests, &["--no-run"]].concat())? {
+    let campaigns = CAMPAIGNS.iter().flat_map(|name| ["--test", name]);
+    let suites = [vec!["-p", "alluvium", "--lib"], ["-p", "alluvium-tests"].into_iter().chain(campaigns).collect()];
+    for suite in suites {
+        if !cargo(copy, build, &[&suite[..], &["--no-run"]].concat())? {
             return Ok(Fate::DoesNotBuild);
         }
-        if !cargo(copy, build, tests)? {
+        if !cargo(copy, build, &suite)? {
             return Ok(Fate::Noticed);
         }
     }

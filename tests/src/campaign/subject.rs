@@ -250,6 +250,7 @@ impl Subject {
         let image = self.runner.machine.disk.after_power_cut(&mut self.rng);
         let mut machine = Machine::from_image(&image, self.rng.u64(..));
         machine.clock = self.machine().clock.clone();
+        machine.clock.start_again();
         self.runner.replace_machine(machine);
         self.note(|| "power cut".to_owned());
     }

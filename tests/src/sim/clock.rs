@@ -1,6 +1,7 @@
 //! Time and randomness that repeat.
 
 use std::io;
+use std::num::NonZeroU64;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -14,12 +15,13 @@ use super::disk::locked;
 pub struct SimClock {
     wall: AtomicI64,
     monotonic: AtomicU64,
+    boot: AtomicU64,
 }
 
 impl Default for SimClock {
     /// Starts where many gateways start: in 1970.
     fn default() -> Self {
-        SimClock { wall: AtomicI64::new(0), monotonic: AtomicU64::new(1) }
+        SimClock { wall: AtomicI64::new(0), monotonic: AtomicU64::new(1), boot: AtomicU64::new(1) }
     }
 }
 
@@ -28,6 +30,12 @@ impl SimClock {
     pub fn pass(&self, micros: u64) {
         self.monotonic.fetch_add(micros, Ordering::Relaxed);
         self.wall.fetch_add(micros.cast_signed(), Ordering::Relaxed);
+    }
+
+    /// Starts the machine again, with the wall clock as it is.
+    pub fn start_again(&self) {
+        self.boot.fetch_add(1, Ordering::Relaxed);
+        self.monotonic.store(1, Ordering::Relaxed);
     }
 
     /// Sets the wall clock, in microseconds since 1970; the monotonic one does not notice.
@@ -43,6 +51,10 @@ impl Clock for SimClock {
 
     fn monotonic_micros(&self) -> u64 {
         self.monotonic.load(Ordering::Relaxed)
+    }
+
+    fn boot(&self) -> Option<NonZeroU64> {
+        NonZeroU64::new(self.boot.load(Ordering::Relaxed))
     }
 }
 

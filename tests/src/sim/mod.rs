@@ -42,9 +42,11 @@ impl Machine {
         Machine { disk, clock: Arc::default(), entropy: Arc::new(SimEntropy::new(seed)) }
     }
 
-    /// A machine that starts with what is left on a device.
+    /// A machine that is started again, with what is left on a device.
     pub fn from_image(image: &Image, seed: u64) -> Self {
-        Self::with_disk(SimDisk::from_image(image), seed)
+        let machine = Self::with_disk(SimDisk::from_image(image), seed);
+        machine.clock.start_again();
+        machine
     }
 
     /// The database on the disk, opened by one thread that makes every step itself.

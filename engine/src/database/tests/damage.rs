@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::Put;
 use crate::error::ErrorKind;
 
 /// A closed database with two segments, unsealed rows in the log, a catalog and two snapshots.
@@ -110,6 +111,38 @@ fn with_damaged_definition(sequence: u64) -> MemoryDisk {
     crate::wal::scan(&disk, std::path::Path::new("/data/log"), visit).unwrap();
     flip(&disk, &log, |_| at as usize + 20);
     disk
+}
+
+/// Where a log file begins, the definitions repeated for its first record are whole, and that is torn: its number is free.
+#[test]
+fn the_number_of_a_torn_record_is_used_again_though_its_definitions_are_there() {
+    let (disk, db) = begin();
+    db.kv().put("before", b"v", Put::default()).unwrap();
+    let (begun, mut done) = (files(&disk, ".log").len(), 0);
+    while files(&disk, ".log").len() == begun {
+        done = append(&db, done..done + 1);
+    }
+    let disk = disk.after_power_cut();
+    let (mut defined, mut last) = (0, 0);
+    let visit = &mut |frame: crate::wal::FrameRef<'_>| {
+        if frame.flags & crate::wal::CONTEXT == 0 {
+            last = frame.offset
+        } else {
+            defined = frame.sequence
+        }
+        Ok(())
+    };
+    let report = crate::wal::scan(&disk, std::path::Path::new("/data/log"), visit).unwrap();
+    assert_eq!(defined, report.last_sequence, "the last record is the first of its file");
+    flip(&disk, &files(&disk, ".log").pop().unwrap(), |_| last as usize + 20);
+    open(&disk).close().unwrap();
+    let db = open(&disk);
+    let complaints = complaints(&db);
+    assert!(matches!(&complaints[..], [one] if one.starts_with("TornTail")), "{complaints:?}");
+    assert_values(&db, done - 1);
+    db.kv().put("after", b"v", Put::default()).unwrap();
+    let db = open(&disk.after_power_cut());
+    assert!(["before", "after"].iter().all(|key| db.kv().get(key).unwrap().is_some()));
 }
 
 #[test]

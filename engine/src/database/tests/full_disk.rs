@@ -139,6 +139,7 @@ fn whatever_room_there_is_steps_are_whole_or_leave_no_trace() {
 /// A database with some of every kind of metadata, on a disk that is full.
 fn full_of_metadata() -> (MemoryDisk, Database, Vec<crate::Lease>) {
     let (disk, db) = begin();
+    append(&db, 0..3);
     for name in ["q", "dropped"] {
         db.create_queue(&QueueSpec::new(name)).unwrap();
         db.queue(name).push_all((0..20_u8).map(|n| NewItem::new(vec![n; 100])).collect()).unwrap();
@@ -198,4 +199,31 @@ fn what_gives_no_room_is_refused_on_a_full_disk() {
     full(db.queue("q").nack(leases[0], Retry::After(Duration::ZERO)).map(drop));
     full(db.collection("c").put("new", &json!({}), PutDocument::default()).map(drop));
     full(db.create_table(TableSpec::new("u")).map(drop));
+    full(db.transaction(|tx| {
+        tx.kv().delete("pair", IfRevision::Any).and_then(|_| tx.kv().put("new", b"x", Put::default()).map(drop))
+    }));
+    full(db.transaction(|tx| tx.kv().delete("pair", IfRevision::Any).and_then(|_| tx.append("t", &batch(&db, 0)))));
+    assert!(db.kv().get("pair").unwrap().is_some());
+}
+
+#[test]
+fn a_transaction_that_only_takes_away_is_done_on_a_full_disk() {
+    let (disk, db, leases) = full_of_metadata();
+    db.transaction(|tx| {
+        assert!(tx.kv().get("pair")?.is_some());
+        tx.kv().delete("pair", IfRevision::Any)?;
+        tx.queue("q").ack(leases[0])?;
+        tx.collection("c").delete("3", IfRevision::Any)?;
+        tx.delete("t", &[], TimeRange::ALL)
+    })
+    .unwrap();
+    assert!(db.transaction(|tx| tx.kv().get("pair")).unwrap().is_none(), "one that reads is no trouble either");
+    let check = |db: &Database| {
+        assert!(db.kv().get("pair").unwrap().is_none());
+        assert_eq!(db.queue("q").sizes().unwrap().leased, 4);
+        assert_eq!(db.collection("c").count(Where::all()).unwrap(), 9);
+        assert_values(db, 0);
+    };
+    check(&db);
+    check(&open(&disk.after_power_cut()));
 }

@@ -233,7 +233,7 @@ fn what_others_of_the_same_group_change_is_a_conflict_too() {
         let mut tx = db.begin().unwrap();
         assert_eq!(values_in(tx.query(&within("t", 0..10)).unwrap()).len(), 4);
         tx.kv().put("k", b"", Put::default()).unwrap();
-        works.push(tx.into_work().unwrap());
+        works.push(tx.finish().unwrap().into());
         let outcomes = db.inner.committer.submit_all(works);
         assert!(outcomes[0].is_ok(), "{outcomes:?}");
         assert_eq!(matches!(outcomes[1], Err(Error::Conflict)), conflicts, "{outcomes:?}");

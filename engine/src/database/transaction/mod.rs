@@ -11,7 +11,7 @@ use super::Database;
 use super::inner::Inner;
 use crate::document::{Collection, Collections, IndexSpec, ReferenceSpec};
 use crate::error::{Error, Result};
-use crate::ingest::{Decision, Work};
+use crate::ingest::{Outcome, Work};
 use crate::keyspace::{self, Access, Waits, Watch};
 use crate::kv::KeyValue;
 use crate::model::{Sequence, TimeRange};
@@ -33,6 +33,8 @@ pub struct Transaction<'d> {
     pub(super) inner: &'d Inner,
     keys: keyspace::Transaction,
     rows: StagedRows,
+    /// Whether it does anything but take away: on a full disk it has to wait then.
+    grows: bool,
 }
 
 impl Database {
@@ -169,6 +171,7 @@ impl Transaction<'_> {
 
     /// Appends rows, as [`Database::append`] does.
     pub fn append(&mut self, table: &str, batch: &RecordBatch) -> Result<()> {
+        self.grows = true;
         self.rows.append(self.inner, table, batch)
     }
 
@@ -186,19 +189,22 @@ impl Transaction<'_> {
 
     /// Commits: everything is durable when it returns. [`Error::Conflict`] if others changed what it had read; nothing was done
     /// then, and made again it may succeed. Answers the sequence of its record, 0 if it wrote nothing.
+    ///
+    /// On a full disk it is refused with [`Error::DiskFull`], unless all it does is to take away.
     pub fn commit(self) -> Result<Sequence> {
-        let inner = self.inner;
-        inner.commit(self.into_work()?)
+        let (inner, grows) = (self.inner, self.grows);
+        let outcome = self.finish()?;
+        if grows { inner.commit(outcome.into()) } else { inner.commit_freeing(|| outcome.clone().into()) }
     }
 
-    pub(super) fn into_work(self) -> Result<Work> {
-        Ok(Work::Decision(Decision::IfUnchanged { keys: self.keys.finish(), rows: self.rows.finish()? }))
+    pub(super) fn finish(self) -> Result<Outcome> {
+        Ok(Outcome { keys: self.keys.finish(), rows: self.rows.finish()? })
     }
 
     /// Whether what it has read still holds.
     fn check(self) -> Result<Sequence> {
         let keys = keyspace::Outcome { effects: Vec::new(), ..self.keys.finish() };
-        self.inner.committer.submit(Work::Decision(Decision::IfUnchanged { keys, rows: self.rows.reads() }))
+        self.inner.committer.submit(Outcome { keys, rows: self.rows.reads() }.into())
     }
 }
 
@@ -208,7 +214,7 @@ impl Inner {
         // Rows first: what is published between the two is in the pairs, and a conflict for who asks for its rows.
         let rows = StagedRows::begin(self);
         let keys = keyspace::Transaction::optimistic(self.publisher.keyspace.head()?, self.engine_clock.now());
-        Ok(Transaction { inner: self, keys, rows })
+        Ok(Transaction { inner: self, keys, rows, grows: false })
     }
 
     /// Commits what gives room in the end, and may use what is kept for that.
@@ -224,7 +230,7 @@ impl Inner {
         submitted
     }
 
-    /// Commits a transaction. On a full disk there are none.
+    /// Commits what may need room. On a full disk it is refused.
     fn commit(&self, work: Work) -> Result<Sequence> {
         self.check_open()?;
         self.admit(work.memory())?;
@@ -303,6 +309,14 @@ impl Access for &mut Transaction<'_> {
     fn write<T: Send + 'static>(
         &mut self,
         write: impl FnOnce(&mut keyspace::Transaction) -> Result<T> + Send + 'static,
+    ) -> Result<(T, Sequence)> {
+        self.grows = true;
+        self.keys.whole(write).map(|answer| (answer, 0))
+    }
+
+    fn free<T: Send + 'static>(
+        &mut self,
+        write: impl Fn(&mut keyspace::Transaction) -> Result<T> + Send + Sync + 'static,
     ) -> Result<(T, Sequence)> {
         self.keys.whole(write).map(|answer| (answer, 0))
     }

@@ -42,7 +42,7 @@ fn a_lease_outlasts_closing_and_a_machine_that_counts_anew() {
     let later = Arc::new(Hands::default());
     let db = open(&disk, &later);
     later.pass(6 * SECOND - 1);
-    assert_eq!(sizes(&db).leased, 1, "closed time does not count");
+    assert_eq!(sizes(&db).leased, 1, "time of which nothing is known does not count");
     db.queue(Q).extend(leased.lease, seconds(3)).unwrap();
     later.pass(3 * SECOND - 1);
     assert_eq!(sizes(&db).leased, 1);

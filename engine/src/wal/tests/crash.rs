@@ -76,6 +76,48 @@ fn what_a_killed_process_left_unsynced_is_durable_once_opened() {
     }
 }
 
+/// A sync of a file fails: what was written to it since the last one is shown, and on no device.
+fn fail_sync(rig: &Rig, number: u64) {
+    rig.disk.fail_syncs(true);
+    rig.disk.open(&log_path(&dir(), number), OpenMode::Write).unwrap().sync(SyncLabel::LogGroup).unwrap_err();
+    rig.disk.fail_syncs(false);
+}
+
+#[test]
+fn what_a_failed_sync_left_in_the_page_cache_is_durable_once_opened() {
+    for synced in [0, 5] {
+        let rig = Rig::new(1 << 20);
+        let (mut log, _) = rig.open();
+        if synced > 0 {
+            group(&mut log, 1..=synced, true).unwrap();
+        }
+        group(&mut log, synced + 1..=15, false).unwrap();
+        fail_sync(&rig, 1);
+        drop(log);
+        assert_eq!(rig.after_power_cut().scan().sequences(), (1..=synced).collect::<Vec<_>>());
+        let (_log, seen) = rig.open();
+        assert_eq!(seen.report.last_sequence, 15);
+        assert_eq!(rig.after_power_cut().scan().sequences(), (1..=15).collect::<Vec<_>>(), "the header included");
+    }
+}
+
+#[test]
+fn what_an_opening_did_not_show_does_not_come_to_light_later() {
+    let rig = Rig::new(1 << 20);
+    let (mut log, _) = rig.open();
+    group(&mut log, 1..=5, true).unwrap();
+    let end = rig.bytes(1).len() as u64;
+    group(&mut log, 6..=15, true).unwrap();
+    drop(log);
+    // The group was undone, which is shown and on no device.
+    rig.disk.open(&log_path(&dir(), 1), OpenMode::Write).unwrap().write_all_at(end, &[0; 4096]).unwrap();
+    fail_sync(&rig, 1);
+    assert_eq!(rig.after_power_cut().scan().report.last_sequence, 15);
+    let (_log, seen) = rig.open();
+    assert_eq!(seen.report.last_sequence, 5);
+    assert_eq!(rig.after_power_cut().scan().report.last_sequence, 5);
+}
+
 #[test]
 fn an_interrupted_rotation_is_no_damage() {
     let rig = Rig::new(24 << 10);

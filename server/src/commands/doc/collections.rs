@@ -20,7 +20,7 @@ pub(crate) struct Create {
     /// Lets deleted documents be restored
     #[arg(long)]
     soft_delete: bool,
-    /// Only for so long, as in 30d. Time during which the database is closed does not count
+    /// Only for so long, as in 30d. Time during which the machine is off does not count
     #[arg(long, value_name = "DURATION", value_parser = time, requires = "soft_delete")]
     keep_deleted: Option<Duration>,
     /// How many earlier revisions of each document are kept

@@ -33,7 +33,7 @@ pub(crate) struct Put {
     /// The document as JSON; - reads it from standard input
     #[arg(allow_hyphen_values = true)]
     document: String,
-    /// How long it lasts, as in 90s, 1h or 30d. Time during which the database is closed does not count
+    /// How long it lasts, as in 90s, 1h or 30d. Time during which the machine is off does not count
     #[arg(long, value_name = "DURATION", value_parser = time)]
     ttl: Option<Duration>,
     /// Only if there is no such document

@@ -98,7 +98,7 @@ pub(crate) struct PopArguments {
     /// At most so many
     #[arg(long, default_value_t = 1)]
     limit: usize,
-    /// For how long, whatever the queue says. Time during which the database is closed does not count
+    /// For how long, whatever the queue says. Time during which the machine is off does not count
     #[arg(long, value_name = "DURATION", value_parser = time)]
     lease: Option<Duration>,
     /// How long to wait if there is nothing. Nobody else can push meanwhile: what comes due is waited for
