@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::*;
+use crate::Put;
 use crate::error::ErrorKind;
 use crate::io::{DirEntry, DirectoryLock, Disk, File, OpenMode, SyncLabel};
 
@@ -76,6 +77,34 @@ fn a_closed_database_answers_so() {
     assert!(matches!(db.query(&Query::table("t")), Err(Error::Closed)));
     assert!(matches!(db.seal(), Err(Error::Closed)));
     assert!(matches!(db.flush(), Err(Error::Closed)));
+}
+
+#[test]
+fn once_the_catalog_cannot_be_told_nothing_more_is_acknowledged() {
+    let (disk, db) = begin();
+    append(&db, 0..10);
+    for n in 0..500 {
+        db.kv().put(&format!("k{n}"), &[7; 1_000], Put::default()).unwrap();
+    }
+    db.close().unwrap();
+    let db = open_with(&disk, Settings { catalog_cache_bytes: 64 << 10, ..settings() }).unwrap();
+    for path in disk.paths().into_iter().filter(|path| path.display().to_string().contains("catalog.pages")) {
+        disk.corrupt(&path, |bytes| bytes[8_192..].fill(0xaa)).unwrap();
+    }
+    let damaged = (0..500).find_map(|n| db.kv().get(&format!("k{n}")).err()).unwrap();
+    assert_eq!(damaged.kind(), ErrorKind::Damaged, "{damaged}");
+    append(&db, 10..11);
+    // The record of it is in the log, where the catalog finds it when it is opened again.
+    let mut rows = RowBuilder::new(db.table("t").unwrap());
+    rows.row(0).tag("device", "new").unwrap().value("v", -1).unwrap();
+    db.append("t", &rows.finish().unwrap()).unwrap();
+    let stopped = db.append("t", &batch(&db, 11)).unwrap_err();
+    assert!(matches!(stopped, Error::Stopped { .. }), "{stopped}");
+    let db = open(&disk.after_power_cut());
+    let mut found = values(&db).unwrap();
+    assert_eq!((found.remove(0), found), (-1, expected(11)));
+    assert!(db.kv().get("k77").unwrap().is_some());
+    assert_eq!(append(&db, 11..12), 12);
 }
 
 #[test]
