@@ -4,12 +4,21 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use fastrand::Rng;
+
 use crate::io::{Clock, Components, MemoryDisk};
 use crate::{Database, Settings};
 
 const ROOT: &str = "/data";
 /// In microseconds.
 pub(crate) const SECOND: u64 = 1_000_000;
+
+/// Randomness that begins with `ALLUVIUM_SEED`, or else with `default`, and says so.
+pub(crate) fn random(default: u64) -> Rng {
+    let seed = std::env::var("ALLUVIUM_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+    println!("ALLUVIUM_SEED={seed}");
+    Rng::with_seed(seed)
+}
 
 /// Clocks that are set by hand.
 #[derive(Debug, Default)]

@@ -5,10 +5,13 @@ use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use fastrand::Rng;
+
 use super::*;
 use crate::catalog::{Catalog, Change, KeyRange, Stored};
 use crate::io::{Components, MemoryDisk};
 use crate::record::{Key, Moment};
+use crate::testing;
 
 type Model = BTreeMap<Vec<u8>, (Sequence, Vec<u8>)>;
 
@@ -40,37 +43,23 @@ fn expected(model: &Model, start: &[u8], end: &[u8]) -> Vec<(Key, Stored)> {
     model.range(start.to_vec()..end.to_vec()).map(row).collect()
 }
 
-/// A small generator (xorshift64*), so that a seed in a message repeats a run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) % limit
-    }
-
-    fn key(&mut self) -> Vec<u8> {
-        let len = 1 + self.below(3);
-        (0..len).map(|_| self.below(4) as u8 + 60).collect()
-    }
+fn key(random: &mut Rng) -> Vec<u8> {
+    (0..random.usize(1..4)).map(|_| random.u8(60..64)).collect()
 }
 
 /// Publishes, tells the catalog at any time, and compares every view with the model of its moment, whatever came after it.
 #[test]
 fn views_are_what_they_were() {
-    let mut random = Random(0x9E37_79B9_7F4A_7C15);
-    println!("seed {:#x}", random.0);
+    let mut random = testing::random(5);
     let catalog = catalog();
     let space = keyspace(&catalog);
     let mut model = Model::new();
     let mut kept: Vec<(View, Model)> = Vec::new();
     for sequence in 1..600 {
         let mut effects = BTreeMap::new();
-        for _ in 0..random.below(6) {
-            let value = (random.below(3) > 0).then(|| vec![random.below(256) as u8; random.below(20) as usize]);
-            effects.insert(random.key(), value);
+        for _ in 0..random.u64(..6) {
+            let value = (random.u64(..3) > 0).then(|| vec![random.u8(..); random.usize(..20)]);
+            effects.insert(key(&mut random), value);
         }
         for (key, value) in &effects {
             match value {
@@ -80,10 +69,10 @@ fn views_are_what_they_were() {
         }
         let effects: Vec<_> = effects.iter().map(|(key, value)| effect(key, value.as_deref())).collect();
         space.publish([(sequence, &effects[..])].into_iter());
-        if random.below(10) == 0 {
+        if random.u64(..10) == 0 {
             kept.push((space.head().unwrap(), model.clone()));
         }
-        if random.below(20) == 0 {
+        if random.u64(..20) == 0 {
             let (through, cells) = space.unapplied().unwrap();
             // What comes in between stays.
             let extra = [effect(&[70], Some(&[1]))];
@@ -94,10 +83,10 @@ fn views_are_what_they_were() {
         }
         kept.push((space.head().unwrap(), model.clone()));
         if kept.len() > 12 {
-            kept.remove(random.below(11) as usize);
+            kept.remove(random.usize(..11));
         }
         for (view, model) in &kept {
-            let (a, b) = (random.key(), random.key());
+            let (a, b) = (key(&mut random), key(&mut random));
             let (start, end) = if a <= b { (a, b) } else { (b, a) };
             let range = bounds(&start, &end);
             let mut rows = expected(model, &start, &end);

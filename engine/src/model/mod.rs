@@ -9,8 +9,6 @@ mod series;
 mod statistics;
 #[cfg(test)]
 pub(crate) mod summary;
-#[cfg(test)]
-pub(crate) mod testing;
 mod time;
 mod value;
 

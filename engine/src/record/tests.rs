@@ -6,25 +6,11 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Decimal64Type, Float32Type, Float64Type, Int64Type, UInt64Type};
 
+use fastrand::Rng;
+
 use super::{Deletion, Effect, Moment, Receipt, ReceiptKind, Record, RecordKind, SeriesSelection, Transaction, encode_rows};
 use crate::error::{Error, ErrorKind};
 use crate::model::{Block, Column, SeriesId, SeriesKey, TableId, TimeRange};
-
-/// A small generator (xorshift64*), so that a seed in a message repeats a run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        (self.next() >> 11) % limit
-    }
-}
 
 fn hex(text: &str) -> Vec<u8> {
     text.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
@@ -119,25 +105,25 @@ fn golden_differences_and_exceptions() {
     assert_same(&decode_rows(&bytes).unwrap().1, &rows, "golden");
 }
 
-fn random_float(random: &mut Random, style: u64) -> f64 {
+fn random_float(random: &mut Rng, style: u64) -> f64 {
     const SPECIAL: [u64; 8] =
         [0x7ff8_0000_0000_0000, 0x7ff0_0000_0000_0001, 0xfff8_dead_beef_0001, 1 << 63, 0, 1, 0x7ff0 << 48, 0xfff0 << 48];
-    let decimal = |random: &mut Random, scale: f64| (random.below(200_000) as f64 - 100_000.0) / scale;
-    match (style, random.below(16)) {
-        (0, _) => f64::from_bits(random.next()),
-        (1, 0) | (2, _) => f64::from_bits(SPECIAL[random.below(8) as usize]),
+    let decimal = |random: &mut Rng, scale: f64| (random.u64(..200_000) as f64 - 100_000.0) / scale;
+    match (style, random.u64(..16)) {
+        (0, _) => f64::from_bits(random.u64(..)),
+        (1, 0) | (2, _) => f64::from_bits(SPECIAL[random.usize(..8)]),
         (3, _) => 21.75,
         (4, _) => decimal(random, 1e9),
-        (5, _) => 2f64.powi(random.below(80) as i32) - 0.5,
+        (5, _) => 2f64.powi(random.u64(..80) as i32) - 0.5,
         _ => decimal(random, 100.0),
     }
 }
 
-fn random_column(random: &mut Random, rows: usize) -> Column {
-    let nulls = random.below(4);
-    let style = random.below(8);
-    let mut optional = |value: &mut dyn FnMut(&mut Random)| {
-        let missing = nulls == 3 || (nulls > 0 && random.below(1 << (2 * nulls)) == 0);
+fn random_column(random: &mut Rng, rows: usize) -> Column {
+    let nulls = random.u64(..4);
+    let style = random.u64(..8);
+    let mut optional = |value: &mut dyn FnMut(&mut Rng)| {
+        let missing = nulls == 3 || (nulls > 0 && random.u64(..1 << (2 * nulls)) == 0);
         if !missing {
             value(random);
         }
@@ -145,7 +131,7 @@ fn random_column(random: &mut Random, rows: usize) -> Column {
     };
     macro_rules! build {
         ($array:ty, $value:expr) => {{
-            let mut value: Box<dyn FnMut(&mut Random) -> _> = Box::new($value);
+            let mut value: Box<dyn FnMut(&mut Rng) -> _> = Box::new($value);
             let mut all = Vec::new();
             for _ in 0..rows {
                 let mut one = None;
@@ -155,21 +141,21 @@ fn random_column(random: &mut Random, rows: usize) -> Column {
             <$array>::from_iter(all)
         }};
     }
-    let wide = |random: &mut Random| if style < 2 { random.next() } else { 1_000_000 + random.below(1 << (style * 4)) };
-    let text = move |random: &mut Random| match style {
-        0..3 => ["idle", "", "running", "ü"][random.below(4) as usize].to_string(),
-        _ => "x".repeat(random.below(20) as usize) + &random.next().to_string(),
+    let wide = |random: &mut Rng| if style < 2 { random.u64(..) } else { 1_000_000 + random.u64(..1 << (style * 4)) };
+    let text = move |random: &mut Rng| match style {
+        0..3 => ["idle", "", "running", "ü"][random.usize(..4)].to_string(),
+        _ => "x".repeat(random.usize(..20)) + &random.u64(..).to_string(),
     };
     let kind = style.wrapping_mul(7) + rows as u64;
     Some(match kind % 9 {
         0 | 8 => Arc::new(build!(Float64Array, move |random| random_float(random, style))) as ArrayRef,
         1 => Arc::new(build!(Float32Array, move |random| match style {
-            0 => f32::from_bits(random.next() as u32),
+            0 => f32::from_bits(random.u64(..) as u32),
             _ => random_float(random, style) as f32,
         })),
         2 => Arc::new(build!(Int64Array, move |random| wide(random).cast_signed())),
         3 => Arc::new(build!(UInt64Array, wide)),
-        4 => Arc::new(build!(BooleanArray, |random| random.below(2) == 0)),
+        4 => Arc::new(build!(BooleanArray, |random| random.bool())),
         5 => Arc::new(build!(StringArray, text)),
         6 => Arc::new(build!(BinaryArray, move |random| text(random).into_bytes())),
         _ => {
@@ -179,24 +165,24 @@ fn random_column(random: &mut Random, rows: usize) -> Column {
     })
 }
 
-fn random_block(random: &mut Random) -> Block {
-    let rows = [0, 1, 2, 63, 200, 1023, 1024, 1025, 3000][random.below(9) as usize];
-    let sorted = random.below(2) == 0;
-    let series = (0..rows).map(|i| if sorted { i as u32 / 7 } else { random.next() as u32 }).collect();
-    let times = (0..rows).map(|i| if sorted { 1_700_000_000_000_000 + i as i64 * 1000 } else { random.next() as i64 });
+fn random_block(random: &mut Rng) -> Block {
+    let rows = [0, 1, 2, 63, 200, 1023, 1024, 1025, 3000][random.usize(..9)];
+    let sorted = random.bool();
+    let series = (0..rows).map(|i| if sorted { i as u32 / 7 } else { random.u64(..) as u32 }).collect();
+    let times = (0..rows).map(|i| if sorted { 1_700_000_000_000_000 + i as i64 * 1000 } else { random.u64(..) as i64 });
     let times = times.collect();
-    let columns = (0..random.below(6)).map(|_| if random.below(8) == 0 { None } else { random_column(random, rows) }).collect();
+    let columns = (0..random.u64(..6)).map(|_| if random.u64(..8) == 0 { None } else { random_column(random, rows) }).collect();
     block(series, times, columns)
 }
 
 #[test]
 fn random_blocks_come_back_bit_for_bit() {
     for seed in 1..=600 {
-        let mut random = Random(seed * 0x9e37_79b9);
+        let mut random = Rng::with_seed(seed);
         let whole = random_block(&mut random);
         assert_round_trip(&whole, &format!("seed {seed}"));
-        let start = random.below(whole.rows() as u64 + 1) as usize;
-        let len = random.below((whole.rows() - start) as u64 + 1) as usize;
+        let start = random.u64(..whole.rows() as u64 + 1) as usize;
+        let len = random.u64(..(whole.rows() - start) as u64 + 1) as usize;
         assert_round_trip(&whole.slice(start, len), &format!("seed {seed}, rows {start} + {len}"));
     }
 }
@@ -244,7 +230,7 @@ fn decimals_counters_and_even_times_take_few_bits() {
 #[test]
 fn no_bytes_make_decoding_panic() {
     for seed in 1..=40 {
-        let mut random = Random(seed * 0x9e37_79b9);
+        let mut random = Rng::with_seed(seed);
         let rows = random_block(&mut random);
         let rows = rows.slice(0, rows.rows().min(100));
         let payload = encode_rows(TableId(1), &rows).unwrap();
@@ -258,7 +244,7 @@ fn no_bytes_make_decoding_panic() {
         }
         let mut noise = vec![0; 200];
         for _ in 0..200 {
-            noise.iter_mut().for_each(|byte| *byte = random.next() as u8);
+            noise.iter_mut().for_each(|byte| *byte = random.u64(..) as u8);
             for kind in 0..=9 {
                 let _ = Record::decode(kind, &noise);
             }

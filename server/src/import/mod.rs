@@ -93,36 +93,3 @@ pub(crate) trait RowReader: Send {
     /// Puts the next row into `rows`, or none of it.
     fn read_row(&mut self, rows: &mut rows::Rows) -> Result<Outcome, Failure>;
 }
-
-#[cfg(test)]
-pub(crate) fn test_seed() -> u64 {
-    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |since| since.as_nanos() as u64);
-    let seed = std::env::var("ALLUVIUM_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(seed);
-    println!("seed {seed} (ALLUVIUM_TEST_SEED={seed} repeats it)");
-    seed
-}
-
-/// A small random number generator (SplitMix64, Steele and others 2014).
-#[cfg(test)]
-pub(crate) struct Random(pub(crate) u64);
-
-#[cfg(test)]
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    /// Up to `longest` letters of an alphabet.
-    pub(crate) fn text(&mut self, alphabet: &str, longest: u64) -> String {
-        let letters: Vec<char> = alphabet.chars().collect();
-        (0..self.below(longest + 1)).map(|_| letters[self.below(letters.len() as u64) as usize]).collect()
-    }
-}

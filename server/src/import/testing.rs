@@ -8,6 +8,7 @@ use alluvium::{FieldType, TableSchema, TableSpec};
 use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use fastrand::Rng;
 
 use super::Failure;
 use super::run::{OnError, Report, Sink, run};
@@ -167,4 +168,18 @@ pub(crate) fn rejected(format: Format, input: &[u8], wishes: &Wishes) -> (Memory
     outcome.expect("bad rows are skipped");
     let named = report.first_rejected.iter().map(|row| format!("{}: {}", row.line, row.reason)).collect();
     (memory, named)
+}
+
+/// Randomness that begins with `ALLUVIUM_SEED`, or else with the moment, and says so.
+pub(crate) fn random() -> Rng {
+    let named = std::env::var("ALLUVIUM_SEED").ok().and_then(|text| text.parse().ok());
+    let seed = named.unwrap_or_else(|| fastrand::u64(..));
+    println!("ALLUVIUM_SEED={seed}");
+    Rng::with_seed(seed)
+}
+
+/// Up to `longest` letters of an alphabet.
+pub(crate) fn random_text(random: &mut Rng, alphabet: &str, longest: usize) -> String {
+    let letters: Vec<char> = alphabet.chars().collect();
+    (0..random.usize(..=longest)).filter_map(|_| random.choice(&letters)).collect()
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use fastrand::Rng;
 use parking_lot::Mutex;
 
 use super::*;
@@ -115,23 +116,8 @@ impl Disk for RecordingDisk {
     }
 }
 
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        (self.next() >> 11) % limit
-    }
-}
-
 /// One possible disk after a power cut behind these operations.
-fn power_cut(ops: &[Op], random: &mut Random) -> MemoryDisk {
+fn power_cut(ops: &[Op], random: &mut Rng) -> MemoryDisk {
     let mut files: Vec<(Vec<u8>, Vec<&Op>)> = Vec::new();
     let mut names = BTreeMap::new();
     let mut unsynced_names = Vec::new();
@@ -152,11 +138,11 @@ fn power_cut(ops: &[Op], random: &mut Random) -> MemoryDisk {
         }
     }
     // Directories change in order; sectors reach the disk in any.
-    let kept_names = random.below(unsynced_names.len() as u64 + 1) as usize;
+    let kept_names = random.u64(..unsynced_names.len() as u64 + 1) as usize;
     unsynced_names.drain(..kept_names).for_each(|op| change_names(&mut names, op));
-    let chance = [0, 10, 50, 90, 100][random.below(5) as usize];
+    let chance = [0, 10, 50, 90, 100][random.usize(..5)];
     for (bytes, unsynced) in &mut files {
-        unsynced.drain(..).for_each(|op| change_bytes(bytes, op, &mut |_| random.below(100) < chance));
+        unsynced.drain(..).for_each(|op| change_bytes(bytes, op, &mut |_| random.u64(..100) < chance));
     }
     let disk = MemoryDisk::new();
     disk.create_dir_all(&dir()).unwrap();
@@ -198,11 +184,11 @@ fn change_bytes(bytes: &mut Vec<u8>, op: &Op, keep: &mut dyn FnMut(usize) -> boo
 }
 
 /// Changes of a step: small ones, large ones that overflow every cache, and some that free room again.
-fn step(number: u64, random: &mut Random) -> Vec<Change> {
+fn step(number: u64, random: &mut Rng) -> Vec<Change> {
     let many = number as u32 * 3_000;
-    match random.below(6) {
+    match random.u64(..6) {
         0 => vec![series(1, many..many + 1_500)],
-        1 => vec![Change::PutSegment(segment(number, 40_000 + random.below(200_000) as usize))],
+        1 => vec![Change::PutSegment(segment(number, 40_000 + random.usize(..200_000)))],
         2 => (1..number).map(|id| Change::RemoveSegment(SegmentId(id))).collect(),
         3 => vec![Change::PutReceipt { sequence: number, receipt: receipt("lost") }],
         4 => vec![Change::PutSegment(segment(number, 500)), Change::SealedThrough(number)],
@@ -220,7 +206,7 @@ struct History {
 }
 
 fn live(seed: u64) -> History {
-    let mut random = Random(seed);
+    let mut random = Rng::with_seed(seed);
     let disk = RecordingDisk::default();
     let components = on(Arc::new(disk.clone()));
     let done = || disk.log.lock().ops.len();
@@ -236,7 +222,7 @@ fn live(seed: u64) -> History {
         catalog.apply(number, &changes).unwrap();
         now.apply(number, &changes);
         contents.insert(number, now.clone());
-        if random.below(2) == 0 {
+        if random.bool() {
             catalog.checkpoint().unwrap();
             checkpoints.push((done(), number));
         }
@@ -255,7 +241,7 @@ fn live(seed: u64) -> History {
 fn a_power_cut_at_any_moment_leaves_a_checkpoint() {
     for seed in 1..=4_u64 {
         let history = live(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let mut random = Random(seed);
+        let mut random = Rng::with_seed(seed);
         for moment in history.checkpoints[0].0..=history.ops.len() {
             let disk = power_cut(&history.ops[..moment], &mut random);
             let context = format!("seed {seed}, after {moment} of {} operations", history.ops.len());

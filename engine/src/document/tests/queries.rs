@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use fastrand::Rng;
+
 use super::*;
 use crate::{DocumentQuery, IndexSpec, Page, Where};
 
@@ -29,23 +31,19 @@ fn compare(a: Option<&Value>, b: Option<&Value>) -> Ordering {
 /// What a condition says of a document.
 type Says = Box<dyn Fn(&Value) -> bool>;
 
-struct Random(u64);
+/// Documents and conditions at random.
+struct Any(Rng);
 
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-
+impl Any {
     fn value(&mut self) -> Option<Value> {
-        Some(match self.below(12) {
+        Some(match self.0.u64(..12) {
             0 => return None,
             1 => json!(null),
-            2 => json!(self.below(2) == 0),
-            3..=6 => json!(self.below(6) as i64 - 2),
-            7 => json!(self.below(6) as f64 / 2.0 - 1.0),
-            8 | 9 => json!(["", "a", "ab", "b", "a\0", "ä"][self.below(6) as usize]),
-            10 => json!("a".repeat(self.below(4) as usize)),
+            2 => json!(self.0.bool()),
+            3..=6 => json!(self.0.i64(0..6) - 2),
+            7 => json!(self.0.u64(..6) as f64 / 2.0 - 1.0),
+            8 | 9 => json!(["", "a", "ab", "b", "a\0", "ä"][self.0.usize(..6)]),
+            10 => json!("a".repeat(self.0.usize(..4))),
             _ => json!([1]),
         })
     }
@@ -70,14 +68,14 @@ impl Random {
     }
 
     fn path(&mut self) -> &'static str {
-        ["x", "y", "z"][self.below(3) as usize]
+        ["x", "y", "z"][self.0.usize(..3)]
     }
 
     /// A condition, and what it says of a document.
     fn condition(&mut self, depth: u64) -> (Where, Says) {
         let path = self.path();
         let pointer = format!("/{path}");
-        match self.below(if depth == 0 { 5 } else { 8 }) {
+        match self.0.u64(..if depth == 0 { 5 } else { 8 }) {
             0 | 1 => {
                 let wanted = self.scalar();
                 let condition = Where::equal(path, wanted.clone()).unwrap();
@@ -89,14 +87,14 @@ impl Random {
                 (condition, Box::new(move |document| wanted.iter().any(|wanted| is(document.pointer(&pointer), wanted))))
             }
             3 => {
-                let (low, high) = (self.below(5) as i64 - 2, self.below(5) as i64 - 1);
+                let (low, high) = (self.0.i64(0..5) - 2, self.0.i64(0..5) - 1);
                 let (low, high) = (low.min(high), low.max(high));
                 let condition = Where::range(path, json!(low)..json!(high)).unwrap();
                 let within = move |number: f64| number >= low as f64 && number < high as f64;
                 (condition, Box::new(move |document| document.pointer(&pointer).and_then(Value::as_f64).is_some_and(within)))
             }
             4 => {
-                let beginning = ["", "a", "ab"][self.below(3) as usize];
+                let beginning = ["", "a", "ab"][self.0.usize(..3)];
                 let condition = Where::begins(path, beginning).unwrap();
                 let begins = move |text: &str| text.starts_with(beginning);
                 (condition, Box::new(move |document| document.pointer(&pointer).and_then(Value::as_str).is_some_and(begins)))
@@ -133,11 +131,11 @@ fn pages(db: &Database, query: &DocumentQuery) -> Vec<Page> {
     pages
 }
 
-fn ask(db: &Database, model: &Model, random: &mut Random) -> bool {
+fn ask(db: &Database, model: &Model, random: &mut Any) -> bool {
     let (filter, says) = random.condition(2);
-    let limit = 1 + random.below(40) as usize;
+    let limit = 1 + random.0.usize(..40);
     let mut query = DocumentQuery::new().filter(filter.clone()).limit(limit);
-    let order: Vec<(&str, bool)> = (0..random.below(3)).map(|_| (random.path(), random.below(2) == 0)).collect();
+    let order: Vec<(&str, bool)> = (0..random.0.u64(..3)).map(|_| (random.path(), random.0.bool())).collect();
     for (path, ascending) in &order {
         query = if *ascending { query.ascending(path).unwrap() } else { query.descending(path).unwrap() };
     }
@@ -162,15 +160,15 @@ fn ask(db: &Database, model: &Model, random: &mut Random) -> bool {
 fn answers_do_not_depend_on_indexes() {
     let seed = std::env::var("ALLUVIUM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(5);
     println!("ALLUVIUM_SEED={seed}");
-    let mut random = Random(seed);
+    let mut random = Any(Rng::with_seed(seed));
     let db = with(CollectionSpec::new("things"));
     let mut model = Model::new();
     let indexes: [&[&str]; 6] = [&["x"], &["x", "y"], &["z", "y", "x"], &["y"], &["x", "z"], &["z"]];
     let (mut by_index, mut asked) = (0, 0);
     for (round, paths) in indexes.into_iter().enumerate() {
         for _ in 0..60 {
-            let id = format!("{:02}", random.below(80));
-            if random.below(5) == 0 {
+            let id = format!("{:02}", random.0.u64(..80));
+            if random.0.u64(..5) == 0 {
                 db.collection("things").delete(&id, IfRevision::Any).unwrap();
                 model.remove(&id);
             } else {

@@ -8,7 +8,8 @@ mod model;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Life, Summary, random};
+use fastrand::Rng;
+use model::{Life, Summary};
 
 use crate::io::MemoryDisk;
 use crate::testing::{Hands, begin, open, open_with, settings};
@@ -332,12 +333,12 @@ fn on_a_full_disk_room_goes_before_history() {
 fn the_dirty_key_index_tells_the_latest_state() {
     for seed in 1..=3 {
         let (disk, clock, mut db) = begin();
-        let mut rng = random(seed);
+        let mut rng = Rng::with_seed(seed);
         let mut model: Summary = Summary::default();
         let mut points = vec![0];
         for n in 0..600_u64 {
-            let key = format!("k{}", rng.below(40));
-            let sequence = if rng.below(3) == 0 {
+            let key = format!("k{}", rng.u64(..40));
+            let sequence = if rng.u64(..3) == 0 {
                 if db.kv().delete(&key, IfRevision::Any).unwrap() { points.last().copied().unwrap_or(0) } else { 0 }
             } else {
                 put(&db, &key, &n.to_le_bytes())
@@ -348,7 +349,7 @@ fn the_dirty_key_index_tells_the_latest_state() {
                 points.push(last);
                 model.insert(key, (last, value));
             }
-            match rng.below(40) {
+            match rng.u64(..40) {
                 0 => db.seal().unwrap(),
                 1 => {
                     db.close().unwrap();

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use fastrand::Rng;
+
 use super::{append, make_table};
 use crate::io::MemoryDisk;
 use crate::testing::{Hands, open_with};
@@ -10,22 +12,6 @@ use crate::{BackgroundStep, Change, Database, Error, Event, IfRevision, Owner, P
 
 /// Keys with the record that changed them last and their value.
 pub(super) type Summary = BTreeMap<String, (u64, Option<Vec<u8>>)>;
-
-/// A small generator (xorshift64*), so that a seed in a message repeats a run.
-pub(super) struct Random(u64);
-
-pub(super) fn random(seed: u64) -> Random {
-    Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-}
-
-impl Random {
-    pub(super) fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) % limit
-    }
-}
 
 /// An event in words.
 pub(super) fn told(event: &Event) -> String {
@@ -112,7 +98,7 @@ impl Story {
 /// A database and what was done to it.
 pub(super) struct Life {
     seed: u64,
-    rng: Random,
+    rng: Rng,
     disk: MemoryDisk,
     clock: Arc<Hands>,
     settings: Settings,
@@ -126,7 +112,7 @@ impl Life {
     pub(super) fn new(seed: u64, settings: Settings) -> Self {
         let (disk, clock) = (MemoryDisk::new(), Arc::new(Hands::default()));
         let db = open_with(&disk, &clock, settings.clone());
-        let (story, rng) = (Story::default(), random(seed));
+        let (story, rng) = (Story::default(), Rng::with_seed(seed));
         let mut life = Life { seed, rng, disk, clock, settings, db: Some(db), story, time: 0, trims: 0 };
         for table in ["air", "water"] {
             make_table(life.db(), table);
@@ -146,7 +132,7 @@ impl Life {
     }
 
     pub(super) fn step(&mut self) {
-        match self.rng.below(100) {
+        match self.rng.u64(..100) {
             0..35 => self.put(),
             35..45 => self.remove(),
             45..70 => self.rows(),
@@ -171,18 +157,18 @@ impl Life {
     }
 
     fn value(&mut self) -> Vec<u8> {
-        let len = if self.rng.below(10) == 0 { 20_000 } else { 200 };
-        (0..self.rng.below(len)).map(|n| n as u8).collect()
+        let len = if self.rng.u64(..10) == 0 { 20_000 } else { 200 };
+        (0..self.rng.u64(..len)).map(|n| n as u8).collect()
     }
 
     fn put(&mut self) {
-        let (key, value) = (format!("k{}", self.rng.below(20)), self.value());
+        let (key, value) = (format!("k{}", self.rng.u64(..20)), self.value());
         let sequence = self.db().kv().put(&key, &value, Put::default()).unwrap();
         self.story.tell(sequence, format!("pair {key} {value:?} None"));
     }
 
     fn remove(&mut self) {
-        let key = format!("k{}", self.rng.below(20));
+        let key = format!("k{}", self.rng.u64(..20));
         if self.db().kv().delete(&key, IfRevision::Any).unwrap() {
             let last = self.last();
             self.story.tell(last, format!("pair {key} gone"));
@@ -190,8 +176,8 @@ impl Life {
     }
 
     fn rows(&mut self) {
-        let table = ["air", "water"][self.rng.below(2) as usize];
-        let count = 1 + self.rng.below(60) as i64;
+        let table = ["air", "water"][self.rng.usize(..2)];
+        let count = 1 + self.rng.i64(0..60);
         append(self.db(), table, self.time..self.time + count);
         self.time += count;
         self.story.rows(table, count as u64);
@@ -199,8 +185,8 @@ impl Life {
 
     fn transact(&mut self) {
         let pairs: BTreeMap<String, Vec<u8>> =
-            (0..1 + self.rng.below(4)).map(|_| (format!("t{}", self.rng.below(9)), vec![self.rng.below(256) as u8])).collect();
-        let (rows, time) = (self.rng.below(5) as i64, self.time);
+            (0..1 + self.rng.u64(..4)).map(|_| (format!("t{}", self.rng.u64(..9)), vec![self.rng.u8(..)])).collect();
+        let (rows, time) = (self.rng.i64(0..5), self.time);
         self.time += rows;
         self.db()
             .transaction(|tx| {
@@ -218,7 +204,7 @@ impl Life {
     }
 
     fn delete_rows(&mut self) {
-        let start = self.rng.below(self.time as u64 + 1) as i64;
+        let start = self.rng.u64(..self.time as u64 + 1) as i64;
         let sequence = self.db().delete("air", &[], crate::TimeRange::new(start, start + 10)).unwrap().sequence;
         self.story.tell(sequence, format!("deleted air None {start}..{}", start + 10));
     }

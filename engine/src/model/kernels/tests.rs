@@ -1,25 +1,27 @@
 use arrow::array::BooleanArray;
 
+use fastrand::Rng;
+
 use super::*;
-use crate::model::testing::Random;
+use crate::testing;
 
 /// Sums as the engine does, in parts of random length.
-fn sum_in_parts<N: Number>(values: &[N], random: &mut Random) -> N::Total {
+fn sum_in_parts<N: Number>(values: &[N], random: &mut Rng) -> N::Total {
     let mut total = N::Total::default();
     let mut rest = values;
     while !rest.is_empty() {
-        let (part, after) = rest.split_at((1 + random.below(BLOCK)).min(rest.len()));
+        let (part, after) = rest.split_at((1 + random.usize(..BLOCK)).min(rest.len()));
         total.merge(N::sum(part));
         rest = after;
     }
     total
 }
 
-fn moments_in_parts<N: Number>(values: &[N], random: &mut Random) -> f64 {
+fn moments_in_parts<N: Number>(values: &[N], random: &mut Rng) -> f64 {
     let (mut moments, mut count) = (Moments::default(), 0);
     let mut rest = values;
     while !rest.is_empty() {
-        let (part, after) = rest.split_at((1 + random.below(400)).min(rest.len()));
+        let (part, after) = rest.split_at((1 + random.usize(..400)).min(rest.len()));
         moments.merge(count, Moments::of(part), part.len() as u64);
         count += part.len() as u64;
         rest = after;
@@ -38,11 +40,11 @@ fn exact_deviation(values: &[i128]) -> f64 {
 
 #[test]
 fn sums_of_doubles_are_exact_to_1e12_however_they_are_cut() {
-    let mut random = Random::new(7);
+    let mut random = testing::random(7);
     for round in 0..40 {
         // Multiples of 2^-20 of mixed size and sign: their sum is known as an integer.
-        let spread = 20 + random.below(30);
-        let units: Vec<i64> = (0..1 + random.below(30_000)).map(|_| (random.next() as i64) >> (63 - spread)).collect();
+        let spread = 20 + random.usize(..30);
+        let units: Vec<i64> = (0..1 + random.usize(..30_000)).map(|_| (random.u64(..) as i64) >> (63 - spread)).collect();
         let values: Vec<f64> = units.iter().map(|unit| *unit as f64 / 1_048_576.0).collect();
         let exact = units.iter().map(|unit| i128::from(*unit)).sum::<i128>() as f64 / 1_048_576.0;
         let magnitudes: f64 = values.iter().map(|value| value.abs()).sum();
@@ -58,7 +60,7 @@ fn a_million_small_steps_beside_a_large_number_are_not_lost() {
     let mut values = vec![0.1f64; 1_000_000];
     values[0] = 1e16;
     values[999_999] = -1e16;
-    let total = sum_in_parts::<f64>(&values, &mut Random::new(3)).to_f64();
+    let total = sum_in_parts::<f64>(&values, &mut testing::random(3)).to_f64();
     assert!((total - 99_999.8).abs() <= 1e-12 * 2e16, "{total}");
 }
 
@@ -77,11 +79,11 @@ fn infinities_and_nan_show_in_sums() {
 
 #[test]
 fn sums_of_integers_are_exact() {
-    let mut random = Random::new(11);
+    let mut random = testing::random(11);
     for shift in [0, 1, 17, 32, 55] {
-        let signed: Vec<i64> = (0..5_000).map(|_| (random.next() as i64) >> shift).collect();
+        let signed: Vec<i64> = (0..5_000).map(|_| (random.u64(..) as i64) >> shift).collect();
         assert_eq!(sum_in_parts(&signed, &mut random), signed.iter().map(|v| i128::from(*v)).sum::<i128>());
-        let unsigned: Vec<u64> = (0..5_000).map(|_| random.next() >> shift).collect();
+        let unsigned: Vec<u64> = (0..5_000).map(|_| random.u64(..) >> shift).collect();
         assert_eq!(sum_in_parts(&unsigned, &mut random), unsigned.iter().map(|v| i128::from(*v)).sum::<i128>());
     }
     assert_eq!(i64::sum(&[i64::MIN; BLOCK]), -(1i128 << 63) * BLOCK as i128);
@@ -117,11 +119,11 @@ fn extremes_pass_over_nan_and_order_zeros() {
 
 #[test]
 fn deviations_keep_their_digits_beside_large_offsets() {
-    let mut random = Random::new(5);
+    let mut random = testing::random(5);
     for offset in [0i64, 1_000_000_000, 1_000_000_000_000_000, 9_000_000_000_000_000] {
         // Eighths, which doubles of up to 2^50 hold; beyond, whole numbers.
         let eighths = if offset < 1 << 50 { 8 } else { 1 };
-        let units: Vec<i64> = (0..3_000).map(|_| offset * eighths + random.below(1_000) as i64).collect();
+        let units: Vec<i64> = (0..3_000).map(|_| offset * eighths + random.i64(0..1_000)).collect();
         let values: Vec<f64> = units.iter().map(|unit| *unit as f64 / eighths as f64).collect();
         let exact = exact_deviation(&units.iter().map(|v| i128::from(*v)).collect::<Vec<_>>()) / eighths as f64;
         for _ in 0..5 {
@@ -130,7 +132,7 @@ fn deviations_keep_their_digits_beside_large_offsets() {
         }
     }
     for offset in [-9_200_000_000_000_000_000i64, 0, 9_200_000_000_000_000_000] {
-        let values: Vec<i64> = (0..3_000).map(|_| offset + random.below(50) as i64).collect();
+        let values: Vec<i64> = (0..3_000).map(|_| offset + random.i64(0..50)).collect();
         let exact = exact_deviation(&values.iter().map(|v| i128::from(*v - offset)).collect::<Vec<_>>());
         let found = moments_in_parts(&values, &mut random);
         assert!((found / exact - 1.0).abs() < 1e-9, "offset {offset}: {found} is not {exact}");
@@ -151,16 +153,16 @@ fn deviations_of_few_or_odd_numbers() {
 
 #[test]
 fn picking_present_values_agrees_with_looking_one_by_one() {
-    let mut random = Random::new(13);
+    let mut random = testing::random(13);
     for _ in 0..200 {
-        let rows = random.below(3 * BLOCK);
-        let density = [1, 2, 10, 500][random.below(4)];
-        let offset = random.below(70);
-        let bits: Vec<bool> = (0..offset + rows + 5).map(|_| random.one_in(density)).collect();
+        let rows = random.usize(..3 * BLOCK);
+        let density = [1, 2, 10, 500][random.usize(..4)];
+        let offset = random.usize(..70);
+        let bits: Vec<bool> = (0..offset + rows + 5).map(|_| random.usize(..density) == 0).collect();
         let buffer = BooleanArray::from(bits.clone()).slice(offset, rows);
         let validity = Validity::new(buffer.values());
-        let start = random.below(rows + 1);
-        let end = start + random.below(rows - start + 1);
+        let start = random.usize(..rows + 1);
+        let end = start + random.usize(..rows - start + 1);
         let expected: Vec<usize> = (start..end).filter(|row| bits[offset + row]).collect();
         assert_eq!(validity.count(start..end), expected.len());
         assert_eq!(validity.any(start..end), !expected.is_empty());

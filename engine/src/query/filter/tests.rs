@@ -2,11 +2,13 @@ use std::sync::Arc;
 
 use arrow::array::{BinaryArray, BooleanArray, Decimal64Array, Float32Array, Float64Array, Int64Array, StringArray, UInt64Array};
 
+use fastrand::Rng;
+
 use super::super::Comparison::{Equal, Greater, GreaterOrEqual, In, Less, LessOrEqual, NotEqual};
 use super::*;
 use crate::model::summary::statistics_of;
-use crate::model::testing::Random;
 use crate::model::{SeriesKey, TableId, TableSpec};
+use crate::testing;
 
 const COMPARISONS: [Comparison; 7] = [Equal, NotEqual, Less, LessOrEqual, Greater, GreaterOrEqual, In];
 
@@ -198,21 +200,21 @@ fn naive(comparison: Comparison, value: f64, literals: &[f64]) -> bool {
 
 #[test]
 fn masks_agree_with_comparing_one_by_one_and_statistics_never_lie() {
-    let mut random = Random::new(23);
+    let mut random = testing::random(23);
     let special = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 0.0, 2.0];
     let (mut pruned, mut covered) = (0, 0);
     for _ in 0..3_000 {
-        let spread = 1 + random.below(8);
-        let base = random.below(6) as f64;
-        let number = |random: &mut Random, odds| {
-            if random.one_in(odds) { special[random.below(6)] } else { base + random.below(spread) as f64 }
+        let spread = 1 + random.usize(..8);
+        let base = random.usize(..6) as f64;
+        let number = |random: &mut Rng, odds| {
+            if random.usize(..odds) == 0 { special[random.usize(..6)] } else { base + random.usize(..spread) as f64 }
         };
-        let odds = [3, 1_000][random.below(2)];
-        let gaps = [4, 1_000][random.below(2)];
+        let odds = [3, 1_000][random.usize(..2)];
+        let gaps = [4, 1_000][random.usize(..2)];
         let values: Vec<Option<f64>> =
-            (0..1 + random.below(100)).map(|_| (!random.one_in(gaps)).then(|| number(&mut random, odds))).collect();
-        let comparison = COMPARISONS[random.below(7)];
-        let many = if comparison == In { random.below(12) } else { 1 };
+            (0..1 + random.usize(..100)).map(|_| (random.usize(..gaps) != 0).then(|| number(&mut random, odds))).collect();
+        let comparison = COMPARISONS[random.usize(..7)];
+        let many = if comparison == In { random.usize(..12) } else { 1 };
         let literals: Vec<f64> = (0..many).map(|_| number(&mut random, 5)).collect();
         let filter =
             Filter { column: "f64".to_owned(), comparison, values: literals.iter().map(|v| Value::Float64(*v)).collect() };

@@ -5,9 +5,9 @@ use arrow::datatypes::{DataType, Decimal64Type, Decimal128Type, Float64Type, Int
 
 use super::*;
 use crate::model::summary::statistics_of;
-use crate::model::testing::Random;
 use crate::model::{FieldType, TableId, TableSpec, Value};
 use crate::query::Window;
+use crate::testing;
 
 const SECOND: i64 = 1_000_000;
 
@@ -307,12 +307,12 @@ impl Naive {
 /// Random rows of random series, fed in pages of random length, some by their statistics, against gathering every value.
 #[test]
 fn random_groups_agree_with_naive_ones() {
-    let mut random = Random::new(29);
+    let mut random = testing::random(29);
     for round in 0..60 {
         let by: &[&str] = [&[][..], &["site"], &["room"], &["room", "site"], &["site", "room"]][round % 5];
-        let width = [1_000, 60_000, i64::MAX][random.below(3)];
+        let width = [1_000, 60_000, i64::MAX][random.usize(..3)];
         let window = if width == i64::MAX { None } else { every(width) };
-        let statistics_allowed = random.one_in(2);
+        let statistics_allowed = random.bool();
         let mut functions = Aggregate::ALL.to_vec();
         if statistics_allowed {
             functions.retain(|function| *function != Aggregate::Stddev);
@@ -323,21 +323,24 @@ fn random_groups_agree_with_naive_ones() {
         for number in 0..16 {
             let series = key(tags[number / 4], tags[number % 4]);
             let named = by.iter().map(|tag| series.tag(usize::from(*tag == "room")).map(str::to_owned)).collect::<Vec<_>>();
-            let mut time = -50_000 + random.below(1_000) as i64;
-            for _ in 0..random.below(4) {
-                let rows = 1 + random.below(600);
+            let mut time = -50_000 + random.i64(0..1_000);
+            for _ in 0..random.usize(..4) {
+                let rows = 1 + random.usize(..600);
                 let times: Vec<i64> = (0..rows)
                     .map(|_| {
-                        time += 1 + random.below(200) as i64;
+                        time += 1 + random.i64(0..200);
                         time
                     })
                     .collect();
-                let gaps = [3, 100_000][random.below(2)];
-                let f: Vec<Option<f64>> =
-                    times.iter().map(|_| (!random.one_in(gaps)).then(|| (random.next() >> 11) as f64 / 1e9 - 4e6)).collect();
-                let i: Vec<Option<i64>> = times.iter().map(|_| (!random.one_in(gaps)).then(|| random.next() as i64)).collect();
-                let masked = random.one_in(2);
-                let mask: Vec<bool> = times.iter().map(|_| !masked || random.one_in(3)).collect();
+                let gaps = [3, 100_000][random.usize(..2)];
+                let f: Vec<Option<f64>> = times
+                    .iter()
+                    .map(|_| (random.usize(..gaps) != 0).then(|| (random.u64(..) >> 11) as f64 / 1e9 - 4e6))
+                    .collect();
+                let i: Vec<Option<i64>> =
+                    times.iter().map(|_| (random.usize(..gaps) != 0).then(|| random.u64(..) as i64)).collect();
+                let masked = random.bool();
+                let mask: Vec<bool> = times.iter().map(|_| !masked || random.usize(..3) == 0).collect();
                 for row in (0..rows).filter(|row| mask[*row]) {
                     let bucket = if window.is_none() { 0 } else { times[row].div_euclid(width) * width };
                     let group = naive.entry((named.clone(), bucket)).or_default();

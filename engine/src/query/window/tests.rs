@@ -1,6 +1,6 @@
 use super::*;
 use crate::error::ErrorKind;
-use crate::model::testing::Random;
+use crate::testing;
 
 fn day(zone: &str) -> Option<Window> {
     Some(Window::Day { zone: zone.to_owned() })
@@ -146,7 +146,7 @@ fn naive_runs(window: &Option<Window>, times: &[i64]) -> Vec<(i64, Range<usize>)
 
 #[test]
 fn runs_agree_with_asking_for_every_row() {
-    let mut random = Random::new(17);
+    let mut random = testing::random(17);
     let kinds = [
         None,
         Some(Window::Fixed { micros: 1_000 }),
@@ -160,11 +160,11 @@ fn runs_agree_with_asking_for_every_row() {
         let typical = if calendar { [1_000_000_000, 40_000_000_000, 90_000_000_000_000] } else { [1, 300, 50_000] };
         let mut windows = Windows::new(window, TimeUnit::Micro).unwrap();
         for _ in 0..3 {
-            let mut time = random.next() as i64 >> 12;
-            let times: Vec<i64> = (0..random.below(600))
+            let mut time = random.u64(..) as i64 >> 12;
+            let times: Vec<i64> = (0..random.usize(..600))
                 .map(|_| {
-                    let step = typical[random.below(3)];
-                    time += 1 + random.below(step) as i64;
+                    let step = typical[random.usize(..3)];
+                    time += 1 + random.usize(..step) as i64;
                     time
                 })
                 .collect();

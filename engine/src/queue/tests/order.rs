@@ -1,7 +1,9 @@
 //! Random operations, held against a list that is searched from end to end.
 
+use fastrand::Rng;
+
 use super::*;
-use crate::model::testing::Random;
+use crate::testing;
 
 /// An item as the model sees it.
 #[derive(Debug, Clone)]
@@ -103,15 +105,15 @@ impl Model {
 }
 
 /// One thing happens to both.
-fn step(random: &mut Random, model: &mut Model, db: &Database, clock: &Hands, stale: &mut Vec<Lease>) {
+fn step(random: &mut Rng, model: &mut Model, db: &Database, clock: &Hands, stale: &mut Vec<Lease>) {
     let mut queue = db.queue(Q);
     // Promotion numbers those it promotes, and only changes promote.
-    match random.below(10) {
+    match random.usize(..10) {
         0..=3 => {
             model.promote();
-            for _ in 0..=random.below(3) {
-                let (priority, due) = (random.below(3) as u8, model.wall + random.below(40) as i64 - 20);
-                let (item, place) = match random.below(3) {
+            for _ in 0..=random.usize(..3) {
+                let (priority, due) = (random.u8(..3), model.wall + random.i64(0..40) - 20);
+                let (item, place) = match random.usize(..3) {
                     0 if due > model.wall => (NewItem::new("x").due(due), Place::Scheduled(due)),
                     0 => {
                         model.arrivals += 1;
@@ -125,7 +127,7 @@ fn step(random: &mut Random, model: &mut Model, db: &Database, clock: &Hands, st
         }
         4..=5 => {
             model.promote();
-            let (limit, lease) = (random.below(5), random.below(20) as u64);
+            let (limit, lease) = (random.usize(..5), random.u64(..20));
             let popped = queue.pop_many(Pop::at_most(limit).lease(Duration::from_micros(lease))).unwrap();
             let expected: Vec<_> = model.order().into_iter().take(limit).collect();
             let ids: Vec<_> = expected.iter().map(|n| model.items[*n].id).collect();
@@ -141,20 +143,20 @@ fn step(random: &mut Random, model: &mut Model, db: &Database, clock: &Hands, st
         6..=7 => {
             let now = model.now();
             let leased = now.leased();
-            let Some(&(n, lease)) = leased.get(random.below(leased.len().max(1))) else { return };
+            let Some(&(n, lease)) = leased.get(random.usize(..leased.len().max(1))) else { return };
             *model = now;
-            match random.below(3) {
+            match random.usize(..3) {
                 0 => {
                     queue.ack(lease).unwrap();
                     model.items.remove(n);
                 }
                 1 => {
-                    let time = random.below(15) as u64;
+                    let time = random.u64(..15);
                     queue.extend(lease, Duration::from_micros(time)).unwrap();
                     model.items[n].place = Place::Leased(model.engine + time, lease);
                 }
                 _ => {
-                    let wait = random.below(15) as u64;
+                    let wait = random.u64(..15);
                     queue.nack(lease, Retry::After(Duration::from_micros(wait))).unwrap();
                     let ready = model.ready();
                     let item = &mut model.items[n];
@@ -166,7 +168,7 @@ fn step(random: &mut Random, model: &mut Model, db: &Database, clock: &Hands, st
                 }
             }
         }
-        8 if random.one_in(4) => {
+        8 if random.usize(..4) == 0 => {
             model.promote();
             let mut dead: Vec<_> = (0..model.items.len()).filter(|n| model.items[*n].place == Place::Dead).collect();
             dead.sort_by_key(|n| model.items[*n].id);
@@ -179,16 +181,16 @@ fn step(random: &mut Random, model: &mut Model, db: &Database, clock: &Hands, st
         }
         8 => {
             // Only leases that hold do anything.
-            let Some(&lease) = stale.get(random.below(stale.len().max(1))) else { return };
+            let Some(&lease) = stale.get(random.usize(..stale.len().max(1))) else { return };
             if !model.now().leased().iter().any(|(_, held)| *held == lease) {
                 lost(queue.ack(lease), lease);
             }
         }
         _ => {
-            let micros = random.below(12) as u64;
+            let micros = random.u64(..12);
             clock.pass(micros);
             model.engine += micros;
-            model.wall = if random.one_in(4) { random.below(1_000) as i64 } else { model.wall + micros as i64 };
+            model.wall = if random.usize(..4) == 0 { random.i64(0..1_000) } else { model.wall + micros as i64 };
             clock.set_wall(model.wall);
         }
     }
@@ -208,7 +210,7 @@ fn check(model: &Model, db: &Database) {
 
 #[test]
 fn random_operations_do_what_a_list_would() {
-    let mut random = Random::new(0x5EED);
+    let mut random = testing::random(0x5EED);
     for _ in 0..2 {
         let (disk, clock, db) = with_queue();
         let (mut model, mut stale, mut db) = (Model::default(), Vec::new(), Some(db));
@@ -216,7 +218,7 @@ fn random_operations_do_what_a_list_would() {
             let open_db = db.as_ref().unwrap();
             step(&mut random, &mut model, open_db, &clock, &mut stale);
             check(&model, open_db);
-            match random.below(150) {
+            match random.usize(..150) {
                 0 => open_db.seal().unwrap(),
                 // Afterwards everything lies in the catalog, where there was an overlay before.
                 1 => {

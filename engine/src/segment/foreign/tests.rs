@@ -15,6 +15,7 @@ use parquet::file::properties::{WriterProperties, WriterVersion};
 use super::*;
 use crate::io::{Disk, MemoryDisk, OpenMode};
 use crate::model::FieldType;
+use crate::testing;
 
 fn file_of(bytes: &[u8]) -> Arc<dyn File> {
     let disk = MemoryDisk::default();
@@ -229,14 +230,7 @@ fn varint(bytes: &[u8], mut at: usize) -> (usize, usize) {
 /// Any byte may be anything: an error or wrong values, never a panic or an allocation beyond bounds.
 #[test]
 fn flipped_bits_do_not_take_the_process_down() {
-    let seed = 0x5eed_u64 ^ u64::from(std::process::id());
-    println!("seed {seed}");
-    let mut state = seed;
-    let mut random = || {
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        (z ^ (z >> 27)) as usize
-    };
+    let mut random = testing::random(std::process::id().into());
     let texts: Vec<_> = (0..200).map(|row| format!("text {}", row % 9)).collect();
     let sound = written(
         vec![
@@ -247,9 +241,9 @@ fn flipped_bits_do_not_take_the_process_down() {
     );
     for _ in 0..1500 {
         let mut bytes = sound.clone();
-        for _ in 0..1 + random() % 3 {
-            let at = random() % bytes.len();
-            bytes[at] ^= 1 << (random() % 8);
+        for _ in 0..random.usize(1..4) {
+            let at = random.usize(..bytes.len());
+            bytes[at] ^= 1 << random.u8(..8);
         }
         let _ = read_all(&bytes, 64);
     }

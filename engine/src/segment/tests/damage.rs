@@ -1,4 +1,5 @@
-use super::fleet::Random;
+use fastrand::Rng;
+
 use super::samples;
 use super::*;
 
@@ -40,10 +41,10 @@ fn read_all(written: &Written, rows: &Rows) -> (usize, usize) {
 fn a_flipped_bit_is_an_error_or_does_no_harm() {
     let (written, rows, bytes) = sample();
     let seed = 77;
-    let mut random = Random(seed);
+    let mut random = Rng::with_seed(seed);
     let mut noticed = 0;
     for round in 0..150 {
-        let (byte, bit) = (random.below(bytes.len() as u64) as usize, random.below(8));
+        let (byte, bit) = (random.usize(..bytes.len()), random.u64(..8));
         written.disk.corrupt(&written.path, |all| all[byte] ^= 1 << bit).unwrap();
         let (_, bad) = read_all(&written, &rows);
         noticed += usize::from(bad > 0);
@@ -62,10 +63,10 @@ fn a_flipped_bit_is_an_error_or_does_no_harm() {
 fn decoders_stand_flipped_bits_behind_good_checksums() {
     let (mut written, rows, bytes) = sample();
     let seed = 78;
-    let mut random = Random(seed);
+    let mut random = Rng::with_seed(seed);
     let whole = SegmentIndex::decode(&written.entry.index).unwrap();
     for round in 0..300 {
-        let (byte, bit) = (random.below(bytes.len() as u64) as usize, random.below(8));
+        let (byte, bit) = (random.usize(..bytes.len()), random.u64(..8));
         written.disk.corrupt(&written.path, |all| all[byte] ^= 1 << bit).unwrap();
         let mut index = whole.clone();
         let mut changed = bytes.clone();
@@ -128,15 +129,15 @@ fn the_entry_can_be_had_back_from_the_file_alone() {
 fn hostile_indexes_are_refused_or_read_within_bounds() {
     let (mut written, ..) = sample();
     let seed = 79;
-    let mut random = Random(seed);
+    let mut random = Rng::with_seed(seed);
     let good = written.entry.index.clone();
     let (mut refused, mut taken) = (0, 0);
     for _ in 0..600 {
         let mut bytes = good.clone();
-        match random.below(3) {
-            0 => bytes.truncate(random.below(good.len() as u64) as usize),
-            1 => bytes[random.below(good.len() as u64) as usize] ^= 1 << random.below(8),
-            _ => bytes[random.below(200) as usize] = random.next() as u8,
+        match random.u64(..3) {
+            0 => bytes.truncate(random.usize(..good.len())),
+            1 => bytes[random.usize(..good.len())] ^= 1 << random.u64(..8),
+            _ => bytes[random.usize(..200)] = random.u64(..) as u8,
         }
         written.entry.index = bytes;
         let Ok(segment) = written.open() else {

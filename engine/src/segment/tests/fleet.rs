@@ -4,45 +4,26 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Decimal64Array, Float64Array, Int64Array};
 
+use fastrand::Rng;
+
 use super::{Rows, SeriesRun};
 use crate::model::{FieldType, SeriesId, SeriesKey, TableId, TableSchema, TableSpec};
 
-/// A small generator (splitmix64), so that a seed says everything.
-pub(crate) struct Random(pub(crate) u64);
+/// Box and Muller's method.
+pub(crate) fn normal(random: &mut Rng) -> f64 {
+    let radius = (-2.0 * (1.0 - random.f64()).ln()).sqrt();
+    radius * (std::f64::consts::TAU * random.f64()).cos()
+}
 
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+/// Knuth's method.
+fn poisson(random: &mut Rng, rate: f64) -> i64 {
+    let limit = (-rate).exp();
+    let (mut count, mut product) = (0, random.f64());
+    while product > limit {
+        count += 1;
+        product *= random.f64();
     }
-
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    pub(crate) fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    /// Box and Muller's method.
-    pub(crate) fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.unit()).cos()
-    }
-
-    /// Knuth's method.
-    fn poisson(&mut self, rate: f64) -> i64 {
-        let limit = (-rate).exp();
-        let (mut count, mut product) = (0, self.unit());
-        while product > limit {
-            count += 1;
-            product *= self.unit();
-        }
-        count
-    }
+    count
 }
 
 const SIGMAS: [f64; 7] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0];
@@ -69,7 +50,7 @@ pub(crate) fn schema(declared: Declared) -> TableSchema {
 
 /// Rows of all devices, sorted by device, then time.
 pub(crate) fn rows(devices: usize, seconds: usize, declared: Declared) -> Rows {
-    let mut random = Random(42);
+    let mut random = Rng::with_seed(42);
     let mut runs = Vec::new();
     let mut times = Vec::new();
     let mut integers: Vec<Vec<i64>> = vec![Vec::new(); 9];
@@ -77,20 +58,20 @@ pub(crate) fn rows(devices: usize, seconds: usize, declared: Declared) -> Rows {
     for device in 0..devices {
         let key = SeriesKey(vec![Some(format!("device-{device:05}"))]);
         runs.push(SeriesRun { series: SeriesId(device as u32), key, rows: seconds });
-        let mut levels: Vec<i64> = (0..9).map(|_| random.below(10_000) as i64).collect();
+        let mut levels: Vec<i64> = (0..9).map(|_| random.i64(0..10_000)).collect();
         levels[7] = 0;
-        let rate = 0.5 + 49.5 * random.unit();
+        let rate = 0.5 + 49.5 * random.f64();
         for second in 0..seconds {
-            times.push(1_700_000_000_000_000 + second as i64 * 1_000_000 + (random.below(7) as i64 - 3) * 1_000);
+            times.push(1_700_000_000_000_000 + second as i64 * 1_000_000 + (random.i64(0..7) - 3) * 1_000);
             for (field, sigma) in SIGMAS.iter().enumerate() {
-                levels[field] += (random.normal() * sigma).round() as i64;
+                levels[field] += (normal(&mut random) * sigma).round() as i64;
             }
-            levels[7] += random.poisson(rate);
-            if random.unit() < 0.001 {
-                levels[8] = random.below(10_000) as i64;
+            levels[7] += poisson(&mut random, rate);
+            if random.f64() < 0.001 {
+                levels[8] = random.i64(0..10_000);
             }
             integers.iter_mut().zip(&levels).for_each(|(all, level)| all.push(*level));
-            noise.push(230.0 + 5.0 * (second as f64 / 300.0).sin() + random.normal());
+            noise.push(230.0 + 5.0 * (second as f64 / 300.0).sin() + normal(&mut random));
         }
     }
     let mut columns: Vec<Option<ArrayRef>> = Vec::new();

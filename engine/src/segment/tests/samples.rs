@@ -6,7 +6,9 @@ use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Decimal64Array, Float32Array, Float64Array, Int64Array, StringArray, UInt64Array,
 };
 
-use super::fleet::Random;
+use fastrand::Rng;
+
+use super::fleet::normal;
 use super::{Rows, SeriesRun};
 use crate::model::{Column, FieldType, SeriesId, SeriesKey, TableId, TableSchema, TableSpec, TimeUnit};
 
@@ -42,7 +44,7 @@ const AWKWARD: [u64; 8] = [
 
 /// Rows of series of the given lengths. One value in `nulls` is missing (0: none).
 pub(crate) fn rows(lengths: &[usize], nulls: u64, seed: u64) -> Rows {
-    let mut random = Random(seed);
+    let mut random = Rng::with_seed(seed);
     let mut runs = Vec::new();
     let mut times = Vec::new();
     for (place, rows) in lengths.iter().enumerate() {
@@ -51,30 +53,28 @@ pub(crate) fn rows(lengths: &[usize], nulls: u64, seed: u64) -> Rows {
         // Numbers that do not rise with the keys.
         let series = SeriesId((place as u32 * 7_919) % 100_003);
         runs.push(SeriesRun { series, key: SeriesKey(vec![room, unit]).normalized(), rows: *rows });
-        let start = 1_600_000_000_000_000 + random.below(1_000_000_000) as i64;
+        let start = 1_600_000_000_000_000 + random.i64(0..1_000_000_000);
         times.extend((0..*rows as i64).map(|row| start + row * 60_000_000));
     }
     let count = times.len();
-    let mut present = |chance: u64| -> Vec<bool> { (0..count).map(|_| chance == 0 || random.below(chance) > 0).collect() };
+    let mut present = |chance: u64| -> Vec<bool> { (0..count).map(|_| chance == 0 || random.u64(..chance) > 0).collect() };
     let masks: Vec<Vec<bool>> = (0..8).map(|_| present(nulls)).collect();
-    let mut random = Random(seed ^ 1);
-    let double = |random: &mut Random| match random.below(20) {
-        0 => f64::from_bits(AWKWARD[random.below(8) as usize]),
-        1..5 => random.normal(),
-        _ => random.below(500) as f64 / 10.0,
+    let mut random = Rng::with_seed(seed ^ 1);
+    let double = |random: &mut Rng| match random.u64(..20) {
+        0 => f64::from_bits(AWKWARD[random.usize(..8)]),
+        1..5 => normal(random),
+        _ => random.u64(..500) as f64 / 10.0,
     };
     let f64s: Vec<f64> = (0..count).map(|_| double(&mut random)).collect();
     let f32s: Vec<f32> = (0..count)
-        .map(|_| if random.below(30) == 0 { f32::from_bits(0x7fc0_1234) } else { random.below(3_000) as f32 / 8.0 })
+        .map(|_| if random.u64(..30) == 0 { f32::from_bits(0x7fc0_1234) } else { random.u64(..3_000) as f32 / 8.0 })
         .collect();
-    let i64s: Vec<i64> =
-        (0..count).map(|_| if random.below(50) == 0 { i64::MIN } else { random.below(99) as i64 - 50 }).collect();
-    let u64s: Vec<u64> = (0..count).map(|_| random.next() >> random.below(64)).collect();
-    let bools: Vec<bool> = (0..count).map(|_| random.below(9) == 0).collect();
-    let texts: Vec<String> =
-        (0..count).map(|_| "état ".repeat(random.below(4) as usize) + &random.below(40).to_string()).collect();
-    let bytes: Vec<Vec<u8>> = (0..count).map(|_| random.next().to_be_bytes()[..random.below(8) as usize].to_vec()).collect();
-    let money: Vec<i64> = (0..count).map(|row| row as i64 * 5 - random.below(1_000) as i64).collect();
+    let i64s: Vec<i64> = (0..count).map(|_| if random.u64(..50) == 0 { i64::MIN } else { random.i64(0..99) - 50 }).collect();
+    let u64s: Vec<u64> = (0..count).map(|_| random.u64(..) >> random.u64(..64)).collect();
+    let bools: Vec<bool> = (0..count).map(|_| random.u64(..9) == 0).collect();
+    let texts: Vec<String> = (0..count).map(|_| "état ".repeat(random.usize(..4)) + &random.u64(..40).to_string()).collect();
+    let bytes: Vec<Vec<u8>> = (0..count).map(|_| random.u64(..).to_be_bytes()[..random.usize(..8)].to_vec()).collect();
+    let money: Vec<i64> = (0..count).map(|row| row as i64 * 5 - random.i64(0..1_000)).collect();
     let mut masks = masks.into_iter();
     let mut mask = || masks.next().unwrap();
     let columns: Vec<Column> = vec![

@@ -148,7 +148,7 @@ fn an_interrupted_rotation_is_no_damage() {
 }
 
 /// The disk after a power cut that let an arbitrary part of the unsynced pages through.
-fn torn_power_cut(rig: &Rig, random: &mut Random) -> Rig {
+fn torn_power_cut(rig: &Rig, random: &mut Rng) -> Rig {
     let after = rig.after_power_cut();
     for name in after.names() {
         let path = dir().join(&name);
@@ -158,12 +158,12 @@ fn torn_power_cut(rig: &Rig, random: &mut Random) -> Rig {
         after
             .disk
             .corrupt(&path, |bytes| {
-                if random.below(2) == 0 {
+                if random.bool() {
                     bytes.resize(live.len().max(bytes.len()), 0);
                 }
                 // A file that was renamed since may be quite another one.
                 for (old, new) in bytes.chunks_mut(4096).zip(live.chunks(4096)) {
-                    if random.below(2) == 0 && old.len() == new.len() {
+                    if random.bool() && old.len() == new.len() {
                         old.copy_from_slice(new);
                     }
                 }
@@ -175,7 +175,7 @@ fn torn_power_cut(rig: &Rig, random: &mut Random) -> Rig {
 
 /// Writes at random, cuts the power, opens again, some thirty times over; returns the first broken promise.
 fn power_cuts(seed: u64, ignored: Option<SyncLabel>) -> Option<String> {
-    let random = &mut Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let random = &mut Rng::with_seed(seed);
     let mut rig = Rig::new(48 << 10);
     let mut durable = 0;
     for round in 0..30 {
@@ -193,29 +193,29 @@ fn power_cuts(seed: u64, ignored: Option<SyncLabel>) -> Option<String> {
         }
         let mut next = seen.report.next_sequence();
         let mut log = Log::start(&rig.components, &dir(), rig.file_bytes, next, &seen.report).unwrap();
-        for _ in 0..random.below(20) {
-            match random.below(12) {
-                0 => log.trim(next.saturating_sub(random.below(60))).unwrap(),
+        for _ in 0..random.u64(..20) {
+            match random.u64(..12) {
+                0 => log.trim(next.saturating_sub(random.u64(..60))).unwrap(),
                 1 => log.sync().unwrap(),
                 2 => {
-                    rig.disk.set_quota(Some(rig.disk.used() + random.below(3) * 4096));
+                    rig.disk.set_quota(Some(rig.disk.used() + random.u64(..3) * 4096));
                     if group(&mut log, next..=next + 20, true).is_ok() {
                         next += 21;
                     }
                     rig.disk.set_quota(None);
                 }
                 _ => {
-                    let records = 1 + random.below(12);
-                    group(&mut log, next..=next + records - 1, random.below(3) > 0).unwrap();
+                    let records = 1 + random.u64(..12);
+                    group(&mut log, next..=next + records - 1, random.u64(..3) > 0).unwrap();
                     next += records;
                 }
             }
         }
-        if random.below(5) == 0 {
+        if random.u64(..5) == 0 {
             log.close().unwrap();
         }
         durable = log.durable();
-        match random.below(3) {
+        match random.u64(..3) {
             // The process was killed: the disk has everything.
             0 => {}
             _ => rig = torn_power_cut(&rig, random),

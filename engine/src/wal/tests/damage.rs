@@ -161,9 +161,9 @@ fn every_truncation_is_survived() {
 fn noise_is_no_log() {
     let rig = Rig::new(1 << 20);
     rig.disk.open(&log_path(&dir(), 1), OpenMode::CreateNew).unwrap();
-    let mut random = Random(7);
+    let mut random = Rng::with_seed(7);
     for _ in 0..50 {
-        rig.corrupt(1, |bytes| *bytes = (0..random.below(20_000)).map(|_| random.below(256) as u8).collect());
+        rig.corrupt(1, |bytes| *bytes = (0..random.u64(..20_000)).map(|_| random.u8(..)).collect());
         let seen = rig.scan();
         assert_eq!(seen.records.len(), 0);
         assert!(seen.report.damage.iter().all(|damage| damage.sequences.is_none()));

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fastrand::Rng;
+
 use super::{CONTEXT, Log, Payload, ScanReport, log_path, scan};
 use crate::error::Result;
 use crate::io::{Clock, Components, Disk, Entropy, MemoryDisk, OpenMode};
@@ -145,16 +147,4 @@ fn group(log: &mut Log, sequences: RangeInclusive<Sequence>, sync: bool) -> Resu
     log.begin_group(bytes)?;
     push(log, sequences);
     log.commit_group(sync)
-}
-
-/// A small generator (xorshift64*), so that a seed in a message repeats a run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) % limit
-    }
 }

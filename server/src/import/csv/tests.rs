@@ -5,8 +5,8 @@ use crate::import::lines::Lines;
 use crate::import::run::OnError;
 use crate::import::schema::Wishes;
 use crate::import::source::{Format, Look};
-use crate::import::testing::{Memory, imported, refused, rejected, wishes};
-use crate::import::{EpochUnit, Failure, Random, test_seed};
+use crate::import::testing::{Memory, imported, random, random_text, refused, rejected, wishes};
+use crate::import::{EpochUnit, Failure};
 
 fn csv(input: &str) -> Memory {
     imported(Format::Csv, input, &wishes())
@@ -273,18 +273,17 @@ fn a_full_disk_ends_it() {
 /// What is written as a table of CSV is read back to the last bit; and no bytes at all make the reader panic.
 #[test]
 fn random_tables_come_back() {
-    let seed = test_seed();
-    let mut random = Random(seed);
+    let mut random = random();
     for _ in 0..60 {
-        let rows = 1 + random.below(40);
+        let rows = 1 + random.u64(..40);
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(["time", "f", "i", "s"]).unwrap();
         let mut expected = Vec::new();
         for row in 0..rows {
-            let float = f64::from_bits(random.next());
+            let float = f64::from_bits(random.u64(..));
             let float = if float.is_nan() { 0.5 } else { float };
-            let int = random.next().cast_signed();
-            let text = format!("x{}", random.text("ab,\"\n\rü ", 6));
+            let int = random.u64(..).cast_signed();
+            let text = format!("x{}", random_text(&mut random, "ab,\"\n\rü ", 6));
             let time = 1_700_000_000_000_000 + row;
             writer.write_record([time.to_string(), format!("{float:?}"), int.to_string(), text.clone()]).unwrap();
             expected.push((time.cast_signed(), float.to_bits(), int, text));
@@ -295,11 +294,11 @@ fn random_tables_come_back() {
         memory.import(Format::Csv, &bytes, &Wishes { types, ..wishes() }, OnError::Abort).1.unwrap();
         let batch = &memory.batches[0];
         let found: Vec<_> = (0..batch.num_rows()).map(|row| row_of(batch, row)).collect();
-        assert_eq!(found, expected, "seed {seed}");
+        assert_eq!(found, expected);
         let mut damaged = bytes;
         for _ in 0..5 {
-            let at = random.below(damaged.len() as u64) as usize;
-            damaged[at] = b"\",\n\xff0"[random.below(5) as usize];
+            let at = random.usize(..damaged.len());
+            damaged[at] = b"\",\n\xff0"[random.usize(..5)];
         }
         let _ = Memory::default().import(Format::Csv, &damaged, &wishes(), OnError::Skip);
     }

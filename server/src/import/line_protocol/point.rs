@@ -203,6 +203,7 @@ fn joined(unescaped: Option<String>, tail: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::import::testing::{random, random_text};
     use FieldValue::{Bool, Float, Int, Text, UInt};
 
     fn point<'a>(
@@ -300,14 +301,13 @@ mod tests {
     /// What is written by the rules of the format is read back, and no text at all makes the parser panic.
     #[test]
     fn reads_what_the_rules_write() {
-        let seed = crate::import::test_seed();
-        let mut random = crate::import::Random(seed);
+        let mut random = random();
         for _ in 0..5_000 {
             // No backslashes in names: before a special character the format cannot express them.
-            let mut name = |prefix: &str| format!("{prefix}{}", random.text("ab ,=ü\"", 4));
+            let mut name = |prefix: &str| format!("{prefix}{}", random_text(&mut random, "ab ,=ü\"", 4));
             let (measurement, tag, value, field) = (name("m"), name("t"), name("v"), name("f"));
-            let text = random.text("ab ,=ü\"\\", 6);
-            let time = random.next().cast_signed();
+            let text = random_text(&mut random, "ab ,=ü\"\\", 6);
+            let time = random.u64(..).cast_signed();
             let line = format!(
                 "{},{}={} {}=\"{}\" {time}",
                 escape(&measurement, &[',', ' ']),
@@ -317,8 +317,8 @@ mod tests {
                 escape(&text, &['"', '\\']),
             );
             let expected = point(&measurement, &[(&tag, &value)], &[(&field, Text(text.as_str().into()))], Some(time));
-            assert_eq!(parse_line(&line), expected, "seed {seed}: {line}");
-            let _ = parse_line(&random.text("mf=, \"\\1iü#", 16));
+            assert_eq!(parse_line(&line), expected, "{line}");
+            let _ = parse_line(&random_text(&mut random, "mf=, \"\\1iü#", 16));
         }
     }
 }
