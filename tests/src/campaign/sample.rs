@@ -54,6 +54,9 @@ impl Sample {
         // So that log files go, and what they held besides rows is kept in history.
         for round in 0..ROUNDS {
             let db = machine.open(settings())?;
+            if round == 0 {
+                sample.change_tables(&db)?;
+            }
             sample.append_together(&db, EARLIER - round, &[("mains", 2)])?;
             sample.transact(&db, EARLIER - round)?;
             db.seal()?;
@@ -101,6 +104,22 @@ impl Sample {
     pub fn files(&self, within: &str) -> Vec<(PathBuf, usize)> {
         let files = self.image.files.iter().filter(|(path, _)| path.starts_with(Path::new(crate::sim::ROOT).join(within)));
         files.map(|(path, content)| (path.clone(), content.len())).collect()
+    }
+
+    /// A table that is dropped with its rows, and one that gets another name.
+    fn change_tables(&mut self, db: &Database) -> Result<()> {
+        let spec = TableSpec::new("dropped").tag("phase").field("volt", FieldType::Int64);
+        db.create_table(spec.clone())?;
+        let cells = vec![Some(Cell::Integer(7))];
+        let rows = vec![Row { key: vec![Some("L1".to_owned())], time: 0, cells }];
+        db.append("dropped", &answers::batch(&*db.table("dropped")?, &rows))?;
+        db.drop_table("dropped")?;
+        db.rename_table("unnamed", "mains")?;
+        let put = Effect::Put("dropped".to_owned(), rows);
+        let rename = Effect::Rename("unnamed".to_owned(), "mains".to_owned());
+        let effects = [Effect::Create(spec), put, Effect::DropTable("dropped".to_owned()), rename];
+        self.records.extend(effects.map(|effect| (0, effect)));
+        Ok(())
     }
 
     /// Several records in one group.
@@ -164,7 +183,7 @@ fn tables() -> Vec<TableSpec> {
             .field("note", FieldType::Utf8)
             .field("open", FieldType::Bool)
             .partitioning(Partitioning::Day),
-        TableSpec::new("mains")
+        TableSpec::new("unnamed")
             .tag("phase")
             .field("volt", FieldType::Decimal { scale: 1 })
             .field("amp", FieldType::Float32)

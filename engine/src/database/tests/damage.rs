@@ -205,6 +205,39 @@ fn without_catalog_and_snapshots_tables_come_back_from_the_segments() {
 }
 
 #[test]
+fn bits_that_flip_in_the_catalog_of_an_open_database_are_found_when_they_are_read() {
+    let (disk, db) = begin();
+    let value = [7; 1_000];
+    for n in 0..500 {
+        db.kv().put(&format!("k{n}"), &value, Put::default()).unwrap();
+    }
+    db.close().unwrap();
+    let db = open_with(&disk, Settings { catalog_cache_bytes: 64 << 10, ..settings() }).unwrap();
+    for path in files(&disk, "catalog.pages") {
+        // Within values: nothing but a checksum can tell.
+        let flip = |page: &mut [u8]| {
+            if let Some(at) = page.windows(100).position(|bytes| bytes == &value[..100]) {
+                page[at + 50] ^= 1;
+            }
+        };
+        disk.corrupt(&path, |bytes| bytes.chunks_mut(4_096).for_each(flip)).unwrap();
+    }
+    let mut damaged = 0;
+    for n in 0..500 {
+        match db.kv().get(&format!("k{n}")) {
+            Ok(pair) => assert_eq!(pair.unwrap().value, value, "k{n}"),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+                damaged += 1;
+            }
+        }
+    }
+    assert!(damaged > 0);
+    drop(db);
+    assert_eq!(open(&disk).kv().get("k77").unwrap().unwrap().value, value, "the log has it");
+}
+
+#[test]
 fn a_damaged_snapshot_is_found_and_not_used() {
     let disk = prepared();
     let newest = files(&disk, "snapshot-").pop().unwrap();
