@@ -76,6 +76,23 @@ fn a_flipped_bit_in_the_checksums_is_noticed_or_takes_back_one_checkpoint() {
 }
 
 #[test]
+fn a_bad_record_of_the_journal_with_good_ones_behind_it_is_damage() {
+    let (disk, _) = aged();
+    let mut starts = Vec::new();
+    let find = |bytes: &mut Vec<u8>| {
+        starts.extend((0..bytes.len()).step_by(4_096).filter(|&at| bytes[at..].starts_with(b"ALVSUMS")));
+    };
+    disk.corrupt(&path("catalog.sums"), find).unwrap();
+    assert!(starts.len() > 3, "{starts:?}");
+    for at in &starts[..starts.len() - 1] {
+        let disk = disk.after_power_cut();
+        disk.corrupt(&path("catalog.sums"), |bytes| bytes[at + 20] ^= 1).unwrap();
+        let error = open(&disk).unwrap_err();
+        assert!(matches!(&error, Error::Damaged { path, .. } if path.ends_with("catalog.sums")), "{error}");
+    }
+}
+
+#[test]
 fn a_short_file_is_noticed() {
     let (disk, contents) = aged();
     for name in ["catalog.pages", "catalog.sums"] {

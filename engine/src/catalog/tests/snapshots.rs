@@ -52,6 +52,14 @@ fn a_snapshot_makes_up_for_a_damaged_catalog() {
     assert_eq!(Contents::of(&restore(&disk, 12).unwrap()).unwrap(), expected);
 }
 
+/// Each of its chunks checks out by itself; what was put together from two snapshots is no snapshot.
+#[test]
+fn a_snapshot_is_held_against_the_hash_of_the_whole() {
+    let (disk, _) = with_snapshot(100);
+    disk.corrupt(&snapshot_path(12), |bytes| *bytes.last_mut().unwrap() ^= 1).unwrap();
+    assert!(matches!(restore(&disk, 12), Err(Error::Damaged { .. })));
+}
+
 #[test]
 fn two_are_kept_and_none_from_a_future_that_did_not_happen() {
     let disk = MemoryDisk::new();

@@ -205,6 +205,31 @@ fn without_catalog_and_snapshots_tables_come_back_from_the_segments() {
 }
 
 #[test]
+fn a_catalog_from_before_the_log_begins_is_not_used() {
+    let (disk, db) = begin();
+    append(&db, 0..3_000);
+    db.seal().unwrap();
+    let mut old = Vec::new();
+    for path in files(&disk, "/catalog/catalog.") {
+        disk.after_power_cut().corrupt(&path, |bytes| old.push((path.clone(), bytes.clone()))).unwrap();
+    }
+    for n in 0..3 {
+        db.kv().put("k", &[n], Put::default()).unwrap();
+        append(&db, 3_000 + n as i64 * 600..3_000 + (n as i64 + 1) * 600);
+        db.seal().unwrap();
+    }
+    db.close().unwrap();
+    for (path, old) in old {
+        disk.corrupt(&path, |bytes| *bytes = old).unwrap();
+    }
+    let db = open(&disk);
+    let receipts = db.inspect().unwrap().receipts;
+    assert!(receipts.iter().any(|receipt| receipt.receipt.detail.contains("before the log begins")), "{receipts:?}");
+    assert_eq!(db.kv().get("k").unwrap().unwrap().value, [2]);
+    assert_values(&db, 4_800);
+}
+
+#[test]
 fn bits_that_flip_in_the_catalog_of_an_open_database_are_found_when_they_are_read() {
     let (disk, db) = begin();
     let value = [7; 1_000];
