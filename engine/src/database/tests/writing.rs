@@ -9,7 +9,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Float64Type, Schema};
 
 use super::*;
-use crate::{Durability, TimeUnit};
+use crate::{Durability, TimeRange, TimeUnit};
 
 /// A batch of named columns.
 fn columns(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
@@ -25,6 +25,21 @@ fn refusal(db: &Database, batch: &RecordBatch) -> Error {
     let error = db.append("t", batch).unwrap_err();
     assert_eq!(values(db).unwrap(), [0; 0], "a refused batch leaves nothing behind");
     error
+}
+
+/// Rows on both sides of a deletion that the catalog knows are read back from the log, so many that runs are merged.
+#[test]
+fn a_deletion_stands_between_rows_that_are_replayed() {
+    let (disk, db) = begin();
+    append(&db, 0..20);
+    db.delete("t", &[], TimeRange::ALL).unwrap();
+    append(&db, 10..200);
+    db.close().unwrap();
+    let db = open(&disk);
+    let left = &expected(200)[10 * ROWS as usize..];
+    assert_eq!(values(&db).unwrap(), left);
+    db.seal().unwrap();
+    assert_eq!(values(&db).unwrap(), left);
 }
 
 #[test]
