@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::Put;
 use crate::error::ErrorKind;
+use crate::io::OpenMode;
 
 /// A closed database with two segments, unsealed rows in the log, a catalog and two snapshots.
 fn prepared() -> MemoryDisk {
@@ -111,6 +112,44 @@ fn with_damaged_definition(sequence: u64) -> MemoryDisk {
     crate::wal::scan(&disk, std::path::Path::new("/data/log"), visit).unwrap();
     flip(&disk, &log, |_| at as usize + 20);
     disk
+}
+
+#[test]
+fn an_interrupted_copy_of_damaged_bytes_is_made_again() {
+    let disk = prepared();
+    let log = files(&disk, ".log").pop().unwrap();
+    flip(&disk, &log, |_| 8_192 + 3 * 4_096 + 100);
+    disk.fail_writes(true);
+    open_with(&disk, settings()).unwrap_err();
+    files(&disk, "quarantine");
+    disk.fail_writes(false);
+    drop(open(&disk));
+    let mut aside = Vec::new();
+    disk.corrupt(&files(&disk, "quarantine").pop().unwrap(), |bytes| aside = bytes.clone()).unwrap();
+    assert!(!aside.is_empty());
+    disk.corrupt(&log, |bytes| assert!(bytes.windows(aside.len()).any(|part| part == aside))).unwrap();
+}
+
+/// What a log shows that the device may not hold takes no files away.
+#[test]
+fn files_that_no_record_names_go_once_the_log_is_secured() {
+    let (disk, db) = begin();
+    append(&db, 0..10);
+    db.seal().unwrap();
+    append(&db, 10..20);
+    let disk = disk.after_power_cut();
+    let segment = files(&disk, ".parquet").pop().unwrap();
+    let name = segment.file_name().unwrap().to_str().unwrap();
+    let orphan = segment.with_file_name(name.replacen("-1-", "-77-", 1));
+    assert_ne!(orphan, segment);
+    disk.open(&orphan, OpenMode::CreateNew).unwrap();
+    disk.fail_writes(true);
+    open_with(&disk, settings()).unwrap_err();
+    assert!(disk.paths().contains(&orphan));
+    disk.fail_writes(false);
+    let db = open(&disk);
+    assert!(!disk.paths().contains(&orphan));
+    assert_values(&db, 20);
 }
 
 /// Where a log file begins, the definitions repeated for its first record are whole, and that is torn: its number is free.
