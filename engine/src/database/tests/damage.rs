@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::Put;
 use crate::error::ErrorKind;
-use crate::io::OpenMode;
+use crate::io::{Disk, OpenMode};
 
 /// A closed database with two segments, unsealed rows in the log, a catalog and two snapshots.
 fn prepared() -> MemoryDisk {
