@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// What may notice after the engine's own tests, the quickest first.
 const CAMPAIGNS: [&str; 7] = ["syncs", "transactions", "forgeries", "power", "faults", "flips", "world"];
 /// A test that runs so long does not end, which is noticed as well.
-const SECONDS: &str = "900";
+const SECONDS: &str = "400";
 
 /// Takes out one safeguard of the engine at a time and prints those that no test misses.
 #[derive(Debug, Parser)]

@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SEQUENCE")]
     from: Option<u64>,
     /// Waits for more at the end, such as what expires, until it is interrupted
-    #[arg(long)]
+    #[arg(long, visible_alias = "watch")]
     follow: bool,
     /// Only changes of this kind; may be given several times
     #[arg(long, value_enum, value_name = "KIND")]
