@@ -66,9 +66,10 @@ impl Inner {
             report.bytes += catalog_bytes;
             progress(report.bytes, total);
         }
+        let passing = PageCache::new(0);
         for table in &tables {
             for entry in table.snapshot().segments.iter() {
-                self.verify_segment(table, entry, &mut report);
+                self.verify_segment(table, entry, &passing, &mut report);
                 report.files += 1;
                 report.bytes += entry.bytes;
                 progress(report.bytes, total);
@@ -96,11 +97,11 @@ impl Inner {
         }
     }
 
-    fn verify_segment(&self, table: &Table, entry: &SegmentEntry, report: &mut VerifyReport) {
+    fn verify_segment(&self, table: &Table, entry: &SegmentEntry, passing: &PageCache, report: &mut VerifyReport) {
         let file = format!("{}/{}", names::SEGMENTS, segment::file_name(entry));
         let found = self.store.open(entry).and_then(|segment| {
             let mut found = segment.verify(&entry.hash)?;
-            found.extend(contradictions(table, entry, &segment)?);
+            found.extend(contradictions(table, entry, &segment, passing)?);
             Ok(found)
         });
         match found {
@@ -112,9 +113,8 @@ impl Inner {
 }
 
 /// Where the segment list and the rows of a segment disagree.
-fn contradictions(table: &Table, entry: &SegmentEntry, segment: &Segment) -> Result<Vec<String>, Error> {
+fn contradictions(table: &Table, entry: &SegmentEntry, segment: &Segment, passing: &PageCache) -> Result<Vec<String>, Error> {
     let index = segment.index();
-    let passing = PageCache::new(0);
     let mut found = Vec::new();
     if index.rows() as u64 != entry.rows || index.points() != entry.points {
         found.push(format!(
@@ -131,7 +131,7 @@ fn contradictions(table: &Table, entry: &SegmentEntry, segment: &Segment) -> Res
         found.push(format!("series {} is unknown", unknown.0));
     }
     for page in 0..index.pages.len() {
-        let times = segment.times(page, &passing)?;
+        let times = segment.times(page, passing)?;
         for slice in &index.slices[index.page_slices(page)] {
             let first = (slice.first_row - index.pages[page].first_row) as usize;
             let rows = times.get(first..first + slice.rows as usize).unwrap_or_default();

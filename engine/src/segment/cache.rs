@@ -54,10 +54,23 @@ impl Weighter<Key, Item> for Weight {
 }
 
 /// Buffers of one reader, used again by the next.
+#[derive(Default)]
 pub(super) struct Scratch {
-    pub(super) stored: Vec<u8>,
-    pub(super) plain: Vec<u8>,
-    pub(super) decompressor: Decompressor<'static>,
+    stored: Vec<u8>,
+    plain: Vec<u8>,
+    /// Its state takes 100 kB: made for the first page that is compressed.
+    decompressor: Option<Decompressor<'static>>,
+}
+
+impl Scratch {
+    /// The buffers, and what decompresses where that `is_needed`.
+    pub(super) fn parts(&mut self, is_needed: bool) -> Result<(&mut Vec<u8>, &mut Vec<u8>, Option<&mut Decompressor<'static>>)> {
+        let Scratch { stored, plain, decompressor } = self;
+        if is_needed && decompressor.is_none() {
+            *decompressor = Some(Decompressor::new().map_err(|error| Error::Internal(format!("zstd: {error}")))?);
+        }
+        Ok((stored, plain, decompressor.as_mut().filter(|_| is_needed)))
+    }
 }
 
 /// Buffers larger than this are not kept for the next reader.
@@ -104,14 +117,7 @@ impl PageCache {
     /// Lends buffers. They are not given back after a failure, whose state nobody knows.
     pub(super) fn with_scratch<T>(&self, work: impl FnOnce(&mut Scratch) -> Result<T>) -> Result<T> {
         let lent = self.scratches.lock().pop();
-        let mut scratch = match lent {
-            Some(scratch) => scratch,
-            None => Scratch {
-                stored: Vec::new(),
-                plain: Vec::new(),
-                decompressor: Decompressor::new().map_err(|error| Error::Internal(format!("zstd: {error}")))?,
-            },
-        };
+        let mut scratch = lent.unwrap_or_default();
         let result = work(&mut scratch)?;
         let mut kept = self.scratches.lock();
         if kept.len() < SCRATCHES && scratch.stored.capacity() + scratch.plain.capacity() <= SCRATCH_BYTES {

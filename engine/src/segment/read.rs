@@ -99,14 +99,15 @@ impl Segment {
         cache: &PageCache,
         scratch: &mut Scratch,
     ) -> Result<ArrayRef> {
-        let Scratch { stored, plain, decompressor } = scratch;
+        let (stored, plain, decompressor) = scratch.parts(layout.zstd)?;
         let bytes = self.read(page.body(), stored)?;
         let unpacked = self.fenced(|| {
-            let body = if layout.zstd {
-                decompress(decompressor, bytes, page.plain as usize, plain)?;
-                plain.as_slice()
-            } else {
-                bytes
+            let body = match decompressor {
+                Some(decompressor) => {
+                    decompress(decompressor, bytes, page.plain as usize, plain)?;
+                    plain.as_slice()
+                }
+                None => bytes,
             };
             let (nulls, values) = codec::decode_levels(layout.kind, body, rows)?;
             let present = nulls.as_ref().map_or(rows, |nulls| nulls.len() - nulls.null_count());
@@ -203,12 +204,12 @@ impl Segment {
         let before: u64 = dictionary.frames[..stored_frames.start].iter().map(|size| u64::from(*size)).sum();
         let start = dictionary.offset + u64::from(dictionary.header) + before;
         let length: u64 = sizes.iter().map(|size| u64::from(*size)).sum();
-        let Scratch { stored, plain, decompressor } = scratch;
+        let (stored, plain, mut decompressor) = scratch.parts(layout.zstd)?;
         let mut bytes = self.read(start..start + length, stored)?;
         let total = dictionary.plain as usize;
         self.fenced(|| {
             if width == 0 {
-                if layout.zstd {
+                if let Some(decompressor) = decompressor {
                     decompress(decompressor, bytes, total, plain)?;
                     bytes = plain;
                 }
@@ -219,12 +220,14 @@ impl Segment {
                 let expected = total.saturating_sub(frame * FRAME_BYTES).min(FRAME_BYTES);
                 let (mine, rest) = bytes.split_at_checked(*size as usize).ok_or(Malformed("a dictionary is cut short"))?;
                 bytes = rest;
-                frames.push(if layout.zstd {
-                    decompress(decompressor, mine, expected, plain)?;
-                    codec::decode_plain(physical, plain, expected / width)?
-                } else {
-                    codec::decode_plain(physical, mine, expected / width)?
-                });
+                let mine = match &mut decompressor {
+                    Some(decompressor) => {
+                        decompress(decompressor, mine, expected, plain)?;
+                        plain.as_slice()
+                    }
+                    None => mine,
+                };
+                frames.push(codec::decode_plain(physical, mine, expected / width)?);
             }
             Ok(frames)
         })

@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Forgeries that every change has to pass, and ten times as many for a release.
-const FORGERIES: usize = 20_000;
+const FORGERIES: usize = 10_000;
 
 /// Proves by many small trials that nothing acknowledged is lost.
 #[derive(Debug, Parser)]

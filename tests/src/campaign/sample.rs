@@ -140,20 +140,20 @@ impl Sample {
         let batch = answers::batch(&*db.table("air")?, &rows);
         let mut transaction = db.begin()?;
         let mut pairs = Vec::new();
-        for number in 0..20 {
-            let value = Value { bytes: vec![day as u8; 60], lasts: Lasts::Forever };
+        for number in 0..6 {
+            let value = Value { bytes: vec![day as u8; 12], lasts: Lasts::Forever };
             let key = format!("day/{day}/{number}");
             transaction.kv().put(&key, &value.bytes, Put::default())?;
             pairs.push((key, Some(value)));
         }
-        transaction.queue(QUEUE).push(NewItem::new(vec![day as u8; 60]).priority(1))?;
-        let content = Content { n: Some(day), u: Some(format!("day {day}")), text: "day".repeat(20), ..Content::default() };
+        transaction.queue(QUEUE).push(NewItem::new(vec![day as u8; 30]).priority(1))?;
+        let content = Content { n: Some(day), u: Some(format!("day {day}")), text: "day".repeat(8), ..Content::default() };
         let id = format!("id/{}", day.rem_euclid(IDS.into()));
         transaction.collection(PLAIN).put(&id, &content.json(), PutDocument::default())?;
         transaction.append("air", &batch)?;
         let sequence = transaction.commit()?;
         self.records.push((0, Effect::Transact(pairs, Vec::new(), Vec::new())));
-        let item = PushedItem { payload: vec![day as u8; 60], priority: 1, key: None, never_due: false };
+        let item = PushedItem { payload: vec![day as u8; 30], priority: 1, key: None, never_due: false };
         self.records.push((0, Effect::Queues(vec![(QUEUE.to_owned(), QueueChange::Push(vec![item]))], Vec::new())));
         let put = DocumentChange::Put(id, content, Lasts::Forever);
         self.records.push((0, Effect::Documents(vec![(PLAIN.to_owned(), put)], Vec::new())));

@@ -71,6 +71,7 @@ pub fn small_settings() -> Settings {
         catalog_cache_bytes: 1 << 19,
         log_file_bytes: 64 << 10,
         ballast_bytes: 64 << 10,
+        history_bytes: 96 << 10,
         ..Settings::default()
     }
 }
