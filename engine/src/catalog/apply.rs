@@ -57,6 +57,13 @@ pub(crate) enum Change {
     PutCells(Vec<Cell>),
 }
 
+impl Change {
+    /// The cells that it is of, if it is of cells.
+    pub(super) fn cells(&self) -> Option<&[Cell]> {
+        if let Change::PutCells(cells) = self { Some(cells) } else { None }
+    }
+}
+
 /// A key of metadata with what a record made of it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Cell {
@@ -205,7 +212,7 @@ impl<'t> Writer<'t> {
     }
 
     /// Each key is noted under the last record that changed it, and under no other.
-    fn put_cells(&mut self, cells: &[Cell]) -> Result<(), Failure> {
+    pub(super) fn put_cells(&mut self, cells: &[Cell]) -> Result<(), Failure> {
         let mut row = Vec::new();
         for Cell { sequence, effect: Effect { key, value } } in cells {
             let cells = self.table(Kind::Cells)?;

@@ -48,6 +48,12 @@ use crate::model::Sequence;
 /// The files a catalog may have, snapshots and marks aside.
 const FILES: [&str; 3] = [sums::NAME, PageFile::First.name(), PageFile::Second.name()];
 
+/// A cell changes about two pages. redb lets half of its cache hold changed pages; what is more it writes at once, and reads
+/// again when the transaction ends. So one that is to be quick changes no more than that.
+const CACHE_BYTES_PER_CELL: usize = 20 << 10;
+/// However small the cache, that many cells go together.
+const FEWEST_CELLS: usize = 64;
+
 /// The open catalog. One thread changes it at a time, any number read it.
 ///
 /// After [`Error::Damaged`] it has to be rebuilt, after [`Error::Stopped`] opened again. After [`Error::DiskFull`] the same
@@ -61,6 +67,8 @@ pub(crate) struct Catalog {
     store: Arc<Store>,
     /// Held by whoever changes something; whether anything was applied since the last checkpoint.
     writer: Mutex<bool>,
+    /// How many cells go into one transaction.
+    cells_together: usize,
     applied: AtomicU64,
     /// What is applied while it is written anew.
     meanwhile: Mutex<Option<Meanwhile>>,
@@ -134,6 +142,7 @@ impl Catalog {
             database,
             store,
             writer: Mutex::new(true),
+            cells_together: (cache_bytes / CACHE_BYTES_PER_CELL).max(FEWEST_CELLS),
             applied: AtomicU64::new(0),
             meanwhile: Mutex::default(),
             balance: Balance::default(),
@@ -157,8 +166,8 @@ impl Catalog {
         self.applied.load(Ordering::Acquire)
     }
 
-    /// Makes changes, all or none, visible at once and durable with the next checkpoint. `through` is the last sequence they
-    /// account for and may not go back.
+    /// Makes changes, visible at once and durable with the next checkpoint. `through` is the last sequence they account for and
+    /// may not go back. After an error cells may have been changed in part: making the same changes again makes them whole.
     pub(crate) fn apply(&self, through: Sequence, changes: &[Change]) -> Result<()> {
         let mut changed = self.writer.lock();
         self.store.latch().check()?;
@@ -166,8 +175,17 @@ impl Catalog {
             return Err(Error::Internal(format!("catalog changes through {through} after {}", self.applied())));
         }
         if !changes.is_empty() {
+            let mut cells = changes.iter().filter_map(Change::cells).flat_map(|cells| cells.chunks(self.cells_together));
             self.store.make_room()?;
-            self.change(|writer| changes.iter().try_for_each(|change| writer.apply(change)))?;
+            self.change(|writer| {
+                let mut others = changes.iter().filter(|change| change.cells().is_none());
+                others.try_for_each(|change| writer.apply(change))?;
+                cells.next().map_or(Ok(()), |some| writer.put_cells(some))
+            })?;
+            for some in cells {
+                self.store.make_room()?;
+                self.change(|writer| writer.put_cells(some))?;
+            }
         }
         *changed |= !changes.is_empty() || through > self.applied();
         self.applied.store(through, Ordering::Release);

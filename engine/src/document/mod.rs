@@ -178,8 +178,9 @@ impl<A: Access> Collection<A> {
                     Err(error) => outcome.failed.push((id, error)),
                 }
             }
-            let put =
-                |transaction: &mut Transaction, shared: &Shared, of: &Definition| Ok(put_some(transaction, shared, of, some));
+            let put = move |transaction: &mut Transaction, shared: &Shared, of: &Definition| {
+                Ok(put_some(transaction, shared, of, &some))
+            };
             let (outcomes, sequence) = self.write(put)?;
             for (id, stored) in outcomes {
                 match stored {
@@ -198,7 +199,7 @@ impl<A: Access> Collection<A> {
         limits::check_depth(patch, self.access.shared())?;
         let (id, patch) = (id.to_owned(), patch.clone());
         let merge = move |transaction: &mut Transaction, shared: &Shared, of: &Definition| {
-            condition.check(|| of.describe(&id), store::live_revision(transaction, of, &id)?)?;
+            condition.check(|| of.describe(&id), || store::live_revision(transaction, of, &id))?;
             let missing = || Error::NoSuchDocument { collection: of.name.clone(), id: id.clone() };
             let (_, cell) = store::cell(transaction, of, &id)?.ok_or_else(missing)?;
             let form = Form::decode(&cell)?;
@@ -222,7 +223,7 @@ impl<A: Access> Collection<A> {
         let id = id.to_owned();
         let delete = move |transaction: &mut Transaction, shared: &Shared, of: &Definition| {
             let found = store::live_revision(transaction, of, &id)?;
-            condition.check(|| of.describe(&id), found)?;
+            condition.check(|| of.describe(&id), || Ok(found))?;
             let mut left = store::MOST_RELEASED;
             store::delete_live(transaction, shared, of, &id, &mut left)?;
             Ok(found.is_some())
@@ -276,10 +277,10 @@ impl<A: Access> Collection<A> {
 
     fn write<T: Send + 'static>(
         &mut self,
-        write: impl FnOnce(&mut Transaction, &Shared, &Definition) -> Result<T> + Send + 'static,
+        write: impl Fn(&mut Transaction, &Shared, &Definition) -> Result<T> + Send + Sync + 'static,
     ) -> Result<(T, Sequence)> {
         let (shared, name) = (self.access.shared().clone(), self.name.clone());
-        self.access.write(move |transaction| {
+        self.access.write_early(move |transaction| {
             let of = definition::find(transaction, &shared, &name)?;
             write(transaction, &shared, &of)
         })
@@ -297,16 +298,13 @@ impl<A: Access> Collection<A> {
         })
     }
 
-    /// Holds a document against the schema as it is now, outside the path that all writers share.
+    /// Holds a document against the schema as it is now.
     fn check(&self, id: &str, content: &Value) -> Result<Checked> {
         let shared = self.access.shared();
         limits::check_depth(content, shared)?;
         let (of, validator) = self.access.read(|transaction| {
             let of = definition::find(transaction, shared, &self.name)?;
-            let validator = schema::validator(transaction, shared, &of)?;
-            // So that the pages that the decision will read, for which others wait, are in memory by then.
-            store::cell(transaction, &of, id)?;
-            Ok((of, validator))
+            Ok((of.clone(), schema::validator(transaction, shared, &of)?))
         })?;
         if let Some(validator) = &validator {
             schema::validate(validator, &of, id, content)?;
@@ -336,7 +334,7 @@ fn put_one(
     (id, content): (&str, &Value),
     how: PutDocument,
 ) -> Result<()> {
-    how.condition.check(|| of.describe(id), store::live_revision(transaction, of, id)?)?;
+    how.condition.check(|| of.describe(id), || store::live_revision(transaction, of, id))?;
     let now = transaction.at().engine_micros;
     let expires_at = how.time_to_live.map(|time| now.saturating_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)));
     store::put(transaction, shared, of, id, content, expires_at)
@@ -347,16 +345,16 @@ fn put_some(
     transaction: &mut Transaction,
     shared: &Shared,
     of: &Definition,
-    documents: Vec<(String, Value, Checked)>,
+    documents: &[(String, Value, Checked)],
 ) -> Vec<(String, Result<()>)> {
-    let put = |(id, content, checked): (String, Value, Checked)| {
+    let put = |(id, content, checked): &(String, Value, Checked)| {
         let stored = transaction.whole(|transaction| {
-            checked.confirm(transaction, shared, of, &id, &content)?;
-            store::put(transaction, shared, of, &id, &content, None)
+            checked.confirm(transaction, shared, of, id, content)?;
+            store::put(transaction, shared, of, id, content, None)
         });
-        (id, stored)
+        (id.clone(), stored)
     };
-    documents.into_iter().map(put).collect()
+    documents.iter().map(put).collect()
 }
 
 impl Definition {

@@ -1,11 +1,11 @@
 //! The stage before the log: members of a group whose work depends on others are decided, one after the other.
 
-use super::group::{Decision, Effects, Mutation, Prepared, Work};
+use super::group::{Decide, Decision, Effects, Mutation, Prepared, Work};
 use super::publish::Publisher;
 use super::reads::{RowsOutcome, RowsRead, Touch};
 use crate::clock::EngineClock;
 use crate::error::{Error, Result};
-use crate::keyspace::{Outcome, ReadSet, Recent, Transaction, View};
+use crate::keyspace::{Outcome, Recent, Transaction, View};
 use crate::memtable::Run;
 use crate::model::{Sequence, TableId};
 use crate::record::{Effect, Moment, Record, RecordKind};
@@ -48,13 +48,11 @@ impl<'s> Stage<'s> {
                 self.touch(&prepared.mutation);
                 return Ok(Some(prepared));
             }
-            Work::Decision(Decision::Now(decide)) => {
-                let (view, at) = self.now()?;
-                let mut transaction = Transaction::exclusive(view.clone(), *at);
-                decide(&mut transaction)?;
-                (transaction.finish(), RowsOutcome::default())
-            }
-            Work::Decision(Decision::IfUnchanged(outcome)) => (outcome.keys, outcome.rows),
+            Work::Decision(Decision::Now(decide)) => (self.find_out(decide)?, RowsOutcome::default()),
+            Work::Decision(Decision::IfUnchanged(outcome, again)) => match again {
+                Some(decide) if self.has_changed(&outcome.keys) => (self.find_out(decide)?, outcome.rows),
+                _ => (outcome.keys, outcome.rows),
+            },
         };
         let RowsOutcome { runs: rows, deletions, reads: rows_read, since } = rows;
         if rows_read.iter().any(|read| self.is_changed(read, since)) {
@@ -62,10 +60,10 @@ impl<'s> Stage<'s> {
         }
         rows.iter().try_for_each(|(table, _)| self.check_stays(*table))?;
         deletions.iter().try_for_each(|deletion| self.check_stays(deletion.table))?;
-        let Outcome { effects: cells, reads } = keys;
-        if reads.is_some_and(|(reads, since)| self.conflicts(&reads, since)) {
+        if self.has_changed(&keys) {
             return Err(Error::Conflict);
         }
+        let cells = keys.effects;
         if cells.is_empty() && rows.is_empty() && deletions.is_empty() {
             return Ok(None);
         }
@@ -77,6 +75,14 @@ impl<'s> Stage<'s> {
         view.put(Sequence::MAX, &cells);
         self.decided.push(cells);
         Ok(Some(prepared))
+    }
+
+    /// What a transaction does on the state that those before it leave.
+    fn find_out(&mut self, decide: Decide) -> Result<Outcome> {
+        let (view, at) = self.now()?;
+        let mut transaction = Transaction::exclusive(view.clone(), *at);
+        decide(&mut transaction)?;
+        Ok(transaction.finish())
     }
 
     fn now(&mut self) -> Result<&mut (View, Moment)> {
@@ -124,9 +130,11 @@ impl<'s> Stage<'s> {
         by_others || self.dropped.contains(&read.table) || read.is_changed(&table.snapshot(), since)
     }
 
-    fn conflicts(&self, reads: &ReadSet, since: Sequence) -> bool {
+    /// Whether others have changed what a transaction read of keys.
+    fn has_changed(&self, Outcome { reads, .. }: &Outcome) -> bool {
+        let Some((reads, since)) = reads else { return false };
         let changed = |effects: &Vec<Effect>| effects.iter().any(|effect| reads.contains(&effect.key));
-        self.recent.conflicts(reads, since) || self.decided.iter().any(changed)
+        self.recent.conflicts(reads, *since) || self.decided.iter().any(changed)
     }
 }
 

@@ -54,14 +54,14 @@ pub(crate) struct Prepared {
 }
 
 /// Finds out what a transaction does.
-type Decide = Box<dyn FnOnce(&mut Transaction) -> Result<()> + Send>;
+pub(super) type Decide = Box<dyn FnOnce(&mut Transaction) -> Result<()> + Send>;
 
 /// A transaction that is yet to be decided.
 pub(crate) enum Decision {
     /// What it does is found out on the state that everything before it leaves. Quick, since others wait.
     Now(Decide),
-    /// What it does is known, and stands if what it read still holds.
-    IfUnchanged(Outcome),
+    /// What it does is known, and stands if what it read still holds. Otherwise it is found out again, or a conflict.
+    IfUnchanged(Outcome, Option<Decide>),
 }
 
 /// What a transaction read, and what it does.
@@ -73,7 +73,7 @@ pub(crate) struct Outcome {
 
 impl From<Outcome> for Work {
     fn from(outcome: Outcome) -> Self {
-        Work::Decision(Decision::IfUnchanged(outcome))
+        Work::Decision(Decision::IfUnchanged(outcome, None))
     }
 }
 
@@ -88,18 +88,26 @@ impl Work {
         Work::Decision(Decision::Now(Box::new(decide)))
     }
 
+    /// A transaction of keys that was decided early, and is decided again at its turn where others have changed what it read.
+    pub(crate) fn decided_early(
+        keys: keyspace::Outcome,
+        again: impl FnOnce(&mut Transaction) -> Result<()> + Send + 'static,
+    ) -> Self {
+        Work::Decision(Decision::IfUnchanged(Outcome { keys, rows: RowsOutcome::default() }, Some(Box::new(again))))
+    }
+
     /// Bytes of memory that its rows will take.
     pub(crate) fn memory(&self) -> usize {
         match self {
             Work::Prepared(Prepared { mutation: Mutation::Rows { run, .. }, .. }) => run.memory,
-            Work::Decision(Decision::IfUnchanged(Outcome { rows, .. })) => rows.runs.iter().map(|(_, run)| run.memory).sum(),
+            Work::Decision(Decision::IfUnchanged(Outcome { rows, .. }, _)) => rows.runs.iter().map(|(_, run)| run.memory).sum(),
             _ => 0,
         }
     }
 
     /// Whether it depends on rows that it read.
     pub(super) fn read_rows(&self) -> bool {
-        matches!(self, Work::Decision(Decision::IfUnchanged(Outcome { rows, .. })) if !rows.reads.is_empty())
+        matches!(self, Work::Decision(Decision::IfUnchanged(Outcome { rows, .. }, _)) if !rows.reads.is_empty())
     }
 
     /// Bytes it will take in the log, as far as that is known.
@@ -107,7 +115,7 @@ impl Work {
         match self {
             Work::Prepared(prepared) => prepared.payload.frame_bytes(),
             Work::Decision(Decision::Now(_)) => 0,
-            Work::Decision(Decision::IfUnchanged(Outcome { keys, rows })) => {
+            Work::Decision(Decision::IfUnchanged(Outcome { keys, rows }, _)) => {
                 keys.bytes() + rows.runs.iter().map(|(_, run)| run.memory).sum::<usize>()
             }
         }
@@ -137,7 +145,7 @@ impl fmt::Debug for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Decision::Now(_) => "Now",
-            Decision::IfUnchanged(_) => "IfUnchanged",
+            Decision::IfUnchanged(..) => "IfUnchanged",
         })
     }
 }

@@ -3,13 +3,16 @@
 //!
 //! There is no commit thread. Whoever finds nobody leading takes what waits, commits it as one group, and leaves each outcome
 //! where its submitter looks for it; so a lone submitter never changes threads.
+//!
+//! Members of the group under way and those who come after it wait at different places, so that at its end only those are woken
+//! who have something to do: its members, and one who leads the next.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
 use super::company::Company;
-use super::monitor::{Monitor, Monitors, ParkingLot};
+use super::monitor::{Monitor, Monitors, ParkingLot, Place};
 
 #[cfg(test)]
 mod tests;
@@ -53,6 +56,10 @@ struct Queue<W, O> {
     /// Outcomes not yet fetched.
     outcomes: BTreeMap<Ticket, O>,
     next: Ticket,
+    /// All before this one were taken into a group.
+    taken: Ticket,
+    /// Where those wait who were not.
+    place: Place,
     leading: bool,
     company: Company,
     /// As soon as so many wait, the leader is told.
@@ -67,6 +74,8 @@ impl<G: Grouping, M: Monitors> Leader<G, M> {
             waiting: VecDeque::new(),
             outcomes: BTreeMap::new(),
             next: 0,
+            taken: 0,
+            place: Place::default(),
             leading: false,
             company: Company::default(),
             gathering: None,
@@ -102,7 +111,8 @@ impl<G: Grouping, M: Monitors> Leader<G, M> {
                 return None;
             }
             if queue.leading {
-                queue = self.queue.wait(queue);
+                let place = queue.place_of(ticket);
+                queue = self.queue.wait(queue, place);
                 continue;
             }
             queue.leading = true;
@@ -111,11 +121,11 @@ impl<G: Grouping, M: Monitors> Leader<G, M> {
                 if linger.is_zero() {
                     break;
                 }
-                queue = self.queue.wait_for(queue, linger);
+                queue = self.queue.wait_arrival_for(queue, linger);
             }
             queue = self.gather(queue);
             let members = self.grouping.members(queue.waiting.iter().map(|(_, work)| work)).min(queue.waiting.len());
-            let (tickets, group): (Vec<_>, Vec<_>) = queue.waiting.drain(..members).unzip();
+            let (tickets, group) = queue.take(members);
             drop(queue);
             self.lead(tickets, group);
             queue = self.queue.lock();
@@ -143,6 +153,21 @@ impl<G: Grouping, M: Monitors> Leader<G, M> {
     }
 }
 
+impl<W, O> Queue<W, O> {
+    /// Takes the oldest works into a group. From now on others wait elsewhere.
+    fn take(&mut self, members: usize) -> (Vec<Ticket>, Vec<W>) {
+        let (tickets, group): (Vec<_>, Vec<_>) = self.waiting.drain(..members).unzip();
+        self.taken = tickets.last().map_or(self.taken, |last| last + 1);
+        self.place = self.place.other();
+        (tickets, group)
+    }
+
+    /// Where to wait for what becomes of a work.
+    fn place_of(&self, ticket: Ticket) -> Place {
+        if ticket < self.taken { self.place.other() } else { self.place }
+    }
+}
+
 /// Ends with the outcomes left for those who wait; without any if the commit panicked.
 struct Tenure<'a, G: Grouping, M: Monitors> {
     leader: &'a Leader<G, M>,
@@ -152,6 +177,7 @@ struct Tenure<'a, G: Grouping, M: Monitors> {
 impl<G: Grouping, M: Monitors> Drop for Tenure<'_, G, M> {
     fn drop(&mut self) {
         let mut queue = self.leader.queue.lock();
+        let next = queue.place;
         match self.outcomes.take() {
             Some(outcomes) => {
                 let (members, waiting) = (outcomes.len(), queue.waiting.len());
@@ -161,8 +187,15 @@ impl<G: Grouping, M: Monitors> Drop for Tenure<'_, G, M> {
             None => queue.broken = true,
         }
         queue.leading = false;
+        let broken = queue.broken;
         drop(queue);
-        self.leader.queue.notify_all();
+        // First who leads the next group, so that the disk does not wait for those who are done to go their way.
+        if broken {
+            self.leader.queue.notify_all(next)
+        } else {
+            self.leader.queue.notify_one(next)
+        }
+        self.leader.queue.notify_all(next.other());
     }
 }
 

@@ -1,4 +1,4 @@
-//! A mutex and a place to wait for what it guards.
+//! A mutex and places to wait for what it guards.
 
 use std::ops::DerefMut;
 use std::time::Duration;
@@ -14,15 +14,33 @@ pub(super) trait Monitor<T> {
 
     fn new(value: T) -> Self;
     fn lock(&self) -> Self::Guard<'_>;
-    /// Waits to be notified. May return earlier.
-    fn wait<'a>(&'a self, guard: Self::Guard<'a>) -> Self::Guard<'a>;
-    /// Waits to be notified, but no longer than so long. May return earlier.
-    fn wait_for<'a>(&'a self, guard: Self::Guard<'a>, time: Duration) -> Self::Guard<'a>;
-    fn notify_all(&self);
+    /// Waits at a place to be notified. May return earlier.
+    fn wait<'a>(&'a self, guard: Self::Guard<'a>, at: Place) -> Self::Guard<'a>;
+    /// Tells everyone who waits at a place.
+    fn notify_all(&self, at: Place);
+    /// Tells one of those who wait at a place.
+    fn notify_one(&self, at: Place);
     /// Waits for [`Monitor::notify_arrival`] alone, no longer than so long. May return earlier.
     fn wait_arrival_for<'a>(&'a self, guard: Self::Guard<'a>, time: Duration) -> Self::Guard<'a>;
     /// Tells the one who waits for that.
     fn notify_arrival(&self);
+}
+
+/// One of two places to wait at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Place {
+    #[default]
+    Here,
+    There,
+}
+
+impl Place {
+    pub(super) fn other(self) -> Place {
+        match self {
+            Place::Here => Place::There,
+            Place::There => Place::Here,
+        }
+    }
 }
 
 /// Monitors of one make.
@@ -42,7 +60,7 @@ impl Monitors for ParkingLot {
 #[derive(Debug)]
 pub(super) struct Parking<T> {
     mutex: Mutex<T>,
-    changed: Condvar,
+    places: [Condvar; 2],
     arrived: Condvar,
 }
 
@@ -53,25 +71,24 @@ impl<T> Monitor<T> for Parking<T> {
         T: 'a;
 
     fn new(value: T) -> Self {
-        Parking { mutex: Mutex::new(value), changed: Condvar::new(), arrived: Condvar::new() }
+        Parking { mutex: Mutex::new(value), places: Default::default(), arrived: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, T> {
         self.mutex.lock()
     }
 
-    fn wait<'a>(&'a self, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        self.changed.wait(&mut guard);
+    fn wait<'a>(&'a self, mut guard: MutexGuard<'a, T>, at: Place) -> MutexGuard<'a, T> {
+        self.places[at as usize].wait(&mut guard);
         guard
     }
 
-    fn wait_for<'a>(&'a self, mut guard: MutexGuard<'a, T>, time: Duration) -> MutexGuard<'a, T> {
-        self.changed.wait_for(&mut guard, time);
-        guard
+    fn notify_all(&self, at: Place) {
+        self.places[at as usize].notify_all();
     }
 
-    fn notify_all(&self) {
-        self.changed.notify_all();
+    fn notify_one(&self, at: Place) {
+        self.places[at as usize].notify_one();
     }
 
     fn wait_arrival_for<'a>(&'a self, mut guard: MutexGuard<'a, T>, time: Duration) -> MutexGuard<'a, T> {

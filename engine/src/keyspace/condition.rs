@@ -16,8 +16,13 @@ pub enum IfRevision {
 }
 
 impl IfRevision {
-    /// Refuses with [`Error::Stale`] what is not in the revision that is asked for. `what` says what it is.
-    pub(crate) fn check(self, what: impl FnOnce() -> String, found: Option<Sequence>) -> Result<()> {
+    /// Refuses with [`Error::Stale`] what is not in the revision that is asked for. `what` says what it is; in which revision
+    /// it is, `find` finds out, if that matters.
+    pub(crate) fn check(self, what: impl FnOnce() -> String, find: impl FnOnce() -> Result<Option<Sequence>>) -> Result<()> {
+        if self == IfRevision::Any {
+            return Ok(());
+        }
+        let found = find()?;
         let holds = match self {
             IfRevision::Any => true,
             IfRevision::Absent => found.is_none(),

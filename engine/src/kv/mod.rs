@@ -95,7 +95,7 @@ impl<A: Access> KeyValue<A> {
         let (key, value) = (key.to_owned(), value.to_owned());
         let put = move |transaction: &mut Transaction| {
             let before = pair::get(transaction, &key)?;
-            how.condition.check(|| describe(&key), before.as_ref().map(|pair| pair.revision))?;
+            how.condition.check(|| describe(&key), || Ok(before.as_ref().map(|pair| pair.revision)))?;
             let now = transaction.at().engine_micros;
             let expires_at = how.time_to_live.map(|time| now.saturating_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)));
             pair::put(transaction, &key, Form { expires_at, value: &value })
@@ -109,7 +109,7 @@ impl<A: Access> KeyValue<A> {
         let key = key.to_owned();
         let delete = move |transaction: &mut Transaction| {
             let before = pair::get(transaction, &key)?;
-            condition.check(|| describe(&key), before.as_ref().map(|pair| pair.revision))?;
+            condition.check(|| describe(&key), || Ok(before.as_ref().map(|pair| pair.revision)))?;
             pair::remove(transaction, &key)?;
             Ok(before.is_some())
         };

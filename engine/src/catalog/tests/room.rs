@@ -122,3 +122,43 @@ fn room_is_used_again() {
     }
     assert!(used[19] <= used[1] * 3 / 2, "{used:?}");
 }
+
+/// They take several transactions, of which the disk has room for some.
+#[test]
+fn cells_changed_in_part_are_whole_once_they_are_changed_again() {
+    let of = |sequence: u64| {
+        Change::PutCells(
+            (0..400_u32).map(|n| cell(sequence, &[&[0x10][..], &n.to_be_bytes()].concat(), Some(&[7; 3_000]))).collect(),
+        )
+    };
+    let mut refused_in_part = 0;
+    for room in (0..2_000_000).step_by(250_000) {
+        let disk = MemoryDisk::new();
+        let catalog = create(&disk);
+        catalog.apply(1, &[of(1)]).unwrap();
+        catalog.checkpoint().unwrap();
+        let mut expected = Contents::default();
+        expected.apply(1, &[of(1)]);
+        disk.set_quota(Some(disk.used() + room));
+        for sequence in 2..6 {
+            let changes = [of(sequence), Change::SealedThrough(sequence)];
+            let applied = catalog.apply(sequence, &changes);
+            if !matches!(applied, Ok(()) | Err(Error::DiskFull { .. })) {
+                panic!("{applied:?}");
+            }
+            if applied.is_err() {
+                refused_in_part += usize::from(Contents::of(&catalog).unwrap() != expected);
+                assert_eq!(catalog.applied(), sequence - 1);
+                disk.set_quota(None);
+                catalog.apply(sequence, &changes).unwrap();
+                disk.set_quota(Some(disk.used() + room));
+            }
+            expected.apply(sequence, &changes);
+            assert_eq!(Contents::of(&catalog).unwrap(), expected, "{room}");
+        }
+        disk.set_quota(None);
+        catalog.checkpoint().unwrap();
+        assert_eq!(Contents::of(&open(&disk.after_power_cut()).unwrap()).unwrap(), expected);
+    }
+    assert!(refused_in_part > 0, "no case");
+}

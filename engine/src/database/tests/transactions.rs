@@ -212,3 +212,30 @@ fn what_cannot_be_recorded_is_not_seen_by_those_behind_it() {
     assert!(matches!(outcomes[..], [Err(Error::Limit { .. }), Ok(0)]), "{outcomes:?}");
     assert_eq!(*seen.lock(), Some(false));
 }
+
+#[test]
+fn what_was_decided_early_stands_or_is_decided_again() {
+    use crate::ingest::Work;
+    use crate::keyspace::Transaction;
+    const COUNT: &[u8] = &[0x10, b'n'];
+    let (_, db) = begin();
+    let add = |transaction: &mut Transaction| {
+        let before = transaction.get(COUNT)?.map_or(0, |(_, value)| value[0]);
+        transaction.put(COUNT.into(), [before + 1][..].into());
+        Ok(())
+    };
+    let early = || {
+        let mut transaction = db.inner.begin_keys().unwrap();
+        add(&mut transaction).unwrap();
+        Work::decided_early(transaction.finish(), add)
+    };
+    let mut other = db.inner.begin_keys().unwrap();
+    other.put([0x10, b'o'][..].into(), [7][..].into());
+    let other = Work::decided_early(other.finish(), |_| panic!("decided again although nothing it read has changed"));
+    // Both read the same state, and so does what is committed after them.
+    let (first, second, late) = (early(), early(), early());
+    assert!(db.inner.committer.submit_all(vec![first, other, second]).iter().all(Result::is_ok));
+    assert!(db.inner.committer.submit_all(vec![late]).iter().all(Result::is_ok));
+    assert_eq!(db.inner.begin_keys().unwrap().get(COUNT).unwrap().unwrap().1[..], [3]);
+    assert_eq!(db.inner.begin_keys().unwrap().get(&[0x10, b'o']).unwrap().unwrap().1[..], [7]);
+}

@@ -210,11 +210,14 @@ impl Transaction<'_> {
 
 impl Inner {
     fn begin(&self) -> Result<Transaction<'_>> {
-        self.check_open()?;
         // Rows first: what is published between the two is in the pairs, and a conflict for who asks for its rows.
         let rows = StagedRows::begin(self);
-        let keys = keyspace::Transaction::optimistic(self.publisher.keyspace.head()?, self.engine_clock.now());
-        Ok(Transaction { inner: self, keys, rows, grows: false })
+        Ok(Transaction { inner: self, keys: self.begin_keys()?, rows, grows: false })
+    }
+
+    pub(super) fn begin_keys(&self) -> Result<keyspace::Transaction> {
+        self.check_open()?;
+        Ok(keyspace::Transaction::optimistic(self.publisher.keyspace.head()?, self.engine_clock.now()))
     }
 
     /// Commits what gives room in the end, and may use what is kept for that.
@@ -261,6 +264,21 @@ impl Access for &Database {
     ) -> Result<(T, Sequence)> {
         let answer = Arc::new(Mutex::new(None));
         let sequence = self.inner.commit(answering(&answer, write))?;
+        take(&answer, sequence)
+    }
+
+    fn write_early<T: Send + 'static>(
+        &mut self,
+        write: impl Fn(&mut keyspace::Transaction) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<(T, Sequence)> {
+        let mut early = self.inner.begin_keys()?;
+        let answer = Arc::new(Mutex::new(Some(write(&mut early)?)));
+        let place = answer.clone();
+        let again = move |transaction: &mut _| {
+            *place.lock() = Some(write(transaction)?);
+            Ok(())
+        };
+        let sequence = self.inner.commit(Work::decided_early(early.finish(), again))?;
         take(&answer, sequence)
     }
 
@@ -312,6 +330,13 @@ impl Access for &mut Transaction<'_> {
     ) -> Result<(T, Sequence)> {
         self.grows = true;
         self.keys.whole(write).map(|answer| (answer, 0))
+    }
+
+    fn write_early<T: Send + 'static>(
+        &mut self,
+        write: impl Fn(&mut keyspace::Transaction) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<(T, Sequence)> {
+        self.write(write)
     }
 
     fn free<T: Send + 'static>(

@@ -5,6 +5,7 @@ mod life;
 mod queries;
 mod references;
 mod schemas;
+mod threads;
 
 use serde_json::{Value, json};
 

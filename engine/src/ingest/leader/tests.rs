@@ -30,7 +30,7 @@ impl Monitors for Modelled {
 /// A monitor whose waits end early now and then, as those of real ones may.
 struct ModelledMonitor<T> {
     mutex: Mutex<T>,
-    changed: Condvar,
+    places: [Condvar; 2],
 }
 
 impl<T> Monitor<T> for ModelledMonitor<T> {
@@ -40,33 +40,33 @@ impl<T> Monitor<T> for ModelledMonitor<T> {
         T: 'a;
 
     fn new(value: T) -> Self {
-        ModelledMonitor { mutex: Mutex::new(value), changed: Condvar::new() }
+        ModelledMonitor { mutex: Mutex::new(value), places: Default::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, T> {
         self.mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&'a self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    fn wait<'a>(&'a self, guard: MutexGuard<'a, T>, at: Place) -> MutexGuard<'a, T> {
         if thread_rng().gen_ratio(1, 8) {
-            return self.wait_for(guard, Duration::MAX);
+            return self.wait_arrival_for(guard, Duration::MAX);
         }
-        self.changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
+        self.places[at as usize].wait(guard).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notify_all(&self, at: Place) {
+        self.places[at as usize].notify_all();
+    }
+
+    fn notify_one(&self, at: Place) {
+        self.places[at as usize].notify_one();
     }
 
     /// Others go on meanwhile, any number of steps.
-    fn wait_for<'a>(&'a self, guard: MutexGuard<'a, T>, _time: Duration) -> MutexGuard<'a, T> {
+    fn wait_arrival_for<'a>(&'a self, guard: MutexGuard<'a, T>, _time: Duration) -> MutexGuard<'a, T> {
         drop(guard);
         thread::yield_now();
         self.lock()
-    }
-
-    fn notify_all(&self) {
-        self.changed.notify_all();
-    }
-
-    fn wait_arrival_for<'a>(&'a self, guard: MutexGuard<'a, T>, time: Duration) -> MutexGuard<'a, T> {
-        self.wait_for(guard, time)
     }
 
     fn notify_arrival(&self) {}
