@@ -10,6 +10,10 @@ use alluvium_tests::campaign::{Progress, Violation, faults, flips, hostile, powe
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
+/// Flips besides every bit of the log and of a segment's footer for each table, and lengths at which files are cut: so many that
+/// every change has to pass 200,000 in all.
+const OTHERS: usize = 10_000;
+const CUTS: usize = 6_000;
 /// Forgeries that every change has to pass, and ten times as many for a release.
 const FORGERIES: usize = 10_000;
 
@@ -40,10 +44,10 @@ enum What {
     /// Damages files at rest, and forges them.
     Flips {
         /// Flips besides every bit of the log and of a segment's footer for each table.
-        #[arg(long, default_value_t = 20_000)]
+        #[arg(long, default_value_t = OTHERS)]
         others: usize,
         /// Lengths at which files are cut.
-        #[arg(long, default_value_t = 10_000)]
+        #[arg(long, default_value_t = CUTS)]
         cuts: usize,
         /// Whether every bit of the log's padding and of all footers is among them
         #[arg(long)]
@@ -94,7 +98,7 @@ fn run(seed: u64, what: What) -> Result<(), Violation> {
         What::Bounded => {
             power_cuts(seed, 20_000)?;
             failing_io(seed, 3_000)?;
-            damage(seed, flips::Plan { all: false, others: 20_000, cuts: 10_000 }, FORGERIES)?;
+            damage(seed, flips::Plan { all: false, others: OTHERS, cuts: CUTS }, FORGERIES)?;
             worlds(seed, 20, 20_000)
         }
         What::Mortal(life) => hostile::live(seed, &life),

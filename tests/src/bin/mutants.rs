@@ -47,7 +47,7 @@ fn main() -> Result<ExitCode> {
     copy_sources(&copy)?;
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}")?;
     let bar = ProgressBar::new(mutants.len() as u64).with_style(style);
-    bar.println("without a change, every test has to pass");
+    say(&bar, "without a change, every test has to pass");
     ensure!(matches!(fate(&copy, &build)?, Fate::Survived), "the tests fail without any change");
     let mut survivors = Vec::new();
     for mutant in &mutants {
@@ -61,7 +61,7 @@ fn main() -> Result<ExitCode> {
             Fate::Survived => "SURVIVED",
             Fate::DoesNotBuild => "DOES NOT BUILD",
         };
-        bar.println(format!("{told:9} {:4} s  {}", begun.elapsed().as_secs(), mutant.name));
+        say(&bar, &format!("{told:9} {:4} s  {}", begun.elapsed().as_secs(), mutant.name));
         if told != "noticed" {
             survivors.push(&mutant.name);
         }
@@ -71,6 +71,11 @@ fn main() -> Result<ExitCode> {
     println!("{} mutants, {} survivors", mutants.len(), survivors.len());
     survivors.iter().for_each(|name| println!("  {name}"));
     Ok(if survivors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Says something above the bar, or all the same where there is none to see.
+fn say(bar: &ProgressBar, what: &str) {
+    bar.suspend(|| println!("{what}"));
 }
 
 /// Copies what git knows, and nothing else. Files that are the same stay, so that they are not built again.
