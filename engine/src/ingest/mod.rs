@@ -1,7 +1,8 @@
 //! The write path: validate → resolve series → encode → decide → append to the group → write → sync → publish → acknowledge.
 //!
 //! The first three stages run in the caller's thread, the rest in whichever writer leads the group. Only transactions have
-//! anything to be decided.
+//! anything to be decided: what is costly to find out, documents for one, is decided in the caller's thread as well, and stands
+//! at its turn unless others have changed what it read.
 
 mod builder;
 mod commit;

@@ -115,3 +115,27 @@ fn queues_are_told_of_with_what_becomes_of_their_items() {
     assert_eq!(words(db.changes().queue("jobs")), ["queue jobs Some(1)", "queue jobs None"]);
     assert_eq!(words(db.changes()).last().unwrap(), "item 1=None 2 None");
 }
+
+#[test]
+fn a_reader_that_goes_on_learns_what_became_of_names() {
+    let (_, _, db) = begin();
+    db.collections().create(CollectionSpec::new("devices")).unwrap();
+    db.create_queue(&QueueSpec::new("jobs")).unwrap();
+    let put = |collection: &str, id: &str| {
+        db.collection(collection).put(id, &json!(1), PutDocument::default()).unwrap();
+    };
+    let mut changes = db.changes().read().unwrap();
+    let mut more = || changes.by_ref().flat_map(|change| change.unwrap().events).map(|event| told(&event)).collect::<Vec<_>>();
+    put("devices", "a");
+    db.queue("jobs").push(NewItem::new("work")).unwrap();
+    let before = more();
+    assert!(before.iter().any(|told| told.contains(r#"Some("devices") a "#)), "{before:?}");
+    assert!(before.iter().any(|told| told.contains(r#"Some("jobs")"#)), "{before:?}");
+    db.collections().rename("devices", "things").unwrap();
+    put("things", "b");
+    db.drop_queue("jobs").unwrap();
+    while db.background_step(BackgroundStep::Expire).unwrap() {}
+    let after = more();
+    assert!(after.iter().any(|told| told.contains(r#"Some("things") b "#)), "{after:?}");
+    assert!(!after.iter().any(|told| told.contains(r#"Some("devices")"#) || told.contains(r#"Some("jobs")"#)), "{after:?}");
+}
