@@ -7,7 +7,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use alluvium::{CollectionSpec, Database, DocumentQuery, FieldType, PutDocument, RowBuilder, TableSchema, TableSpec, Where};
+use alluvium::{
+    CollectionSpec, Database, DocumentQuery, FieldType, PutDocument, RowBuilder, Settings, TableSchema, TableSpec, Where,
+};
 use anyhow::{Result, anyhow};
 use arrow::array::RecordBatch;
 use rand::{RngExt, SeedableRng};
@@ -41,6 +43,9 @@ pub(crate) struct Options {
     /// Documents in the store
     #[arg(long, default_value_t = 1_000_000)]
     documents: usize,
+    /// MiB of memory for pages of documents, for Alluvium and SQLite alike
+    #[arg(long, default_value_t = 8)]
+    cache: usize,
     /// Where the data go
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -68,7 +73,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let directory = crate::data_directory(options.dir.as_deref())?.join("documents");
     let Options { seconds, documents, .. } = *options;
     let own = fresh_directory(&directory, "alluvium")?;
-    let database = open(&own)?;
+    let database = open(&own, options.cache)?;
     let began = Instant::now();
     fill(&database, documents)?;
     println!("{documents} documents put in {:.1} s, {BATCH} at a time", began.elapsed().as_secs_f64());
@@ -118,8 +123,9 @@ fn document(number: usize, version: u64) -> Value {
     })
 }
 
-fn open(path: &Path) -> Result<Database> {
-    let database = Database::open(path)?;
+fn open(path: &Path, cache: usize) -> Result<Database> {
+    let settings = Settings { catalog_cache_bytes: cache << 20, ..Settings::default() };
+    let database = Database::builder().settings(settings).open(path)?;
     database.collections().create(CollectionSpec::new(DEVICES).index("by_site", &["site"])?)?;
     Ok(database)
 }
@@ -139,14 +145,14 @@ fn chosen(documents: usize, thread: usize, done: u64) -> usize {
     usize::try_from(done.wrapping_mul(step) % documents as u64).unwrap_or_default()
 }
 
-fn puts(database: &Database, directory: &Path, &Options { threads, seconds, documents, .. }: &Options) -> Result<()> {
+fn puts(database: &Database, directory: &Path, &Options { threads, seconds, documents, cache, .. }: &Options) -> Result<()> {
     let put = |thread: usize, done: u64| -> Result<()> {
         let number = chosen(documents, thread, done);
         database.collection(DEVICES).put(&id(number), &document(number, done + 1), PutDocument::default())?;
         Ok(())
     };
     let redb = Redb::open(&fresh_directory(directory, "redb")?, documents)?;
-    let sqlite = Sqlite::open(&fresh_directory(directory, "sqlite")?, documents)?;
+    let sqlite = Sqlite::open(&fresh_directory(directory, "sqlite")?, documents, cache)?;
     let alone = rate(1, seconds, &put)?;
     let own = rate(threads, seconds, &put)?;
     let redb = rate(1, seconds, &|thread, done| redb.put(chosen(documents, thread, done), done + 1))?;
@@ -314,10 +320,11 @@ impl Redb {
 struct Sqlite(Mutex<Connection>);
 
 impl Sqlite {
-    fn open(path: &Path, documents: usize) -> Result<Self> {
+    fn open(path: &Path, documents: usize, cache: usize) -> Result<Self> {
         let mut connection = Connection::open(path.join("documents.sqlite"))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "cache_size", -i64::try_from(cache << 10)?)?;
         connection.execute_batch(
             "create table documents (id text primary key, content text) without rowid;
              create index by_site on documents (content ->> 'site');",
