@@ -209,6 +209,18 @@ pub enum Error {
         /// The last there is.
         last: u64,
     },
+    /// No principal of that name.
+    #[error("there is no principal {name:?}: `alluvium user list` lists them")]
+    NoSuchPrincipal {
+        /// The name asked for.
+        name: String,
+    },
+    /// No role of that name.
+    #[error("there is no role {name:?}: `alluvium role list` lists them")]
+    NoSuchRole {
+        /// The name asked for.
+        name: String,
+    },
     /// No cursor of that name.
     #[error("there is no cursor {name:?}: begin it, or see `alluvium cursors` for those there are")]
     NoSuchCursor {
@@ -307,6 +319,7 @@ impl Error {
             Error::NoSuchQueue { .. } | Error::QueueExists { .. } | Error::NoSuchItem { .. } | Error::LeaseLost { .. } => {
                 ErrorKind::Missing
             }
+            Error::NoSuchPrincipal { .. } | Error::NoSuchRole { .. } => ErrorKind::Missing,
             Error::NoSuchCursor { .. } | Error::Gap { .. } => ErrorKind::Missing,
             Error::FutureSequence { .. } => ErrorKind::Input,
             Error::DiskFull { .. } | Error::Locked { .. } | Error::Conflict | Error::Stale { .. } => ErrorKind::Unavailable,

@@ -6,10 +6,11 @@
 //! - `model`, `record`, `format`, `settings`, `error`, `fence`, `io`, `clock`, `counters`, `shared`, `watermark`, `merge`: what everything else
 //!   is made of;
 //! - `wal`, `memtable`, `segment`, `catalog`, `table`: the parts, which do not know each other;
-//! - `keyspace`: the ordered keys and values under all metadata, over the catalog; `kv`, `document`, `queue`: what is made of them;
+//! - `keyspace`: the ordered keys and values under all metadata, over the catalog; `kv`, `document`, `queue`, `principal`, `audit`: what is made of them;
 //! - `ingest`, `seal`, `query`, `maintain`, `store`: the paths through them; `feed`: every change in order, read back from the log;
 //! - `recover`, `database`: opening, and the front door.
 
+mod audit;
 mod catalog;
 mod clock;
 mod counters;
@@ -30,6 +31,7 @@ mod maintain;
 mod memtable;
 mod merge;
 pub mod model;
+mod principal;
 mod query;
 mod queue;
 pub mod record;
@@ -45,6 +47,7 @@ mod testing;
 mod wal;
 mod watermark;
 
+pub use audit::{AuditEntry, AuditHead, AuditOutcome, Audited, Trail};
 pub use counters::Counts;
 pub use database::{
     BackgroundStep, Builder, ColumnInspection, CompactReport, Database, Holding, Inspection, MetadataInspection, Problem,
@@ -68,6 +71,7 @@ pub use kv::{KeyValue, Pair, Put, Scan};
 pub use model::{
     FieldType, PartitionKind, Partitioning, Sequence, SeriesId, SeriesKey, TableSchema, TableSpec, TimeRange, TimeUnit, Value,
 };
+pub use principal::{Action, Grant, Object, Pattern, Principal, Principals, Rights, Scope, Target, Token};
 pub use query::{Aggregate, Aggregation, Comparison, Filter, Order, Query, QueryStream, Window};
 pub use queue::{
     Item, ItemContent, ItemPlace, ItemState, Lease, Leased, Nacked, NewItem, Pop, Pushed, Queue, QueueSizes, QueueSpec,

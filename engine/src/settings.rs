@@ -66,6 +66,8 @@ pub struct Settings {
     /// oldest go. With cursors only what one of them has yet to acknowledge is kept; 0 keeps nothing. Rows are not kept here, as
     /// they lie in segments. Default: 32 MiB.
     pub history_bytes: u64,
+    /// Entries of the audit trail that are kept; beyond them the oldest go. Default: 100,000, which take about 25 MB.
+    pub audit_entries: u64,
     /// Room on disk kept for sealing and deleting when the disk is full; 0 keeps none. Default: 8 MiB.
     pub ballast_bytes: u64,
     /// Whether background threads seal and compact. Without them the steps are the caller's to make. Default: yes.
@@ -90,6 +92,7 @@ impl Default for Settings {
             seal_log_bytes: 64 * MIB as u64,
             seal_after: Duration::from_secs(3600),
             history_bytes: 32 * MIB as u64,
+            audit_entries: 100_000,
             ballast_bytes: 8 * MIB as u64,
             background: true,
         }

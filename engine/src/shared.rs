@@ -13,6 +13,7 @@ use crate::settings::Settings;
 #[derive(Debug)]
 pub struct Shared {
     pub(crate) counters: Counters,
+    pub(crate) audit_entries: u64,
     value_bytes: usize,
     batch_bytes: usize,
     pub(crate) document_bytes: usize,
@@ -26,6 +27,7 @@ impl Shared {
     pub(crate) fn new(settings: &Settings, entropy: Arc<dyn Entropy>) -> Self {
         Shared {
             counters: Counters::default(),
+            audit_entries: settings.audit_entries,
             value_bytes: settings.value_bytes,
             batch_bytes: settings.batch_bytes,
             document_bytes: settings.document_bytes,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{changes, cursors, delete, demo, doc, import, kv, query, queue, tables};
+use crate::commands::{access, changes, cursors, delete, demo, doc, import, kv, query, queue, tables};
 use crate::failure::{Failure, Outcome};
 
 /// An embedded historian for IoT gateways.
@@ -57,6 +57,21 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<cursors::Command>,
     },
+    /// Adds, changes and removes principals: devices, programs and people
+    #[command(subcommand)]
+    User(access::user::Command),
+    /// Names grants that many principals have
+    #[command(subcommand)]
+    Role(access::role::Command),
+    /// Says what a principal may do, and whether it may
+    #[command(subcommand)]
+    Grant(access::grant::Command),
+    /// Issues and revokes the secrets by which principals are known
+    #[command(subcommand)]
+    Token(access::token::Command),
+    /// Shows who did what, and checks that nobody changed that
+    #[command(subcommand)]
+    Audit(access::audit::Command),
     /// Records this machine's own vitals, queries them and shows what that cost
     Demo(demo::Arguments),
 }

@@ -158,6 +158,85 @@ fn bad_input_is_refused_by_name() {
 }
 
 #[test]
+fn who_may_do_what_is_kept_and_who_changed_it_is_told() {
+    let dir = directory();
+    let data = dir.path().join("data");
+    let rows = |answer: &str| -> Vec<Value> { answer.lines().map(|line| serde_json::from_str(line).unwrap()).collect() };
+    succeed(&data, ["user", "add", "pump-7", "--role", "device", "--grant", "read collection:recipes"]);
+    assert!(fail(2, &data, ["user", "add", "pump-7"]).contains("exists already"));
+    assert!(fail(2, &data, ["user", "add", "two words"]).contains("holds ' '"));
+    assert!(fail(1, &data, ["user", "add", "ops", "--role", "operatr"]).contains("there is no role \"operatr\""));
+    assert!(fail(2, &data, ["grant", "add", "pump-7", "consume table:air"]).contains("consume cannot be done to table:air"));
+    assert!(fail(1, &data, ["grant", "add", "pump-8", "read table:air"]).contains("there is no principal \"pump-8\""));
+    assert!(fail(2, &data, ["grant", "remove", "pump-7", "read table:air"]).contains("has no grant of its own"));
+    succeed(&data, ["grant", "add", "pump-7", "write,read table:air where site=a|b"]);
+
+    let may = ["grant", "check", "pump-7", "write", "table:air", "device=pump-7"];
+    assert_eq!(succeed(&data, may), "pump-7 may write table:air\n");
+    succeed(&data, ["grant", "check", "pump-7", "read", "table:air", "site=b"]);
+    assert!(fail(1, &data, ["grant", "check", "pump-7", "write", "table:air"]).contains("may not write"));
+    assert!(fail(1, &data, ["grant", "check", "pump-7", "write", "table:air", "device=pump-8"]).contains("may not write"));
+    assert!(fail(1, &data, ["grant", "check", "pump-8", "read", "database"]).contains("no principal"));
+    assert!(fail(2, &data, ["grant", "check", "pump-7", "read", "tables:air"]).contains("nothing to ask for"));
+    succeed(&data, ["user", "disable", "pump-7"]);
+    fail(1, &data, may);
+    succeed(&data, ["user", "enable", "pump-7"]);
+    succeed(&data, may);
+
+    succeed(&data, ["role", "put", "painter", "write key:colour*"]);
+    succeed(&data, ["user", "give", "pump-7", "painter"]);
+    succeed(&data, ["grant", "check", "pump-7", "write", "key:colours"]);
+    assert!(fail(2, &data, ["role", "remove", "painter"]).contains("take it away first"));
+    assert!(fail(2, &data, ["role", "put", "admin", "read everything"]).contains("the same in every database"));
+    succeed(&data, ["user", "take", "pump-7", "painter"]);
+    succeed(&data, ["role", "remove", "painter"]);
+    let shown = rows(&succeed(&data, ["user", "show", "pump-7", "--json"]));
+    assert_eq!(shown[0]["grants"], json!(["read collection:recipes", "read,write table:air where site=a|b"]));
+    assert_eq!(shown[0]["roles"]["device"].as_array().map(Vec::len), Some(4));
+
+    let issued = rows(&succeed(&data, ["token", "issue", "pump-7", "--label", "laptop", "--lasts", "1h", "--json"]));
+    let (secret, id) = (issued[0]["token"].as_str().unwrap(), issued[0]["id"].as_str().unwrap());
+    let listed = succeed(&data, ["token", "list", "--json"]);
+    assert!(listed.contains(id) && !listed.contains(secret), "{listed}");
+    let changes = succeed(&data, ["changes", "--json"]);
+    assert!(!changes.contains(secret) && !changes.contains("\"other\""), "{changes}");
+    assert!(fail(2, &data, ["token", "revoke", "0"]).contains("there is no token"));
+    succeed(&data, ["token", "revoke", id]);
+    assert_eq!(succeed(&data, ["token", "list", "--json"]), "");
+    succeed(&data, ["user", "remove", "pump-7"]);
+    assert_eq!(succeed(&data, ["user", "list", "--json"]), "");
+
+    // What was refused above changed nothing, and so left nothing.
+    let entries = rows(&succeed(&data, ["audit", "list", "--json"]));
+    let what: Vec<_> = entries.iter().map(|entry| entry["what"].as_str().unwrap()).collect();
+    let expected = [
+        "principal.add",
+        "grant.add",
+        "principal.disable",
+        "principal.enable",
+        "role.put",
+        "role.give",
+        "role.take",
+        "role.remove",
+        "token.issue",
+        "token.revoke",
+        "principal.remove",
+    ];
+    assert_eq!(what, expected);
+    assert_eq!(entries[1]["detail"], "read,write table:air where site=a|b");
+    assert_eq!(succeed(&data, ["audit", "check"]), "11 entries are as they were written\n");
+    assert_eq!(succeed(&data, ["audit", "head"]), format!("11 {}\n", entries[10]["hash"].as_str().unwrap()));
+    let file = dir.path().join("trail.jsonl");
+    succeed(&data, ["audit", "export", &file.display().to_string()]);
+    let exported = rows(&fs::read_to_string(&file).unwrap());
+    assert_eq!((&exported[1..], &exported[0]["dropped"]), (&entries[..], &json!(0)));
+    assert!(fail(1, &data, ["audit", "export", &file.display().to_string()]).contains("trail.jsonl"));
+    assert_eq!(rows(&succeed(&data, ["audit", "list", "--outcome", "refused", "--json"])).len(), 0);
+    assert_eq!(rows(&succeed(&data, ["audit", "list", "--limit", "2", "--json"])), entries[9..]);
+    succeed(&data, ["verify"]);
+}
+
+#[test]
 fn documents_are_put_queried_and_brought_back() {
     let dir = directory();
     let data = dir.path().join("data");

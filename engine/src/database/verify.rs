@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 
 use super::inner::Inner;
+use crate::audit;
 use crate::error::{Error, Result};
 use crate::format::names;
+use crate::keyspace::Transaction;
 use crate::model::{Sequence, SeriesId};
 use crate::record::SegmentEntry;
 use crate::recover;
@@ -66,6 +68,7 @@ impl Inner {
             report.bytes += catalog_bytes;
             progress(report.bytes, total);
         }
+        self.verify_trail(&mut report)?;
         let passing = PageCache::new(0);
         for table in &tables {
             for entry in table.snapshot().segments.iter() {
@@ -95,6 +98,21 @@ impl Inner {
         for (file, detail) in history.verify(self.feed.log.first().unwrap_or(Sequence::MAX)) {
             report.problem(format!("{}/{file}", names::HISTORY), detail);
         }
+    }
+
+    fn verify_trail(&self, report: &mut VerifyReport) -> Result<()> {
+        let transaction = Transaction::exclusive(self.publisher.keyspace.head()?, self.engine_clock.now());
+        let wrong = match audit::check(&transaction) {
+            Ok(wrong) => wrong,
+            Err(Error::Internal(wrong)) => Some(wrong),
+            // What cannot be read of the catalog was told above.
+            Err(Error::Damaged { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        if let Some(wrong) = wrong {
+            report.problem(names::CATALOG, format!("audit trail: {wrong}"));
+        }
+        Ok(())
     }
 
     fn verify_segment(&self, table: &Table, entry: &SegmentEntry, passing: &PageCache, report: &mut VerifyReport) {

@@ -5,12 +5,13 @@ use super::names::Names;
 use crate::error::Result;
 use crate::keyspace::space;
 use crate::record::is_derived;
-use crate::{document, kv, queue};
+use crate::{audit, document, kv, principal, queue};
 
 /// Whether the feed speaks of a key. It does not of what others say too, nor of how far itself was read, of numbers to be given
-/// next, or of what documents were before, which it has told.
+/// next, of where the audit trail ends, of what documents were before, which it has told, or of tokens, which are secrets.
 pub(crate) fn shown(key: &[u8]) -> bool {
-    !is_derived(key) && !matches!(key.first(), Some(&(space::CURSOR | space::HISTORY | space::NEXT_COLLECTION)))
+    const UNTOLD: [u8; 5] = [space::CURSOR, space::HISTORY, space::NEXT_COLLECTION, space::AUDIT_HEAD, space::TOKEN];
+    !is_derived(key) && !key.first().is_some_and(|first| UNTOLD.contains(first))
 }
 
 /// A key's new value as an event; `None` for what the feed does not speak of. Fails where names cannot be looked up.
@@ -27,6 +28,14 @@ pub(super) fn event(key: &[u8], value: Option<&[u8]>, names: &mut Names) -> Resu
     }
     if let Ok(Some(told)) = queue::told(key, value) {
         return of_queues(told, names);
+    }
+    match principal::told(key, value) {
+        Some(principal::Told::Principal { name, principal }) => return Ok(Some(Event::Principal { name, principal })),
+        Some(principal::Told::Role { name, grants }) => return Ok(Some(Event::Role { name, grants })),
+        None => {}
+    }
+    if let Some((number, entry)) = audit::told(key, value) {
+        return Ok(Some(Event::Audited { number, entry }));
     }
     Ok(Some(Event::Other { key: key.to_vec(), value: value.map(<[u8]>::to_vec) }))
 }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::filter::ChangeKind;
 use super::rows::Rows;
+use crate::audit::Audited;
 use crate::document::{CollectionState, DocumentState, SchemaVersion};
 use crate::model::{Sequence, SeriesKey, TableSchema, TimeRange};
+use crate::principal::{Grant, Principal};
 use crate::queue::{ItemContent, ItemState, QueueState};
 use crate::record::{Moment, Receipt, RowsOutline, SegmentId};
 
@@ -127,6 +129,27 @@ pub enum Event {
         /// How it stands with it.
         state: ItemState,
     },
+    /// An entry was appended to the audit trail, or let go of as one of too many.
+    Audited {
+        /// Its number.
+        number: u64,
+        /// The entry; `None` where it was let go of.
+        entry: Option<Audited>,
+    },
+    /// A principal was put or removed.
+    Principal {
+        /// Its name.
+        name: String,
+        /// What was put; `None` where it was removed.
+        principal: Option<Principal>,
+    },
+    /// A role was put or removed.
+    Role {
+        /// Its name.
+        name: String,
+        /// What it grants; `None` where it was removed.
+        grants: Option<Vec<Grant>>,
+    },
     /// A key of metadata of which this version knows nothing more was put or removed.
     Other {
         /// The key.
@@ -194,6 +217,8 @@ impl Event {
             Event::Document { .. } => ChangeKind::Documents,
             Event::Queue { .. } => ChangeKind::Queues,
             Event::Item { .. } | Event::ItemState { .. } => ChangeKind::Items,
+            Event::Audited { .. } => ChangeKind::Audit,
+            Event::Principal { .. } | Event::Role { .. } => ChangeKind::Principals,
             Event::Other { .. } => ChangeKind::Other,
         }
     }

@@ -29,13 +29,17 @@ pub enum ChangeKind {
     Queues,
     /// Items of queues.
     Items,
+    /// Entries of the audit trail.
+    Audit,
+    /// Principals and roles; of tokens there is nothing to be seen.
+    Principals,
     /// Metadata of models that this version does not know.
     Other,
 }
 
 impl ChangeKind {
     /// All of them.
-    pub const ALL: [ChangeKind; 12] = [
+    pub const ALL: [ChangeKind; 14] = [
         ChangeKind::Tables,
         ChangeKind::Series,
         ChangeKind::Rows,
@@ -47,6 +51,8 @@ impl ChangeKind {
         ChangeKind::Documents,
         ChangeKind::Queues,
         ChangeKind::Items,
+        ChangeKind::Audit,
+        ChangeKind::Principals,
         ChangeKind::Other,
     ];
 }

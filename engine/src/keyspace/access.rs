@@ -11,7 +11,7 @@ use crate::shared::Shared;
 /// First bytes of keys. Those from [`DERIVED`](crate::record::DERIVED) say only what others say too.
 pub(crate) mod space {
     /// What nearly every operation reads and few change.
-    pub(crate) const DEFINITIONS: [u8; 5] = [QUEUE, COLLECTION, SCHEMA, COLLECTION_NAME, QUEUE_NAME];
+    pub(crate) const DEFINITIONS: [u8; 7] = [QUEUE, COLLECTION, SCHEMA, COLLECTION_NAME, QUEUE_NAME, PRINCIPAL, ROLE];
 
     /// Key-value pairs, by key.
     pub(crate) const KEY_VALUE: u8 = 0x10;
@@ -31,8 +31,18 @@ pub(crate) mod space {
     pub(crate) const HISTORY: u8 = 0x33;
     /// The number of the next collection.
     pub(crate) const NEXT_COLLECTION: u8 = 0x34;
+    /// The audit trail, by number.
+    pub(crate) const AUDIT: u8 = 0x40;
+    /// Both ends of the audit trail.
+    pub(crate) const AUDIT_HEAD: u8 = 0x41;
     /// Cursors of the change feed, by name.
     pub(crate) const CURSOR: u8 = 0x50;
+    /// Principals, by name.
+    pub(crate) const PRINCIPAL: u8 = 0x60;
+    /// Roles, by name.
+    pub(crate) const ROLE: u8 = 0x61;
+    /// Tokens, by their SHA-256.
+    pub(crate) const TOKEN: u8 = 0x62;
     /// Key-value pairs that expire, by time and key.
     pub(crate) const KEY_VALUE_EXPIRY: u8 = 0x90;
     /// Items that may be popped, by queue, priority and order.

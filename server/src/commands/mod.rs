@@ -1,5 +1,6 @@
 //! One file per command, and what they share.
 
+pub(crate) mod access;
 pub(crate) mod bounds;
 pub(crate) mod changes;
 pub(crate) mod compact;
@@ -101,6 +102,11 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Queue(command) => queue::run(&context, command),
         Command::Changes(arguments) => changes::run(&context, &arguments),
         Command::Cursors { command } => cursors::run(&context, command.as_ref()),
+        Command::User(command) => access::user::run(&context, command),
+        Command::Role(command) => access::role::run(&context, command),
+        Command::Grant(command) => access::grant::run(&context, command),
+        Command::Token(command) => access::token::run(&context, command),
+        Command::Audit(command) => access::audit::run(&context, command),
         Command::Demo(arguments) => demo::run(&context, &arguments),
     }
 }

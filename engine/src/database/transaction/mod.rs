@@ -9,12 +9,14 @@ use parking_lot::Mutex;
 
 use super::Database;
 use super::inner::Inner;
+use crate::audit::Trail;
 use crate::document::{Collection, Collections, IndexSpec, ReferenceSpec};
 use crate::error::{Error, Result};
 use crate::ingest::{Outcome, Work};
 use crate::keyspace::{self, Access, Waits, Watch};
 use crate::kv::KeyValue;
 use crate::model::{Sequence, TimeRange};
+use crate::principal::Principals;
 use crate::query::{Filter, Query, QueryStream};
 use crate::queue::{self, Queue, QueueSpec};
 use crate::record::Key;
@@ -80,6 +82,16 @@ impl Database {
     /// Key-value pairs.
     pub fn kv(&self) -> KeyValue<&Database> {
         KeyValue::new(self)
+    }
+
+    /// Principals, roles and tokens.
+    pub fn principals(&self) -> Principals<&Database> {
+        Principals::new(self)
+    }
+
+    /// The audit trail.
+    pub fn trail(&self) -> Trail<&Database> {
+        Trail::new(self)
     }
 
     /// The documents of a collection.
@@ -152,6 +164,16 @@ impl Transaction<'_> {
     /// Key-value pairs.
     pub fn kv(&mut self) -> KeyValue<&mut Self> {
         KeyValue::new(self)
+    }
+
+    /// Principals, roles and tokens.
+    pub fn principals(&mut self) -> Principals<&mut Self> {
+        Principals::new(self)
+    }
+
+    /// The audit trail.
+    pub fn trail(&mut self) -> Trail<&mut Self> {
+        Trail::new(self)
     }
 
     /// The documents of a collection.

@@ -45,6 +45,9 @@ pub(super) fn told(event: &Event) -> String {
         Event::ItemState { queue, item, state } => {
             format!("state {} {item} {} {} {:?}", owner(queue), state.priority, state.tries, state.place)
         }
+        Event::Audited { number, entry } => format!("audited {number} {:?}", entry.as_ref().map(|found| found.hash)),
+        Event::Principal { name, principal } => format!("principal {name} {principal:?}"),
+        Event::Role { name, grants } => format!("role {name} {grants:?}"),
         Event::Other { key, .. } => format!("other {key:?}"),
     }
 }

@@ -6,6 +6,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value as Json, json};
 
 use super::place;
+use crate::commands::access::{self, audit, user};
 use crate::output::timestamp;
 
 /// How an event is called for programs.
@@ -35,6 +36,12 @@ fn name_of(event: &Event) -> &'static str {
         Event::Item { content: Some(_), .. } => "item_pushed",
         Event::Item { content: None, .. } => "item_removed",
         Event::ItemState { .. } => "item_state",
+        Event::Audited { entry: Some(_), .. } => "audited",
+        Event::Audited { entry: None, .. } => "audit_dropped",
+        Event::Principal { principal: Some(_), .. } => "principal",
+        Event::Principal { principal: None, .. } => "principal_removed",
+        Event::Role { grants: Some(_), .. } => "role",
+        Event::Role { grants: None, .. } => "role_removed",
         _ => "other",
     }
 }
@@ -128,6 +135,17 @@ pub(super) fn describe(event: &Event) -> Json {
             put(&mut object, "until_engine_micros", engine);
             object
         }
+        Event::Audited { number, entry } => {
+            let mut object = entry.as_ref().map_or_else(|| json!({}), audit::describe);
+            object["number"] = json!(number);
+            object
+        }
+        Event::Principal { name, principal } => {
+            let mut object = principal.as_ref().map_or_else(|| json!({}), user::describe);
+            object["name"] = json!(name);
+            object
+        }
+        Event::Role { name, grants } => json!({ "name": name, "grants": grants.as_ref().map(|grants| access::lines(grants)) }),
         Event::Other { key, value } => {
             let mut other = text_or_bytes("key", "key_base64", key);
             other["bytes"] = json!(value.as_ref().map(Vec::len));

@@ -65,6 +65,8 @@ enum Kind {
     Documents,
     Queues,
     Items,
+    Audit,
+    Principals,
     Other,
 }
 
@@ -82,6 +84,8 @@ impl From<Kind> for ChangeKind {
             Kind::Documents => ChangeKind::Documents,
             Kind::Queues => ChangeKind::Queues,
             Kind::Items => ChangeKind::Items,
+            Kind::Audit => ChangeKind::Audit,
+            Kind::Principals => ChangeKind::Principals,
             Kind::Other => ChangeKind::Other,
         }
     }

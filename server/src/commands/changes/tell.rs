@@ -3,6 +3,7 @@
 use alluvium::{Event, Owner, TableSchema, TimeUnit};
 
 use super::place;
+use crate::commands::access::{self, audit};
 use crate::output::timestamp;
 
 /// An event in a few words.
@@ -67,6 +68,12 @@ pub(super) fn tell(event: &Event) -> String {
             let due = due.map_or_else(String::new, |at| format!(" for {}", timestamp::utc(at, TimeUnit::Micro)));
             format!("item {item} of queue {} is {place}{due}, tries {}", owner(queue), state.tries)
         }
+        Event::Audited { number, entry: Some(found) } => format!("audit entry {number}: {}", audit::sentence(&found.entry)),
+        Event::Audited { number, entry: None } => format!("audit entry {number} was let go of"),
+        Event::Principal { name, principal: Some(_) } => format!("principal {name} added or changed"),
+        Event::Principal { name, principal: None } => format!("principal {name} is no more"),
+        Event::Role { name, grants: Some(grants) } => format!("role {name}: {}", access::lines(grants).join("; ")),
+        Event::Role { name, grants: None } => format!("role {name} is no more"),
         Event::Other { key, value } => {
             let what = if value.is_some() { "put" } else { "removed" };
             format!("key {} {what}", key.escape_ascii())
