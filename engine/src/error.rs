@@ -221,6 +221,37 @@ pub enum Error {
         /// The name asked for.
         name: String,
     },
+    /// A writer that is not known, and is not new: what became of what it sent cannot be told.
+    #[error(
+        "writer {writer} is not known, or was idle for too long: what it sent before may be there or not; go on under a new id"
+    )]
+    WriterExpired {
+        /// Its id.
+        writer: String,
+    },
+    /// More was acknowledged to a writer than is there: this is an earlier state, as after a backup was restored.
+    #[error(
+        "batches of writer {writer} are there up to {applied}, though {acknowledged} was acknowledged: the database is in an earlier state; send what is \
+         kept under a new id"
+    )]
+    WriterBehind {
+        /// Its id.
+        writer: String,
+        /// The last batch that is there.
+        applied: u64,
+        /// The last that was acknowledged.
+        acknowledged: u64,
+    },
+    /// A batch came before one that is missing. It was not applied.
+    #[error("batch {found} of writer {writer} came, {expected} is the next: send that first")]
+    WriterGap {
+        /// Its id.
+        writer: String,
+        /// The batch that is to come next.
+        expected: u64,
+        /// The one that came.
+        found: u64,
+    },
     /// No cursor of that name.
     #[error("there is no cursor {name:?}: begin it, or see `alluvium cursors` for those there are")]
     NoSuchCursor {
@@ -319,6 +350,8 @@ impl Error {
             Error::NoSuchQueue { .. } | Error::QueueExists { .. } | Error::NoSuchItem { .. } | Error::LeaseLost { .. } => {
                 ErrorKind::Missing
             }
+            Error::WriterExpired { .. } | Error::WriterBehind { .. } => ErrorKind::Missing,
+            Error::WriterGap { .. } => ErrorKind::Input,
             Error::NoSuchPrincipal { .. } | Error::NoSuchRole { .. } => ErrorKind::Missing,
             Error::NoSuchCursor { .. } | Error::Gap { .. } => ErrorKind::Missing,
             Error::FutureSequence { .. } => ErrorKind::Input,

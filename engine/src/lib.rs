@@ -6,7 +6,7 @@
 //! - `model`, `record`, `format`, `settings`, `error`, `fence`, `io`, `clock`, `counters`, `shared`, `watermark`, `merge`: what everything else
 //!   is made of;
 //! - `wal`, `memtable`, `segment`, `catalog`, `table`: the parts, which do not know each other;
-//! - `keyspace`: the ordered keys and values under all metadata, over the catalog; `kv`, `document`, `queue`, `principal`, `audit`: what is made of them;
+//! - `keyspace`: the ordered keys and values under all metadata, over the catalog; `kv`, `document`, `queue`, `principal`, `audit`, `writer`: what is made of them;
 //! - `ingest`, `seal`, `query`, `maintain`, `store`: the paths through them; `feed`: every change in order, read back from the log;
 //! - `recover`, `database`: opening, and the front door.
 
@@ -46,6 +46,7 @@ mod table;
 mod testing;
 mod wal;
 mod watermark;
+mod writer;
 
 pub use audit::{AuditEntry, AuditHead, AuditOutcome, Audited, Trail};
 pub use counters::Counts;
@@ -79,3 +80,4 @@ pub use queue::{
 };
 pub use segment::{ForeignColumn, ForeignType, ParquetReader, ParquetWriter};
 pub use settings::{Durability, OnDamage, Profile, Settings};
+pub use writer::{WriterId, WriterPast, WriterState, Writers};

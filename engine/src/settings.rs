@@ -68,6 +68,8 @@ pub struct Settings {
     pub history_bytes: u64,
     /// Entries of the audit trail that are kept; beyond them the oldest go. Default: 100,000, which take about 25 MB.
     pub audit_entries: u64,
+    /// Writers that one principal may have at a time, those idle for 90 days not counted. Default: 64.
+    pub writers: usize,
     /// Room on disk kept for sealing and deleting when the disk is full; 0 keeps none. Default: 8 MiB.
     pub ballast_bytes: u64,
     /// Whether background threads seal and compact. Without them the steps are the caller's to make. Default: yes.
@@ -93,6 +95,7 @@ impl Default for Settings {
             seal_after: Duration::from_secs(3600),
             history_bytes: 32 * MIB as u64,
             audit_entries: 100_000,
+            writers: 64,
             ballast_bytes: 8 * MIB as u64,
             background: true,
         }

@@ -14,6 +14,7 @@ use crate::settings::Settings;
 pub struct Shared {
     pub(crate) counters: Counters,
     pub(crate) audit_entries: u64,
+    pub(crate) writers: usize,
     value_bytes: usize,
     batch_bytes: usize,
     pub(crate) document_bytes: usize,
@@ -28,6 +29,7 @@ impl Shared {
         Shared {
             counters: Counters::default(),
             audit_entries: settings.audit_entries,
+            writers: settings.writers,
             value_bytes: settings.value_bytes,
             batch_bytes: settings.batch_bytes,
             document_bytes: settings.document_bytes,

@@ -43,6 +43,8 @@ pub(crate) mod space {
     pub(crate) const ROLE: u8 = 0x61;
     /// Tokens, by their SHA-256.
     pub(crate) const TOKEN: u8 = 0x62;
+    /// Writers, by principal and id.
+    pub(crate) const WRITER: u8 = 0x63;
     /// Key-value pairs that expire, by time and key.
     pub(crate) const KEY_VALUE_EXPIRY: u8 = 0x90;
     /// Items that may be popped, by queue, priority and order.

@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::keyspace::{Access, Direction, Transaction, prefix, space};
 use crate::model::Sequence;
 use crate::shared::check_text;
+use crate::writer;
 use form::{PrincipalForm, RoleForm, TokenForm};
 
 /// Bytes of the name of a principal or role, at most.
@@ -124,7 +125,7 @@ impl<A: Access> Principals<A> {
         })
     }
 
-    /// Removes a principal with its tokens. Answers whether there was one.
+    /// Removes a principal with its tokens and writers. Answers whether there was one.
     pub fn remove(&mut self, name: &str) -> Result<bool> {
         let name = name.to_owned();
         let remove = move |transaction: &mut Transaction| {
@@ -133,6 +134,9 @@ impl<A: Access> Principals<A> {
                 transaction.remove(cell(space::PRINCIPAL, &name));
                 let tokens = token::all(transaction)?.into_iter().filter(|(_, token)| token.principal == name);
                 tokens.for_each(|(key, _)| transaction.remove(key));
+                let writers = transaction.scan(writer::cells_of(&name), Direction::Forward)?;
+                let writers = writers.map(|cell| cell.map(|(key, _)| key)).collect::<Result<Vec<_>>>()?;
+                writers.into_iter().for_each(|key| transaction.remove(key));
             }
             Ok(there)
         };

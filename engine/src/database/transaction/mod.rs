@@ -21,6 +21,7 @@ use crate::query::{Filter, Query, QueryStream};
 use crate::queue::{self, Queue, QueueSpec};
 use crate::record::Key;
 use crate::shared::Shared;
+use crate::writer::Writers;
 use rows::StagedRows;
 
 /// How often [`Database::transaction`] tries. Whenever it is in vain, another transaction was not.
@@ -87,6 +88,11 @@ impl Database {
     /// Principals, roles and tokens.
     pub fn principals(&self) -> Principals<&Database> {
         Principals::new(self)
+    }
+
+    /// Writers, whose batches count once.
+    pub fn writers(&self) -> Writers<&Database> {
+        Writers::new(self)
     }
 
     /// The audit trail.
@@ -169,6 +175,11 @@ impl Transaction<'_> {
     /// Principals, roles and tokens.
     pub fn principals(&mut self) -> Principals<&mut Self> {
         Principals::new(self)
+    }
+
+    /// Writers, whose batches count once.
+    pub fn writers(&mut self) -> Writers<&mut Self> {
+        Writers::new(self)
     }
 
     /// The audit trail.
