@@ -3,12 +3,14 @@
 
 pub mod canary;
 pub mod csv;
+pub mod grant;
 mod imports;
 pub mod input;
 pub mod json_lines;
 pub mod line_protocol;
 pub mod log;
 pub mod model;
+pub mod protocol;
 pub mod query;
 pub mod record;
 pub mod segment;
@@ -18,7 +20,7 @@ mod world;
 pub type Target = fn(&[u8]);
 
 /// Every target that must not fail, by name.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("log", log::run),
     ("segment", segment::run),
     ("record", record::run),
@@ -27,6 +29,8 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("line_protocol", line_protocol::run),
     ("query", query::run),
     ("model", model::run),
+    ("protocol", protocol::run),
+    ("grant", grant::run),
 ];
 
 /// A decoder's panic that ends in an error of the engine is no finding. libFuzzer's own hook would abort over it.

@@ -127,6 +127,16 @@ fn model() {
 }
 
 #[test]
+fn protocol() {
+    check("protocol", 5_000);
+}
+
+#[test]
+fn grant() {
+    check("grant", 2_000);
+}
+
+#[test]
 fn the_canary_dies_of_its_magic_and_of_nothing_else() {
     for (_, data) in corpus("canary") {
         canary::run(&data);

@@ -4,6 +4,7 @@
 //!     cargo run -p alluvium-fuzz --example seeds
 
 mod log;
+mod protocol;
 mod record;
 mod samples;
 mod segment;
@@ -16,7 +17,7 @@ type Seeds = Vec<(&'static str, Vec<u8>)>;
 
 fn main() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    let targets: [(&str, Seeds); 8] = [
+    let targets: [(&str, Seeds); 10] = [
         ("log", log::seeds()),
         ("segment", segment::seeds()),
         ("record", record::seeds()),
@@ -24,6 +25,8 @@ fn main() {
         ("json_lines", text::json_lines()),
         ("line_protocol", text::line_protocol()),
         ("query", text::query()),
+        ("protocol", protocol::seeds()),
+        ("grant", text::grant()),
         ("canary", vec![("empty", b"-".to_vec())]),
     ];
     for (target, seeds) in targets {

@@ -68,3 +68,15 @@ pub fn query() -> Seeds {
         ),
     ])
 }
+
+pub fn grant() -> Seeds {
+    let grants = [
+        "read,write table:air_* where device=${principal} and site=a|b",
+        "all key:${principal}/*",
+        "consume queue:\"two words\"",
+        "operate,administer everything",
+        "read table:t where \"odd tag\"=\"a|b\"|\"\\\"\"",
+    ];
+    let patterns = ["a*b*c|aXbYc", "${principal}/*|p/x", "*|", "air|air"];
+    vec![("grants", grants.join("\n").into_bytes()), ("patterns", patterns.join("\n").into_bytes())]
+}
