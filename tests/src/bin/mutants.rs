@@ -1,4 +1,4 @@
-//! Takes out one safeguard of the engine at a time, in a copy of the sources, and sees whether a test notices.
+//! Takes out one safeguard at a time, in a copy of the sources, and sees whether a test notices.
 
 use std::collections::HashSet;
 use std::fs;
@@ -11,12 +11,12 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// What may notice after the engine's own tests, the quickest first.
+/// What may notice after the own tests of protocol and engine, the quickest first.
 const CAMPAIGNS: [&str; 7] = ["syncs", "transactions", "forgeries", "power", "faults", "flips", "world"];
 /// A test that runs so long does not end, which is noticed as well.
 const SECONDS: &str = "400";
 
-/// Takes out one safeguard of the engine at a time and prints those that no test misses.
+/// Takes out one safeguard at a time and prints those that no test misses.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Only mutants whose name contains one of these.
@@ -107,7 +107,11 @@ fn remove_others(dir: &Path, kept: &HashSet<PathBuf>) -> Result<()> {
 
 fn fate(copy: &Path, build: &Path) -> Result<Fate> {
     let campaigns = CAMPAIGNS.iter().flat_map(|name| ["--test", name]);
-    let suites = [vec!["-p", "alluvium", "--lib"], ["-p", "alluvium-tests"].into_iter().chain(campaigns).collect()];
+    let suites = [
+        vec!["-p", "alluvium-protocol", "--lib"],
+        vec!["-p", "alluvium", "--lib"],
+        ["-p", "alluvium-tests"].into_iter().chain(campaigns).collect(),
+    ];
     for suite in suites {
         if !cargo(copy, build, &[&suite[..], &["--no-run"]].concat())? {
             return Ok(Fate::DoesNotBuild);

@@ -1,4 +1,4 @@
-//! Mutants: one safeguard of the engine taken out at a time. Each must turn some test red.
+//! Mutants: one safeguard taken out at a time. Each must turn some test red.
 
 use std::fs;
 use std::path::Path;
