@@ -6,6 +6,7 @@ use alluvium_protocol::frame::{Frame, Frames, HEADER_BYTES};
 use alluvium_protocol::message::{
     Applied, BatchRefused, DescribeTable, Failed, Hello, Message, OpenWriter, Opened, Skip, Welcome,
 };
+use alluvium_protocol::mutation::MutationBatch;
 use alluvium_protocol::rows::{Layout, ROW_BATCH, Reader, Row, Writer, split};
 
 /// Bytes of bulk that the stream of an input allows.
@@ -65,6 +66,7 @@ fn message(frame: &Frame) {
     again::<Applied>(frame);
     again::<BatchRefused>(frame);
     again::<Skip>(frame);
+    again::<MutationBatch>(frame);
 }
 
 fn again<M: Message + PartialEq + std::fmt::Debug>(frame: &Frame) {

@@ -4,12 +4,13 @@ use alluvium_protocol::code::Code;
 use alluvium_protocol::message::{
     Applied, BatchRefused, DescribeTable, Failed, Field, Hello, Message, OpenWriter, Opened, Skip, Welcome,
 };
+use alluvium_protocol::mutation::{Condition, Mutation, MutationBatch};
 use alluvium_protocol::rows::{Layout, Value, Writer};
 
 use crate::Seeds;
 
 pub fn seeds() -> Seeds {
-    vec![("greeting", greeting()), ("writer", writer()), ("answers", answers())]
+    vec![("greeting", greeting()), ("writer", writer()), ("mutations", mutations()), ("answers", answers())]
 }
 
 /// A stream, behind the byte that says in which pieces it comes.
@@ -57,6 +58,32 @@ fn writer() -> Vec<u8> {
     stream(&[&|| open.frame().expect("small"), &|| table.frame().expect("small"), &batch, &|| {
         Skip { number: 2 }.frame().expect("small")
     }])
+}
+
+fn mutations() -> Vec<u8> {
+    let (collection, id, key) = (|| "c".to_owned(), || "i".to_owned(), || "k".to_owned());
+    let mutations = vec![
+        Mutation::PutDocument {
+            collection: collection(),
+            id: id(),
+            json: "{}".to_owned(),
+            condition: Condition::Revision(300),
+            time_to_live: Some(1 << 40),
+        },
+        Mutation::MergeDocument { collection: collection(), id: id(), patch: "1".to_owned(), condition: Condition::Any },
+        Mutation::DeleteDocument { collection: collection(), id: id(), condition: Condition::Absent },
+        Mutation::PutPair { key: key(), value: vec![0, 255], condition: Condition::Any, time_to_live: None },
+        Mutation::DeletePair { key: key(), condition: Condition::Any },
+        Mutation::Increment { key: key(), by: -7 },
+        Mutation::Push {
+            queue: "q".to_owned(),
+            payload: b"open".to_vec(),
+            priority: 9,
+            due: Some(1_700_000_000_000_000),
+            deduplication: "d".to_owned(),
+        },
+    ];
+    stream(&[&|| MutationBatch { number: 1, mutations: mutations.clone() }.frame().expect("small")])
 }
 
 fn answers() -> Vec<u8> {

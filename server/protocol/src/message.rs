@@ -1,7 +1,7 @@
 //! Messages: what payloads say.
 //!
 //! Each kind has one type, frozen for good: what has to say more gets another kind. Payloads are postcard, except for bulk, which has
-//! forms of its own.
+//! forms of its own where that is faster ([`rows`](crate::rows)).
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::Malformed;
 use crate::code::Code;
 use crate::frame::{Frame, Kind};
+use crate::mutation::MutationBatch;
 
 /// A payload of one kind.
 pub trait Message: Serialize + DeserializeOwned {
@@ -59,6 +60,7 @@ messages! {
     0x0103 Applied,
     0x0104 BatchRefused,
     0x0105 Skip,
+    0x8102 MutationBatch,
 }
 
 /// The first frame of a connection, on its first stream, by the client.
@@ -186,11 +188,11 @@ pub struct Skip {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A message, its bytes, and that nothing shorter or longer is one.
-    fn frozen<M: Message + PartialEq + std::fmt::Debug>(message: M, bytes: &[u8]) {
+    pub(crate) fn frozen<M: Message + PartialEq + std::fmt::Debug>(message: M, bytes: &[u8]) {
         let frame = message.frame().unwrap();
         assert_eq!((frame.kind, frame.payload.escape_ascii().to_string()), (M::KIND, bytes.escape_ascii().to_string()));
         assert_eq!(M::read(&frame).unwrap(), message);
