@@ -4,11 +4,13 @@
 //!
 //! - [`frame`]: kind, length and payload, cut out of a stream of bytes;
 //! - [`message`]: the payloads, one frozen type for each kind; [`code`]: what errors are called;
+//! - [`greeting`]: what two ends of different age agree on;
 //! - [`rows`]: rows in a form that a microcontroller can write; [`mutation`]: what else a writer does;
 //! - [`writer`]: both ends of a writer stream, on which every batch counts once.
 
 pub mod code;
 pub mod frame;
+pub mod greeting;
 pub mod message;
 pub mod mutation;
 pub mod rows;
