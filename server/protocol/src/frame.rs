@@ -1,10 +1,4 @@
-//! Frames: a header of eight bytes, then the payload.
-//!
-//! | bytes | content |
-//! |---|---|
-//! | 0..4 | bytes of payload, u32 little-endian |
-//! | 4..6 | kind, u16 little-endian |
-//! | 6..8 | zero |
+//! Frames: a header of eight bytes, then the payload, as `server/PROTOCOL.md` describes them under Frames.
 
 use crate::Malformed;
 
