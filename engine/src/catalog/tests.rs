@@ -1,5 +1,5 @@
 mod crash;
-mod damage;
+pub(crate) mod damage;
 mod rewriting;
 mod room;
 mod snapshots;

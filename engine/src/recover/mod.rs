@@ -107,7 +107,7 @@ pub(crate) fn open(components: &Components, root: &Path, settings: &Settings) ->
     let next = survey.report.next_sequence().max(applied(&publisher).max(sealed_through) + 1);
     let log = Log::start(components, &layout.log(), settings.log_file_bytes, next, &survey.report)?;
     // Only what is durable may take files away: after a sync that failed, a record may be read that the device does not hold.
-    segments::settle(components, &layout, &publisher, loss.is_some())?;
+    segments::clear_unlisted(components, &layout, &publisher, loss.is_some())?;
     let store = Arc::new(store);
     Ok(Recovered { identity, publisher, store, log, next, sealed_through, next_segment, receipts, engine_micros })
 }
@@ -137,7 +137,8 @@ impl Loaded {
         let replayed = replay::replay(components, layout, &publisher, survey, sealed_through)?;
         receipts.extend(replay::report_losses(components, survey, covered, &replayed));
         receipts.extend(replay::report_missing_end(components, survey, sealed_through, applied));
-        receipts.extend(segments::missing(components, layout, &publisher)?);
+        // All that opening changes of a catalog is changed here, where another can still take its place.
+        receipts.extend(segments::drop_missing(components, layout, &publisher)?);
         // The same damage is found again at every open until its file is gone; one receipt says it.
         receipts.retain(|receipt| !known.contains(&loss_of(receipt)));
         let engine_micros = engine_micros.max(replayed.engine_micros);

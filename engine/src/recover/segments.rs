@@ -13,17 +13,19 @@ use crate::io::Components;
 use crate::record::{Receipt, ReceiptKind, SegmentEntry};
 use crate::segment;
 
-/// A receipt for every entry whose file is gone or of another size. Changes nothing.
-pub(super) fn missing(components: &Components, layout: &Layout, publisher: &Publisher) -> Result<Vec<Receipt>> {
+/// Takes the entries whose file is gone or of another size off the list, and answers a receipt for each. No file is touched.
+pub(super) fn drop_missing(components: &Components, layout: &Layout, publisher: &Publisher) -> Result<Vec<Receipt>> {
     let lengths = lengths(components, layout)?;
-    let lost = entries(publisher).into_iter().filter_map(|entry| {
+    let mut receipts = Vec::new();
+    for entry in entries(publisher) {
         let name = segment::file_name(&entry);
         let detail = match lengths.get(&name) {
-            Some(&len) if len == entry.bytes => return None,
+            Some(&len) if len == entry.bytes => continue,
             Some(len) => format!("the segment file has {len} bytes instead of {}", entry.bytes),
             None => "the segment file is missing".to_owned(),
         };
-        Some(Receipt {
+        drop_entry(publisher, &entry)?;
+        receipts.push(Receipt {
             at_micros: components.clock.wall_micros(),
             kind: ReceiptKind::SegmentDamage,
             file: format!("{}/{name}", names::SEGMENTS),
@@ -33,25 +35,16 @@ pub(super) fn missing(components: &Components, layout: &Layout, publisher: &Publ
             times: Some(entry.times),
             bytes: entry.bytes,
             detail,
-        })
-    });
-    Ok(lost.collect())
+        });
+    }
+    Ok(receipts)
 }
 
-/// Makes list and directory agree. Files that no entry names were left by a seal or compaction that was cut short, and go;
-/// unless there was `damage`, when they may be all there is, and are set aside.
-pub(super) fn settle(components: &Components, layout: &Layout, publisher: &Publisher, damage: bool) -> Result<()> {
-    let there = lengths(components, layout)?;
-    let mut listed = HashSet::new();
-    for entry in entries(publisher) {
-        let name = segment::file_name(&entry);
-        if there.get(&name) == Some(&entry.bytes) {
-            listed.insert(name);
-        } else {
-            drop_entry(publisher, &entry)?;
-        }
-    }
-    for name in there.into_keys().filter(|name| !listed.contains(name)) {
+/// Clears the directory of files that no entry names. They were left by a seal or compaction that was cut short, and go; unless
+/// there was `damage`, when they may be all there is, and are set aside.
+pub(super) fn clear_unlisted(components: &Components, layout: &Layout, publisher: &Publisher, damage: bool) -> Result<()> {
+    let listed: HashSet<String> = entries(publisher).iter().map(|entry| segment::file_name(entry)).collect();
+    for name in lengths(components, layout)?.into_keys().filter(|name| !listed.contains(name)) {
         let path = layout.segments().join(&name);
         if segment::is_temporary(&name) || !damage {
             components.disk.remove(&path).map_err(|source| Error::io("remove", &path, source))?;

@@ -40,8 +40,12 @@ pub(crate) struct Place {
 }
 
 impl LogFiles {
+    /// Adds the file after all others. One that says it begins before another is none of this log's: nothing is read from it.
     pub(super) fn add(&self, number: u64, first: Sequence) {
-        self.0.write().push_back(Listed { number, first });
+        let mut files = self.0.write();
+        if files.back().is_none_or(|last| last.first <= first) {
+            files.push_back(Listed { number, first });
+        }
     }
 
     pub(super) fn forget(&self, number: u64) {

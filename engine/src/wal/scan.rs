@@ -64,7 +64,9 @@ pub(crate) fn scan(disk: &dyn Disk, dir: &Path, visit: Visit<'_>) -> Result<Scan
     let mut scanner = Scanner { disk, dir, visit, expected: report.first_sequence.max(1), begun: false, report };
     for (i, (number, len, start)) in found.iter().enumerate() {
         let later = found.get(i + 1..).unwrap_or_default();
-        let limit = later.iter().find_map(|(.., start)| begun_at(start));
+        // A file that says it begins before this one is none of this log's, and does not end it.
+        let own = begun_at(start).unwrap_or(scanner.expected);
+        let limit = later.iter().filter_map(|(.., start)| begun_at(start)).find(|first| *first >= own);
         match start {
             FileStart::Begun { header, whole } => {
                 scanner.begun = true;

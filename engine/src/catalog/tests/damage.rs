@@ -197,7 +197,7 @@ fn nonsense_with_right_checksums_does_not_panic() {
 }
 
 /// Makes the checksum file agree with the page file, entry by entry.
-fn resum(sums: &mut [u8], pages: &[u8]) {
+pub(crate) fn resum(sums: &mut [u8], pages: &[u8]) {
     for record in sums.chunks_exact_mut(4096) {
         let count = u32::from_le_bytes(record[36..40].try_into().unwrap()) as usize;
         assert!(40 + 12 * count + 4 <= 4096, "records of this test fit a block");

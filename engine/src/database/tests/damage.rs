@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::Put;
+use crate::catalog::tests::damage::resum;
 use crate::error::ErrorKind;
 use crate::io::{Disk, OpenMode};
 
@@ -348,6 +349,37 @@ fn a_segment_that_is_gone_or_cut_costs_its_rows_and_a_receipt() {
         let receipt = &db.inspect().unwrap().receipts[0].receipt;
         assert!(receipt.sequences.is_some() && receipt.times.is_some() && receipt.table.is_some());
     }
+}
+
+/// The index of a segment is first met when opening removes it, after its file has gone. That its page was forged, under right
+/// checksums, shows only then.
+#[test]
+fn a_catalog_that_fails_when_opening_removes_from_it_is_rebuilt() {
+    let disk = prepared();
+    let (segment, index) = {
+        let db = open(&disk);
+        let segment = db.inner.publisher.registry.all()[0].snapshot().segments[0].clone();
+        let index = db.inner.publisher.catalog.get().unwrap().segment_index(segment.id).unwrap().unwrap();
+        (crate::segment::file_name(&segment), index)
+    };
+    disk.remove(&PathBuf::from("/data/segments").join(segment)).unwrap();
+    let mut pages = Vec::new();
+    disk.corrupt(&files(&disk, "catalog.pages")[0], |bytes| {
+        let leaf = bytes.chunks_mut(4_096).find(|page| page.windows(index.len()).any(|bytes| bytes == index)).unwrap();
+        // Where the first key ends, in a leaf of redb.
+        leaf[4] ^= 0xFF;
+        pages = bytes.clone();
+    })
+    .unwrap();
+    disk.corrupt(&files(&disk, "catalog.sums")[0], |sums| resum(sums, &pages)).unwrap();
+
+    assert_refused(&disk, "catalog");
+    let db = open(&disk);
+    let complaints = complaints(&db);
+    assert_eq!(complaints.len(), 2, "{complaints:?}");
+    assert_eq!(complaints[0], "CatalogRebuilt: catalog");
+    assert!(complaints[1].starts_with("SegmentDamage: segments/t0-"), "{complaints:?}");
+    assert_eq!(values(&db).unwrap().len() as i64, 200 * ROWS);
 }
 
 #[test]

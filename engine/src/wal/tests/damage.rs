@@ -227,6 +227,34 @@ fn a_file_without_a_header_is_lost_and_says_what_with_it() {
     }
 }
 
+/// Its header is then somebody's work, and what it holds is not found; the files around it are read as ever.
+#[test]
+fn a_file_that_says_it_begins_before_an_earlier_one_costs_its_own_records() {
+    let rig = Rig::new(24 << 10);
+    let (mut log, _) = rig.open();
+    (0..8).for_each(|i| group(&mut log, i * 10 + 1..=i * 10 + 10, true).unwrap());
+    let files = rig.scan().report.files;
+    let (forged, next) = (&files[2], &files[3]);
+    assert!(1 < files[1].first && files[1].first < forged.first);
+    rig.corrupt(forged.number, |bytes| {
+        for copy in [0, 4096] {
+            bytes[copy + 24..copy + 32].copy_from_slice(&1_u64.to_le_bytes());
+            let crc = crc32fast::hash(&bytes[copy + 16..copy + 40]);
+            bytes[copy + 12..copy + 16].copy_from_slice(&crc.to_le_bytes());
+        }
+    });
+    let (log, seen) = rig.open();
+    assert_eq!(seen.report.files[2].first, 1, "the header is taken for one");
+    let kept: Vec<_> = (1..=80).filter(|s| !(forged.first..=forged.last).contains(s)).collect();
+    assert_eq!(seen.sequences(), kept);
+    assert_eq!(lost(&seen), (forged.first..=forged.last).collect::<Vec<_>>());
+    // Readers are led on from file to file, never back.
+    let listed = log.listed();
+    let place = listed.locate(forged.first).unwrap();
+    assert_eq!((place.number, place.limit), (files[1].number, Some(next.first)));
+    assert_eq!(listed.locate(next.first).unwrap().number, next.number);
+}
+
 #[test]
 fn a_file_that_vanished_is_a_gap() {
     let rig = Rig::new(24 << 10);
