@@ -72,7 +72,7 @@ pub use kv::{KeyValue, Pair, Put, Scan};
 pub use model::{
     FieldType, PartitionKind, Partitioning, Sequence, SeriesId, SeriesKey, TableSchema, TableSpec, TimeRange, TimeUnit, Value,
 };
-pub use principal::{Action, Grant, Object, Pattern, Principal, Principals, Rights, Scope, Target, Token};
+pub use principal::{Action, Certificate, Grant, KeyHash, Object, Pattern, Principal, Principals, Rights, Scope, Target, Token};
 pub use query::{Aggregate, Aggregation, Comparison, Filter, Order, Query, QueryStream, Window};
 pub use queue::{
     Item, ItemContent, ItemPlace, ItemState, Lease, Leased, Nacked, NewItem, Pop, Pushed, Queue, QueueSizes, QueueSpec,

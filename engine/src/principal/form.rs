@@ -1,4 +1,4 @@
-//! What lies in the cells of principals, roles and tokens: JSON objects, their grants as text.
+//! What lies in the cells of principals, roles, tokens and certificates: JSON objects, their grants as text.
 
 use std::sync::Arc;
 
@@ -37,6 +37,18 @@ pub(super) struct TokenForm {
     pub(super) expires_at: Option<u64>,
 }
 
+/// The cell of a certificate.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CertificateForm {
+    pub(super) principal: String,
+    /// Seconds UTC.
+    pub(super) not_before: i64,
+    pub(super) not_after: i64,
+    /// Microseconds UTC by the wall clock.
+    pub(super) revoked_at: Option<i64>,
+}
+
 pub(super) fn key(space: u8, name: &[u8]) -> Key {
     [space].iter().chain(name).copied().collect()
 }
@@ -55,7 +67,7 @@ pub(super) fn decode<T: for<'d> Deserialize<'d>>(cell: &[u8]) -> Result<T> {
 }
 
 fn wrong(how: &str) -> Error {
-    Error::Internal(format!("a principal, role or token of a form that is not known: {how}"))
+    Error::Internal(format!("a principal, role, token or certificate of a form that is not known: {how}"))
 }
 
 impl PrincipalForm {

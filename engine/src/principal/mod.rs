@@ -1,8 +1,9 @@
-//! Who may do what: principals, their roles and grants, and the tokens they are known by.
+//! Who may do what: principals, their roles and grants, and the tokens and certificates they are known by.
 //!
 //! A principal has roles, a role has grants, and a principal may have grants of its own; everything that is not granted is refused.
 //! All of it lies in the key space like other metadata, tokens as nothing but their hashes and in no change feed.
 
+mod certificate;
 mod form;
 mod grant;
 mod pattern;
@@ -16,6 +17,7 @@ mod tests;
 
 use std::time::Duration;
 
+pub use certificate::{Certificate, KeyHash};
 pub(crate) use form::{Told, told};
 pub use grant::{Action, Grant, Object};
 pub use pattern::Pattern;
@@ -256,6 +258,56 @@ impl<A: Access> Principals<A> {
             Ok(there)
         };
         self.access.free(revoke).map(|(there, _)| there)
+    }
+
+    /// Notes a certificate that was issued. A revoked key stays revoked.
+    pub fn put_certificate(&mut self, certificate: &Certificate) -> Result<Sequence> {
+        check_name("principal", &certificate.principal)?;
+        let certificate = certificate.clone();
+        let put = move |transaction: &mut Transaction| {
+            let before = certificate::read(transaction, certificate.key)?.and_then(|before| before.revoked_at);
+            let revoked_at = certificate.revoked_at.or(before);
+            certificate::put(transaction, Certificate { revoked_at, ..certificate })
+        };
+        self.access.write(put).map(|((), sequence)| sequence)
+    }
+
+    /// The certificates that were noted or revoked, by the hashes of their keys.
+    pub fn certificates(&self) -> Result<Vec<Certificate>> {
+        self.access.read(certificate::all)
+    }
+
+    /// Revokes the certificates of a principal, or those whose key's hash begins with at least eight digits. Answers which.
+    pub fn revoke_certificates(&mut self, name: &str) -> Result<Vec<Certificate>> {
+        let name = name.to_owned();
+        let revoke = move |transaction: &mut Transaction| {
+            let at = transaction.at().wall_micros;
+            let mut found = certificate::called(transaction, &name)?;
+            found.retain(|certificate| certificate.revoked_at.is_none());
+            for certificate in &mut found {
+                certificate.revoked_at = Some(at);
+                certificate::put(transaction, certificate.clone())?;
+            }
+            Ok(found)
+        };
+        self.access.write(revoke).map(|(revoked, _)| revoked)
+    }
+
+    /// Revokes a key, whether or not a certificate of it was issued here.
+    pub fn revoke_key(&mut self, key: KeyHash) -> Result<Sequence> {
+        let revoke = move |transaction: &mut Transaction| {
+            let unknown = Certificate { key, principal: String::new(), not_before: 0, not_after: 0, revoked_at: None };
+            let known = certificate::read(transaction, key)?.unwrap_or(unknown);
+            let revoked_at = known.revoked_at.or(Some(transaction.at().wall_micros));
+            certificate::put(transaction, Certificate { revoked_at, ..known })
+        };
+        self.access.write(revoke).map(|((), sequence)| sequence)
+    }
+
+    /// Whether a key was revoked.
+    pub fn is_revoked(&self, key: KeyHash) -> Result<bool> {
+        let read = |transaction: &Transaction| certificate::read(transaction, key);
+        Ok(self.access.read(read)?.is_some_and(|certificate| certificate.revoked_at.is_some()))
     }
 
     /// The token of this text; `None` if it is none, was revoked or has expired, or its principal is gone or disabled.

@@ -4,6 +4,7 @@ mod grants;
 
 use std::time::Duration;
 
+use super::form::CertificateForm;
 use super::*;
 use crate::testing::{self, SECOND, begin};
 use crate::{ChangeKind, Database, Event};
@@ -17,7 +18,7 @@ fn names(db: &Database) -> Vec<String> {
 }
 
 #[test]
-fn the_bytes_of_principals_roles_and_tokens_are_frozen() {
+fn the_bytes_of_principals_roles_tokens_and_certificates_are_frozen() {
     let principal = Principal {
         disabled: true,
         ..Principal::new("p").role("device").grant(granted("read,write table:air where site=a|b")).grant(granted("all database"))
@@ -29,6 +30,9 @@ fn the_bytes_of_principals_roles_and_tokens_are_frozen() {
     assert_eq!(&*role, br#"{"grants":["consume queue:x"]}"#);
     let token = TokenForm { principal: "p".to_owned(), label: "l".to_owned(), issued_at: -2, expires_at: Some(7) };
     assert_eq!(&*form::encode(&token).unwrap(), br#"{"principal":"p","label":"l","issued_at":-2,"expires_at":7}"#);
+    let certificate = CertificateForm { principal: "p".to_owned(), not_before: -1, not_after: 2, revoked_at: Some(3) };
+    let bytes = br#"{"principal":"p","not_before":-1,"not_after":2,"revoked_at":3}"#;
+    assert_eq!(&*form::encode(&certificate).unwrap(), bytes);
     // SHA-256 of 32 bytes of 0, and the token they make.
     let text = format!("alluvium_{}", "A".repeat(43));
     let hash = token::cell_of(&text).unwrap().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -191,4 +195,32 @@ fn the_feed_tells_of_principals_and_keeps_secrets() {
     assert_eq!(db.changes().kind(ChangeKind::Principals).read().unwrap().count(), 3);
     let dirty = format!("{:?}", db.changed_since(0).unwrap().map(Result::unwrap).collect::<Vec<_>>());
     assert!(!dirty.contains("label"), "{dirty}");
+}
+
+fn certificate(key: u8, principal: &str) -> Certificate {
+    let (not_before, not_after) = (1_577_836_800, 4_102_444_800);
+    Certificate { key: KeyHash([key; 32]), principal: principal.to_owned(), not_before, not_after, revoked_at: None }
+}
+
+#[test]
+fn a_revoked_key_stays_revoked() {
+    let (disk, clock, db) = begin();
+    for (key, principal) in [(1, "a"), (2, "b"), (3, "a")] {
+        db.principals().put_certificate(&certificate(key, principal)).unwrap();
+    }
+    let revoked = |db: &Database| [1, 2, 3, 4].map(|key| db.principals().is_revoked(KeyHash([key; 32])).unwrap());
+    assert_eq!(revoked(&db), [false; 4]);
+    assert_eq!(db.principals().revoke_certificates("nobody").unwrap(), []);
+    assert_eq!(db.principals().revoke_certificates("0202020").unwrap(), [], "seven digits may be anybody's");
+    assert_eq!(db.principals().revoke_certificates("02020202").unwrap().len(), 1);
+    assert_eq!(revoked(&db), [false, true, false, false]);
+    let both = db.principals().revoke_certificates("a").unwrap();
+    assert_eq!(both.iter().map(|one| one.key.0[0]).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(db.principals().revoke_certificates("a").unwrap(), [], "once");
+    db.principals().revoke_key(KeyHash([4; 32])).unwrap();
+    // Another certificate of the same key does not bring it back.
+    db.principals().put_certificate(&certificate(2, "b")).unwrap();
+    let db = testing::open(&disk.after_power_cut(), &clock);
+    assert_eq!(revoked(&db), [true; 4]);
+    assert_eq!(db.principals().certificates().unwrap().len(), 4);
 }

@@ -130,7 +130,10 @@ impl Page {
                 sizes = if id == 2 { [number, sizes[1]] } else { [sizes[0], number] };
                 Ok(())
             }
-            (5 | 7 | 8, kind::STRUCT) => page.parse_details(walker, id == 8),
+            (5 | 7 | 8, kind::STRUCT) => page.parse_details(walker, id),
+            (4, kind::I32) | (6, kind::STRUCT) => walker.skip(kind),
+            // The decoder goes by the number alone: it would read another type as if it were this, and be elsewhere from then on.
+            (1..=8, _) => Err(Broken::Implausible),
             _ => walker.skip(kind),
         })?;
         let [size, compressed] = sizes.map(u64::try_from);
@@ -139,7 +142,14 @@ impl Page {
         Ok((page, walker.position()))
     }
 
-    fn parse_details(&mut self, walker: &mut Walker<'_>, version_2: bool) -> Result<(), Broken> {
+    /// Reads what field `of` says: of a data page (5), a dictionary (7), or a data page of version 2 (8).
+    fn parse_details(&mut self, walker: &mut Walker<'_>, of: i16) -> Result<(), Broken> {
+        let version_2 = of == 8;
+        let numbers = match of {
+            5 => 1..=4,
+            7 => 1..=2,
+            _ => 1..=6,
+        };
         walker.fields(&mut |walker, id, kind| match (id, kind) {
             (1, kind::I32) => walker.integer().map(|number| self.values = number),
             (5 | 6, kind::I32) if version_2 => {
@@ -151,6 +161,7 @@ impl Page {
                 self.is_plain = true;
                 Ok(())
             }
+            (id, kind) if numbers.contains(&id) && kind != kind::I32 => Err(Broken::Implausible),
             _ => walker.skip(kind),
         })
     }
@@ -208,4 +219,23 @@ fn read(file: &dyn File, at: u64, bytes: &mut [u8]) -> Result<()> {
 /// The file is no Parquet, or not as it should be.
 pub(super) fn invalid(reason: impl std::fmt::Display) -> Error {
     Error::invalid(format_args!("not a sound Parquet file: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_a_header_have_the_types_that_the_decoder_takes_them_for() {
+        // A data page: type 0, 10 bytes, compressed to 8; of 3 values, with encodings 0, 3 and 3.
+        let sound = [0x15, 0x00, 0x15, 0x14, 0x15, 0x10, 0x2c, 0x15, 0x06, 0x15, 0x00, 0x15, 0x06, 0x15, 0x06, 0x00, 0x00];
+        let (page, length) = Page::parse(&sound).unwrap();
+        assert_eq!((page.size, page.compressed, page.values, length), (10, 8, 3, sound.len()));
+        // Each of its numbers as an i16 of the same bytes, and its structure as a list.
+        for (at, other) in [(0, 0x14), (2, 0x14), (4, 0x14), (6, 0x29), (7, 0x14), (9, 0x14), (11, 0x14), (13, 0x14)] {
+            let mut forged = sound;
+            forged[at] = other;
+            assert!(matches!(Page::parse(&forged), Err(Broken::Implausible)), "byte {at}");
+        }
+    }
 }
