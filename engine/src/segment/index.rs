@@ -451,7 +451,8 @@ impl Parts {
         let mut columns: Vec<ColumnLayout> = Vec::with_capacity(1 + tags + fields);
         for place in 0..1 + tags + fields {
             let start = columns.last().map_or(0, ColumnLayout::end).checked_add(reader.varint()?);
-            let column = read_column(reader, start.ok_or(TOO_FAR)?, &pages)?;
+            let start = start.filter(|start| *start < FARTHEST).ok_or(TOO_FAR)?;
+            let column = read_column(reader, start, &pages)?;
             let fits = match column.kind {
                 ColumnKind::Time(_) => place == 0,
                 ColumnKind::Tag => (1..=tags).contains(&place),
@@ -475,7 +476,9 @@ impl Parts {
     }
 }
 
-const TOO_FAR: Malformed = Malformed("a position beyond 64 bits");
+/// No position in a file is as far, and what lies behind one that is not so far can be added to it.
+const FARTHEST: u64 = u64::MAX / 2;
+const TOO_FAR: Malformed = Malformed("a position farther than a file can be long");
 
 fn read_pages(reader: &mut Reader<'_>) -> Result<Vec<PageSpan>, Malformed> {
     let count = reader.count()?;
@@ -537,7 +540,7 @@ fn read_column(reader: &mut Reader<'_>, start: u64, pages: &[PageSpan]) -> Resul
             return Err(Malformed("an impossibly large dictionary"));
         }
         let layout = DictionaryLayout { offset, header, entries, plain, frames };
-        offset = Some(layout.end()).filter(|end| *end < u64::MAX / 2).ok_or(TOO_FAR)?;
+        offset = Some(layout.end()).filter(|end| *end < FARTHEST).ok_or(TOO_FAR)?;
         dictionary = Some(layout);
     }
     let mut layouts = Vec::with_capacity(pages.len());
@@ -549,7 +552,7 @@ fn read_column(reader: &mut Reader<'_>, start: u64, pages: &[PageSpan]) -> Resul
             return Err(Malformed("an impossible page"));
         }
         let layout = PageLayout { offset, header, stored, plain, present };
-        offset = Some(layout.body().end).filter(|end| *end < u64::MAX / 2).ok_or(TOO_FAR)?;
+        offset = Some(layout.body().end).filter(|end| *end < FARTHEST).ok_or(TOO_FAR)?;
         layouts.push(layout);
     }
     Ok(ColumnLayout { kind, encoding, zstd, dictionary, pages: layouts })

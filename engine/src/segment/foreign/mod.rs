@@ -4,6 +4,7 @@
 //! decoder ends the file, not the process.
 
 mod export;
+mod footer;
 mod pages;
 mod thrift;
 mod types;
@@ -179,7 +180,7 @@ fn fitting_rows(batch: &RecordBatch) -> Result<usize> {
 
 /// Checks that the lists of a footer are no longer than its bytes, before the decoder makes room for them.
 pub(super) fn check_lists(footer: &[u8]) -> Result<(), Malformed> {
-    thrift::Walker::new(footer).skip_struct().map_err(|_| Malformed("the lists of its footer are longer than its bytes"))
+    footer::check(footer).map_err(|_| Malformed("the lists of its footer are longer than its bytes, or not of their types"))
 }
 
 /// Runs a piece of the decoder. Whatever it was working on is dropped after a panic.

@@ -44,7 +44,7 @@ pub(super) fn check_footer(file: &dyn File, len: u64) -> Result<()> {
     }
     let mut footer = vec![0; length as usize];
     read(file, tail_at - length, &mut footer)?;
-    Walker::new(&footer).skip_struct().map_err(|broken| invalid(format_args!("its footer is damaged: {broken}")))
+    super::footer::check(&footer).map_err(|broken| invalid(format_args!("its footer is damaged: {broken}")))
 }
 
 /// Checks every page of a row group.

@@ -25,6 +25,20 @@ pub(super) mod kind {
 /// Structures nest no deeper than this in any Parquet file.
 const DEPTH: usize = 24;
 
+/// What a value has to be.
+#[derive(Debug)]
+pub(super) enum Shape {
+    /// Any of the whole numbers that are written as a varint.
+    Integer,
+    Byte,
+    Double,
+    Bool,
+    Binary,
+    List(&'static Shape),
+    /// Fields by their numbers. Others may be anything.
+    Struct(&'static [(i16, Shape)]),
+}
+
 /// The bytes are not what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Broken {
@@ -77,9 +91,31 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Walks over a structure and everything in it.
-    pub(super) fn skip_struct(&mut self) -> Result<(), Broken> {
-        self.skip(kind::STRUCT)
+    /// Walks over a value that has to be of a shape, with everything in it.
+    pub(super) fn skip_as(&mut self, kind: u8, shape: &Shape) -> Result<(), Broken> {
+        self.skip_shaped(kind, shape, DEPTH)
+    }
+
+    fn skip_shaped(&mut self, kind: u8, shape: &Shape, depth: usize) -> Result<(), Broken> {
+        let within = depth.checked_sub(1).ok_or(Broken::Implausible)?;
+        match (shape, kind) {
+            (Shape::Integer, kind::I16 | kind::I32 | kind::I64)
+            | (Shape::Byte, kind::BYTE)
+            | (Shape::Double, kind::DOUBLE)
+            | (Shape::Bool, kind::TRUE | kind::FALSE)
+            | (Shape::Binary, kind::BINARY) => self.skip_value(kind, depth),
+            (Shape::List(of), kind::LIST) => {
+                let (count, kind) = self.list_head()?;
+                self.elements(count, &[kind], &mut |walker, kind| walker.skip_shaped(kind, of, within))
+            }
+            (Shape::Struct(known), kind::STRUCT) => {
+                self.fields(&mut |walker, id, kind| match known.iter().find(|(known, _)| *known == id) {
+                    Some((_, shape)) => walker.skip_shaped(kind, shape, within),
+                    None => walker.skip_value(kind, within),
+                })
+            }
+            _ => Err(Broken::Implausible),
+        }
     }
 
     /// Walks over a value.
@@ -101,9 +137,8 @@ impl<'a> Walker<'a> {
                 self.advance(length)
             }
             kind::LIST | kind::SET => {
-                let head = self.byte()?;
-                let count = if head >> 4 == 15 { self.length()? } else { usize::from(head >> 4) };
-                self.skip_elements(count, &[head & 0x0f], depth)
+                let (count, kind) = self.list_head()?;
+                self.elements(count, &[kind], &mut |walker, kind| walker.skip_value(kind, depth))
             }
             kind::MAP => {
                 let count = self.length()?;
@@ -111,14 +146,27 @@ impl<'a> Walker<'a> {
                     return Ok(());
                 }
                 let kinds = self.byte()?;
-                self.skip_elements(count, &[kinds >> 4, kinds & 0x0f], depth)
+                self.elements(count, &[kinds >> 4, kinds & 0x0f], &mut |walker, kind| walker.skip_value(kind, depth))
             }
             kind::STRUCT => self.fields(&mut |walker, _, kind| walker.skip_value(kind, depth)),
             _ => Err(Broken::Implausible),
         }
     }
 
-    fn skip_elements(&mut self, count: usize, kinds: &[u8], depth: usize) -> Result<(), Broken> {
+    /// How many elements a list has, and of what type.
+    fn list_head(&mut self) -> Result<(usize, u8), Broken> {
+        let head = self.byte()?;
+        let count = if head >> 4 == 15 { self.length()? } else { usize::from(head >> 4) };
+        Ok((count, head & 0x0f))
+    }
+
+    /// Calls `skip` for everything in so many elements, each of values of these types.
+    fn elements(
+        &mut self,
+        count: usize,
+        kinds: &[u8],
+        skip: &mut dyn FnMut(&mut Self, u8) -> Result<(), Broken>,
+    ) -> Result<(), Broken> {
         // No footer and no page header lists truth values. The format gives each a byte and parquet 60 walks over them as if they
         // took none, so it would go on elsewhere than was checked here, and perhaps through two thousand million of them.
         if kinds.iter().any(|kind| matches!(*kind, kind::TRUE | kind::FALSE)) {
@@ -130,7 +178,7 @@ impl<'a> Walker<'a> {
         }
         for _ in 0..count {
             for kind in kinds {
-                self.skip_value(*kind, depth)?;
+                skip(self, *kind)?;
             }
         }
         Ok(())
@@ -187,21 +235,21 @@ mod tests {
     fn lengths_are_held_against_what_is_left() {
         // Field 1: a list of 2^31 - 1 structures, of which there are none.
         let mut walker = Walker::new(&[0x19, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x07]);
-        assert_eq!(walker.skip_struct(), Err(Broken::Implausible));
+        assert_eq!(walker.skip(kind::STRUCT), Err(Broken::Implausible));
         // Field 1: a list of two integers; the second is missing.
-        assert_eq!(Walker::new(&[0x19, 0x25, 0x02]).skip_struct(), Err(Broken::Implausible));
-        assert_eq!(Walker::new(&[0x19, 0x25, 0x02, 0x04]).skip_struct(), Err(Broken::Short));
-        assert_eq!(Walker::new(&[0x19, 0x25, 0x02, 0x04, 0x00]).skip_struct(), Ok(()));
+        assert_eq!(Walker::new(&[0x19, 0x25, 0x02]).skip(kind::STRUCT), Err(Broken::Implausible));
+        assert_eq!(Walker::new(&[0x19, 0x25, 0x02, 0x04]).skip(kind::STRUCT), Err(Broken::Short));
+        assert_eq!(Walker::new(&[0x19, 0x25, 0x02, 0x04, 0x00]).skip(kind::STRUCT), Ok(()));
         // Field 1: 100 bytes of text, of which there are two.
-        assert_eq!(Walker::new(&[0x18, 0x64, 0x41, 0x42]).skip_struct(), Err(Broken::Implausible));
+        assert_eq!(Walker::new(&[0x18, 0x64, 0x41, 0x42]).skip(kind::STRUCT), Err(Broken::Implausible));
         // Truth values in a list or map, which readers do not agree on.
         for bools in [&[0x19, 0x21, 1, 1, 0][..], &[0x19, 0x22, 1, 1, 0], &[0x1b, 1, 0x31, 1, 1, 0], &[0x1b, 1, 0x13, 1, 1, 0]] {
-            assert_eq!(Walker::new(bools).skip_struct(), Err(Broken::Implausible), "{bools:?}");
+            assert_eq!(Walker::new(bools).skip(kind::STRUCT), Err(Broken::Implausible), "{bools:?}");
         }
         // Lists in lists without end.
         let mut nested = vec![0x19];
         nested.extend([0x19; 100]);
-        assert_eq!(Walker::new(&nested).skip_struct(), Err(Broken::Implausible));
+        assert_eq!(Walker::new(&nested).skip(kind::STRUCT), Err(Broken::Implausible));
     }
 
     #[test]
