@@ -17,7 +17,7 @@ const FOOTER: Shape = Struct(&[
     (5, List(&KEY_VALUE)),
     (6, Binary),
     (7, List(&COLUMN_ORDER)),
-    (8, Struct(&[])),
+    (8, EMPTY),
     (9, Binary),
 ]);
 
@@ -77,7 +77,7 @@ const COLUMN_CHUNK: Shape = Struct(&[
     (5, Integer),
     (6, Integer),
     (7, Integer),
-    (8, Struct(&[])),
+    (8, EMPTY),
     (9, Binary),
 ]);
 
