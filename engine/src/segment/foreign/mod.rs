@@ -3,6 +3,7 @@
 //! The decoder believes what a file says about itself. So the sizes it declares are checked before decoding, and a panic of the
 //! decoder ends the file, not the process.
 
+mod delta;
 mod export;
 mod footer;
 mod pages;
@@ -29,15 +30,14 @@ use crate::io::File;
 pub use export::ParquetWriter;
 use pages::{check_footer, check_row_group, invalid};
 pub use types::{ForeignColumn, ForeignType};
-use types::{decoded_as, foreign_column, lengths};
+use types::{decoded_as, foreign_column, lengths, row_bytes};
 
 /// Bytes of text and binary in one batch given out.
 const BATCH_BYTES: usize = 8 << 20;
 
 /// Reads a Parquet file of anybody's as batches, in bounded memory. After an error there is nothing more.
 pub struct ParquetReader {
-    file: Arc<dyn File>,
-    len: u64,
+    chunks: Arc<Chunks>,
     metadata: ArrowReaderMetadata,
     columns: Vec<ForeignColumn>,
     schema: SchemaRef,
@@ -50,7 +50,7 @@ pub struct ParquetReader {
 
 impl fmt::Debug for ParquetReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ParquetReader").field("file", &self.file).field("columns", &self.columns).finish_non_exhaustive()
+        f.debug_struct("ParquetReader").field("file", &self.chunks.file).field("columns", &self.columns).finish_non_exhaustive()
     }
 }
 
@@ -62,8 +62,8 @@ impl ParquetReader {
     pub fn open(file: Arc<dyn File>, batch_rows: usize) -> Result<ParquetReader> {
         let len = file.len().map_err(|error| invalid(format_args!("it cannot be read: {error}")))?;
         check_footer(&*file, len)?;
-        let chunks = Chunks { file: Arc::clone(&file), len };
-        let metadata = fenced(|| ArrowReaderMetadata::load(&chunks, ArrowReaderOptions::new()))?.map_err(invalid)?;
+        let chunks = Arc::new(Chunks { file, len });
+        let metadata = fenced(|| ArrowReaderMetadata::load(&*chunks, ArrowReaderOptions::new()))?.map_err(invalid)?;
         let (declared, groups) = (metadata.metadata().file_metadata().num_rows(), metadata.metadata().row_groups());
         if groups.iter().try_fold(0_i64, |rows, group| rows.checked_add(group.num_rows())) != Some(declared) {
             return Err(invalid(format_args!("it says that it has {declared} rows, and its row groups say something else")));
@@ -74,11 +74,13 @@ impl ParquetReader {
         let metadata = fenced(|| ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options))?.map_err(invalid)?;
         let given = columns.iter().map(|column| arrow::datatypes::Field::new(&column.name, column.kind.arrow(), true));
         let schema = Arc::new(Schema::new(given.collect::<Vec<_>>()));
-        // Nine bytes are a number and its share of a null bitmap, generously.
-        let batch_rows = batch_rows.min(BATCH_BYTES / (9 * (columns.len() + 1))).max(1);
+        let row_bytes = metadata.schema().fields().iter().fold(1, |bytes, field| row_bytes(field).saturating_add(bytes));
+        if row_bytes > BATCH_BYTES {
+            return Err(row_too_large());
+        }
+        let batch_rows = batch_rows.min(BATCH_BYTES / row_bytes).max(1);
         Ok(ParquetReader {
-            file,
-            len,
+            chunks,
             metadata,
             columns,
             schema,
@@ -115,18 +117,17 @@ impl ParquetReader {
             }
             let groups = self.metadata.metadata().row_groups();
             let Some(group) = groups.get(self.next_group) else { return Ok(None) };
-            check_row_group(&*self.file, self.len, group)?;
-            self.group = Some(self.open_group(self.next_group)?);
+            let batch_rows = check_row_group(&self.chunks, group, self.batch_rows)?;
+            self.group = Some(self.open_group(self.next_group, batch_rows)?);
             self.next_group += 1;
         }
     }
 
-    fn open_group(&self, group: usize) -> Result<ParquetRecordBatchReader> {
-        let chunks = Chunks { file: Arc::clone(&self.file), len: self.len };
+    fn open_group(&self, group: usize, batch_rows: usize) -> Result<ParquetRecordBatchReader> {
         fenced(|| {
-            ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, self.metadata.clone())
+            ParquetRecordBatchReaderBuilder::new_with_metadata(Chunks::clone(&self.chunks), self.metadata.clone())
                 .with_row_groups(vec![group])
-                .with_batch_size(self.batch_rows)
+                .with_batch_size(batch_rows)
                 .build()
         })?
         .map_err(invalid)
@@ -173,9 +174,13 @@ fn fitting_rows(batch: &RecordBatch) -> Result<usize> {
         total <= BATCH_BYTES
     });
     match fitting.count() {
-        0 => Err(invalid(format_args!("a row has more than {} MiB of text and bytes", BATCH_BYTES >> 20))),
+        0 => Err(row_too_large()),
         rows => Ok(rows),
     }
+}
+
+fn row_too_large() -> Error {
+    invalid(format_args!("a row has more than {} MiB of text and bytes", BATCH_BYTES >> 20))
 }
 
 /// Checks that the lists of a footer are no longer than its bytes, before the decoder makes room for them.
@@ -189,7 +194,7 @@ fn fenced<T>(decode: impl FnOnce() -> T) -> Result<T> {
 }
 
 /// The file as the decoder wants it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Chunks {
     file: Arc<dyn File>,
     len: u64,

@@ -1,11 +1,16 @@
 //! What a foreign file says about its own sizes, checked before the decoder, which believes them, allocates by them.
 
+use std::collections::VecDeque;
 use std::io::{self, Read};
+use std::sync::Arc;
 
-use parquet::basic::Compression;
+use parquet::basic::{Compression, Encoding};
+use parquet::column::page::PageReader;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
+use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::thrift::{Broken, Walker, kind};
+use super::{Chunks, delta};
 use crate::error::{Error, Result};
 use crate::io::File;
 
@@ -17,6 +22,9 @@ const PAGE_SLACK: u64 = 1 << 20;
 
 /// Bytes of the pages and dictionaries that reading all columns at once takes.
 const WORKING_BYTES: u64 = 512 << 20;
+
+/// How many of them the rows of a batch take, if pages allow it.
+const BATCH_WORKING_BYTES: u64 = 64 << 20;
 
 /// Bytes of the footer.
 const FOOTER_BYTES: u64 = 64 << 20;
@@ -47,47 +55,119 @@ pub(super) fn check_footer(file: &dyn File, len: u64) -> Result<()> {
     super::footer::check(&footer).map_err(|broken| invalid(format_args!("its footer is damaged: {broken}")))
 }
 
-/// Checks every page of a row group.
-pub(super) fn check_row_group(file: &dyn File, len: u64, group: &RowGroupMetaData) -> Result<()> {
-    let mut working = 0;
-    for column in group.columns() {
-        working += check_chunk(file, len, column).map_err(|error| match error {
+/// Checks every page of a row group; how many rows may be read at once, `most` at most, so that it does not take too much memory.
+pub(super) fn check_row_group(chunks: &Arc<Chunks>, group: &RowGroupMetaData, most: usize) -> Result<usize> {
+    let checked = group.columns().iter().map(|column| {
+        check_chunk(chunks, column).map_err(|error| match error {
             Error::Invalid(message) => Error::invalid(format_args!("column {:?}: {message}", column.column_path().string())),
             error => error,
-        })?;
-    }
-    if working > WORKING_BYTES {
+        })
+    });
+    let columns = checked.collect::<Result<Vec<_>>>()?;
+    let single = working_bytes(&columns, 1);
+    if single > WORKING_BYTES {
         return Err(invalid(format_args!(
             "reading a row of it takes {} MiB of pages, at most {} are accepted: write it with smaller pages",
-            working >> 20,
+            single >> 20,
             WORKING_BYTES >> 20
         )));
     }
-    Ok(())
+    // Rows of two pages are together wherever one ends.
+    let budget = single.saturating_mul(2).clamp(BATCH_WORKING_BYTES, WORKING_BYTES);
+    let halves = std::iter::successors(Some(most.max(1)), |rows| Some(rows / 2));
+    Ok(halves.take_while(|rows| *rows > 1).find(|rows| working_bytes(&columns, *rows) <= budget).unwrap_or(1))
 }
 
-/// Checks every page of a column chunk; the bytes that its largest page and its dictionary take.
-fn check_chunk(file: &dyn File, len: u64, column: &ColumnChunkMetaData) -> Result<u64> {
+/// What the pages of a column chunk take.
+#[derive(Debug, Default)]
+struct Chunk {
+    dictionary: u64,
+    pages: Vec<Extent>,
+}
+
+/// Values of a page, and the bytes of them.
+#[derive(Debug)]
+struct Extent {
+    values: u64,
+    bytes: u64,
+}
+
+/// Bytes of the pages that so many rows lie in, and of the dictionaries, at most.
+fn working_bytes(columns: &[Chunk], rows: usize) -> u64 {
+    columns.iter().map(|column| column.dictionary.saturating_add(column.widest(rows as u64))).fold(0, u64::saturating_add)
+}
+
+impl Chunk {
+    /// Bytes of the pages that any stretch of so many rows lies in, at most. Values are rows, as no list is accepted.
+    fn widest(&self, rows: u64) -> u64 {
+        let (mut widest, mut bytes, mut values) = (0, 0_u64, 0_u64);
+        let mut stretch = VecDeque::new();
+        for last in &self.pages {
+            stretch.push_back(last);
+            bytes = bytes.saturating_add(last.bytes);
+            values = values.saturating_add(last.values);
+            // It reaches from the first page into the last one if these give it a row each and those between them all of theirs.
+            while stretch.len() > 1
+                && let Some(first) = stretch.front()
+                && (values - last.values - first.values).saturating_add(2) > rows
+            {
+                bytes -= first.bytes;
+                values -= first.values;
+                stretch.pop_front();
+            }
+            widest = bytes.max(widest);
+        }
+        widest
+    }
+}
+
+/// Checks every page of a column chunk.
+fn check_chunk(chunks: &Arc<Chunks>, column: &ColumnChunkMetaData) -> Result<Chunk> {
+    let Chunks { file, len } = &**chunks;
     let start = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
     let (Ok(mut at), Ok(size)) = (u64::try_from(start), u64::try_from(column.compressed_size())) else {
         return Err(invalid("a negative offset"));
     };
     let end =
-        at.checked_add(size).filter(|end| *end <= len).ok_or_else(|| invalid("its pages lie beyond the end of the file"))?;
-    let (mut largest, mut dictionary) = (0, 0);
+        at.checked_add(size).filter(|end| *end <= *len).ok_or_else(|| invalid("its pages lie beyond the end of the file"))?;
+    let mut chunk = Chunk::default();
+    let mut is_delta_text = false;
     while at < end {
-        let (page, header) = Page::read(file, at, end)?;
+        let (page, header) = Page::read(&**file, at, end)?;
         at += header;
         page.check(end - at, column.num_values())?;
-        page.check_expansion(file, at, column.compression())?;
+        page.check_expansion(&**file, at, column.compression())?;
         if page.is_dictionary {
-            dictionary = page.size
+            chunk.dictionary = page.size
         } else {
-            largest = page.size.max(largest)
+            is_delta_text |= page.is_delta_text();
+            chunk.pages.push(Extent { values: page.values.unsigned_abs(), bytes: page.size })
         }
         at += page.compressed;
     }
-    Ok(largest + dictionary)
+    if is_delta_text {
+        check_delta_text(chunks, column, &mut chunk)?;
+    }
+    Ok(chunk)
+}
+
+/// Checks the pages of a chunk that have delta-encoded text, and adds what it takes to theirs.
+fn check_delta_text(chunks: &Arc<Chunks>, column: &ColumnChunkMetaData, chunk: &mut Chunk) -> Result<()> {
+    let descriptor = column.column_descr();
+    let levels = delta::Levels { repetition: descriptor.max_rep_level(), definition: descriptor.max_def_level() };
+    let rows = usize::try_from(column.num_values()).unwrap_or(0);
+    let mut pages = super::fenced(|| SerializedPageReader::new(Arc::clone(chunks), column, rows, None))?.map_err(invalid)?;
+    let mut extents = chunk.pages.iter_mut();
+    while let Some(page) = super::fenced(|| pages.get_next_page())?.map_err(invalid)? {
+        if page.is_dictionary_page() {
+            continue;
+        }
+        let bytes = delta::decoded_bytes(&page, levels, PAGE_BYTES)
+            .map_err(|broken| invalid(format_args!("the lengths in a page of its text are damaged: {broken}")))?;
+        let extent = extents.next().ok_or_else(|| invalid("it has more pages than it lists"))?;
+        extent.bytes = extent.bytes.saturating_add(bytes.unwrap_or(0));
+    }
+    Ok(())
 }
 
 /// What a page header declares.
@@ -100,6 +180,7 @@ struct Page {
     /// Levels of a version 2 page stand uncompressed in front.
     levels: u64,
     is_plain: bool,
+    encoding: i64,
 }
 
 impl Page {
@@ -152,6 +233,8 @@ impl Page {
         };
         walker.fields(&mut |walker, id, kind| match (id, kind) {
             (1, kind::I32) => walker.integer().map(|number| self.values = number),
+            (2, kind::I32) if of == 5 => walker.integer().map(|number| self.encoding = number),
+            (4, kind::I32) if version_2 => walker.integer().map(|number| self.encoding = number),
             (5 | 6, kind::I32) if version_2 => {
                 let bytes = u64::try_from(walker.integer()?).map_err(|_| Broken::Implausible)?;
                 self.levels = self.levels.saturating_add(bytes);
@@ -164,6 +247,11 @@ impl Page {
             (id, kind) if numbers.contains(&id) && kind != kind::I32 => Err(Broken::Implausible),
             _ => walker.skip(kind),
         })
+    }
+
+    /// Whether it is text, or bytes, with delta-encoded lengths.
+    fn is_delta_text(&self) -> bool {
+        self.encoding == Encoding::DELTA_LENGTH_BYTE_ARRAY as i64 || self.encoding == Encoding::DELTA_BYTE_ARRAY as i64
     }
 
     /// Checks the declared sizes against each other, given how many bytes and values there are at most.

@@ -9,7 +9,7 @@ use arrow::array::{
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Decimal64Type, Int32Type, Int64Type, TimeUnit, UInt64Type};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, GzipLevel};
+use parquet::basic::{Compression, Encoding, GzipLevel};
 use parquet::file::properties::{WriterProperties, WriterVersion};
 
 use super::*;
@@ -247,4 +247,93 @@ fn flipped_bits_do_not_take_the_process_down() {
         }
         let _ = read_all(&bytes, 64);
     }
+}
+
+/// A file of one column of text with one of the encodings of delta-encoded lengths.
+fn delta_text(values: &[Option<&str>], encoding: Encoding, version: WriterVersion, codec: Compression) -> Vec<u8> {
+    let properties = WriterProperties::builder()
+        .set_compression(codec)
+        .set_dictionary_enabled(false)
+        .set_encoding(encoding)
+        .set_writer_version(version)
+        .build();
+    written(vec![("s", Arc::new(StringArray::from(values.to_vec())) as ArrayRef)], properties)
+}
+
+const DELTA_TEXT: [Encoding; 2] = [Encoding::DELTA_LENGTH_BYTE_ARRAY, Encoding::DELTA_BYTE_ARRAY];
+
+#[test]
+fn delta_encoded_text() {
+    let texts: Vec<_> = (0..3000).map(|row| format!("{}{}", "x".repeat(row % 90), row % 13)).collect();
+    let values: Vec<_> = texts.iter().enumerate().map(|(row, text)| (row % 7 != 0).then_some(text.as_str())).collect();
+    for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+        for (encoding, codec) in DELTA_TEXT.into_iter().zip([Compression::SNAPPY, Compression::LZ4_RAW]) {
+            for values in [&values[..], &values[..1], &values[1..2], &values[..0]] {
+                let read = read_all(&delta_text(values, encoding, version, codec), 1000).unwrap();
+                assert_eq!(read.column(0).as_string::<i32>(), &StringArray::from(values.to_vec()), "{version:?} {encoding}");
+            }
+        }
+    }
+}
+
+/// 873 bytes that declared so made the decoder take a gigabyte.
+#[test]
+fn a_page_that_declares_more_lengths_than_it_has_values() {
+    for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+        for encoding in DELTA_TEXT {
+            let mut bytes = delta_text(&[Some("a"); 100], encoding, version, Compression::UNCOMPRESSED);
+            // Blocks of 128 in 4 miniblocks; 100 lengths, the first of which is 1, or shares nothing and is 0.
+            let runs: Vec<_> = (0..bytes.len() - 4).filter(|at| bytes[*at..].starts_with(&[0x80, 0x01, 0x04, 0x64])).collect();
+            assert_eq!(runs.len(), if encoding == Encoding::DELTA_BYTE_ARRAY { 2 } else { 1 });
+            for run in runs {
+                bytes[run + 3] = 0x65;
+                assert!(refusal(&bytes).contains("lengths in a page of its text"));
+                bytes[run + 3] = 0x64;
+            }
+            assert_eq!(read_all(&bytes, 10).unwrap().num_rows(), 100);
+        }
+    }
+}
+
+/// Texts that share beginnings are far larger than their page.
+#[test]
+fn text_that_expands_to_more_than_a_page_may_take() {
+    let long = "x".repeat(1 << 20);
+    let mut bytes =
+        delta_text(&[Some(long.as_str()); 70], Encoding::DELTA_BYTE_ARRAY, WriterVersion::PARQUET_2_0, Compression::UNCOMPRESSED);
+    assert!(bytes.len() < 2 << 20);
+    assert!(refusal(&bytes).contains("lengths in a page of its text"));
+    bytes =
+        delta_text(&[Some(long.as_str()); 40], Encoding::DELTA_BYTE_ARRAY, WriterVersion::PARQUET_2_0, Compression::UNCOMPRESSED);
+    assert_eq!(read_all(&bytes, 1000).unwrap().num_rows(), 40);
+}
+
+/// Pages of zeroes compress ten thousandfold: no more of them are held at once than a batch may take.
+#[test]
+fn large_pages_are_read_few_at_a_time() {
+    let long = "x".repeat(4 << 20);
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(parquet::basic::ZstdLevel::default()))
+        .set_dictionary_enabled(false)
+        .set_data_page_row_count_limit(1)
+        .set_write_batch_size(1)
+        .set_statistics_enabled(parquet::file::properties::EnabledStatistics::None)
+        .build();
+    let bytes = written(vec![("s", Arc::new(StringArray::from(vec![long.as_str(); 64])) as ArrayRef)], properties);
+    let mut reader = ParquetReader::open(file_of(&bytes), 1000).unwrap();
+    let rows = check_row_group(&reader.chunks, reader.metadata.metadata().row_group(0), 1000).unwrap();
+    assert_eq!(rows, 15, "pages of 4 MiB and a little, and 64 MiB in all");
+    assert!(reader.all(|batch| batch.unwrap().num_rows() <= 2));
+}
+
+#[test]
+fn values_of_a_fixed_width_take_room_even_if_missing() {
+    let missing = arrow::array::FixedSizeBinaryBuilder::with_capacity(0, 1 << 30).finish();
+    let bytes = written(vec![("f", Arc::new(missing) as ArrayRef)], WriterProperties::default());
+    assert!(refusal(&bytes).contains("a row has more than 8 MiB"));
+    let wide: Vec<_> = std::iter::repeat_n(vec![7_u8; 1 << 20], 20).collect();
+    let wide = FixedSizeBinaryArray::try_from_iter(wide.into_iter()).unwrap();
+    let bytes = written(vec![("f", Arc::new(wide) as ArrayRef)], WriterProperties::default());
+    let sizes: Vec<_> = ParquetReader::open(file_of(&bytes), 1000).unwrap().map(|batch| batch.unwrap().num_rows()).collect();
+    assert_eq!(sizes, [7, 7, 6]);
 }

@@ -196,7 +196,8 @@ impl<'a> Walker<'a> {
         if length > self.rest().len() { Err(Broken::Implausible) } else { Ok(length) }
     }
 
-    fn varint(&mut self) -> Result<u64, Broken> {
+    /// An unsigned number in groups of seven bits, the lowest first.
+    pub(super) fn varint(&mut self) -> Result<u64, Broken> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -214,12 +215,15 @@ impl<'a> Walker<'a> {
         Ok(byte)
     }
 
-    fn advance(&mut self, count: usize) -> Result<(), Broken> {
-        if count > self.rest().len() {
-            return Err(Broken::Short);
-        }
+    /// So many bytes.
+    pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], Broken> {
+        let taken = self.rest().get(..count).ok_or(Broken::Short)?;
         self.at += count;
-        Ok(())
+        Ok(taken)
+    }
+
+    pub(super) fn advance(&mut self, count: usize) -> Result<(), Broken> {
+        self.take(count).map(|_| ())
     }
 
     fn rest(&self) -> &'a [u8] {

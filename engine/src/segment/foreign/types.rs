@@ -82,6 +82,15 @@ pub(super) fn decoded_as(field: &Field) -> Field {
     field.clone().with_data_type(kind)
 }
 
+/// Bytes that a row of a decoded column takes at least, whether it has a value or not.
+pub(super) fn row_bytes(field: &Field) -> usize {
+    match decoded_as(field).data_type() {
+        DataType::FixedSizeBinary(width) => usize::try_from(*width).unwrap_or(usize::MAX),
+        // A number and its share of a null bitmap, generously.
+        _ => 9,
+    }
+}
+
 impl ForeignType {
     /// The Arrow type in which its values are given.
     pub fn arrow(self) -> DataType {
