@@ -15,6 +15,9 @@ pub type Kind = u16;
 /// Kinds from here on are bulk: they may be longer than [`MESSAGE_BYTES`].
 pub const FIRST_BULK: Kind = 0x8000;
 
+/// Bytes of an Arrow IPC stream, which goes on in the next frame of this kind.
+pub const ARROW: Kind = 0x8200;
+
 /// A frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {

@@ -60,6 +60,8 @@ messages! {
     0x0103 Applied,
     0x0104 BatchRefused,
     0x0105 Skip,
+    0x0200 Query,
+    0x0201 QueryDone,
     0x8102 MutationBatch,
 }
 
@@ -187,6 +189,44 @@ pub struct Skip {
     pub number: u64,
 }
 
+/// Asks for rows, aggregates or last values of a table. The first frame of its stream; the answer is Arrow frames
+/// ([`ARROW`](crate::frame::ARROW)), then [`QueryDone`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Query {
+    /// The table.
+    pub table: String,
+    /// Only rows of this time or later, in the table's unit.
+    pub from: Option<i64>,
+    /// Only rows before this time.
+    pub to: Option<i64>,
+    /// All of which a row has to satisfy: `NAME=V`, `NAME!=V`, `NAME in (A,B)`, `FIELD>=N` (also `>`, `<`, `<=`).
+    pub conditions: Vec<String>,
+    /// Only these fields; all if there are none.
+    pub fields: Vec<String>,
+    /// 0 by series, then time; 1 by time; 2 by time, newest first.
+    pub order: u8,
+    /// At most so many rows.
+    pub limit: Option<u64>,
+    /// Functions for an aggregate: `count`, `sum`, `mean`, `min`, `max`, `first`, `last`, `stddev`. Rows if there are none, and
+    /// neither `every` nor `by`.
+    pub functions: Vec<String>,
+    /// Aggregates per bucket of time: `90s`, `5m`, `1h`, `1d`, `1w`, `1mo`; empty for all of it.
+    pub every: String,
+    /// The zone of calendar buckets; empty for UTC.
+    pub zone: String,
+    /// Aggregates per value of these tags.
+    pub by: Vec<String>,
+    /// The last value of every series instead.
+    pub last: bool,
+}
+
+/// All of an answer was sent. A stream that ends without it was cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueryDone {
+    /// How many rows it had.
+    pub rows: u64,
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -243,6 +283,21 @@ pub(crate) mod tests {
         frozen(Applied { through: u64::MAX }, b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01");
         frozen(BatchRefused { number: 3, failed: Failed::new(Code::BadRows, "") }, b"\x03\x09\0\0\0");
         frozen(Skip { number: 3 }, b"\x03");
+        let query = Query {
+            table: "air".to_owned(),
+            from: Some(-2),
+            conditions: vec!["a=1".to_owned()],
+            fields: vec!["kw".to_owned()],
+            order: 2,
+            limit: Some(7),
+            functions: vec!["max".to_owned()],
+            every: "1h".to_owned(),
+            zone: "UTC".to_owned(),
+            by: vec!["b".to_owned()],
+            ..Query::default()
+        };
+        frozen(query, b"\x03air\x01\x03\0\x01\x03a=1\x01\x02kw\x02\x01\x07\x01\x03max\x021h\x03UTC\x01\x01b\0");
+        frozen(QueryDone { rows: 300 }, b"\xac\x02");
     }
 
     #[test]
