@@ -31,6 +31,7 @@ pub use verify::{Problem, VerifyReport};
 use crate::error::Result;
 use crate::ingest::{Ack, Work};
 use crate::model::{FieldType, TableSchema, TableSpec, TimeRange};
+use crate::principal::Scope;
 use crate::query::{self, Filter, Query, QueryStream};
 use crate::record::{Deletion, Record};
 use crate::settings::Durability;
@@ -168,6 +169,33 @@ impl Database {
         self.inner.check_open()?;
         let table = self.inner.publisher.registry.get(&query.table)?;
         query::run(&table, &self.inner.store, query)
+    }
+
+    /// Answers a query as if there were no series but those of a scope: for principals that may read only some.
+    ///
+    /// ```
+    /// use alluvium::{Action, Database, Principal, Query, RowBuilder, TableSpec};
+    ///
+    /// # fn main() -> alluvium::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let db = Database::open(dir.path().join("data"))?;
+    /// let table = db.create_table(TableSpec::new("air").tag("device").field("co2", alluvium::FieldType::Float64))?;
+    /// let mut rows = RowBuilder::new(table);
+    /// rows.row(1).tag("device", "pump-7")?.value("co2", 612.5)?;
+    /// rows.row(1).tag("device", "pump-8")?.value("co2", 615.0)?;
+    /// db.append("air", &rows.finish()?)?;
+    ///
+    /// db.principals().put(&Principal::new("pump-7").role("device"))?;
+    /// let rights = db.principals().rights("pump-7")?.unwrap();
+    /// let scope = rights.scope(Action::Read, "air").unwrap();
+    /// let rows: usize = db.query_within(&Query::table("air"), &scope)?.map(|batch| batch.unwrap().num_rows()).sum();
+    /// assert_eq!(rows, 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn query_within(&self, query: &Query, scope: &Scope) -> Result<QueryStream> {
+        self.inner.check_open()?;
+        let table = self.inner.publisher.registry.get(&query.table)?;
+        query::run_within(&table, &self.inner.store, query, scope)
     }
 
     /// Turns everything unsealed into segments, now.

@@ -41,6 +41,12 @@ impl Rights {
         Rights { principal: principal.to_owned(), grants }
     }
 
+    /// Those of someone who may do everything, as whoever has the files themselves.
+    pub fn everything(principal: &str) -> Self {
+        let everything = Grant { actions: Action::ALL.into(), object: Object::Everything, tags: BTreeMap::new() };
+        Rights::new(principal, vec![everything])
+    }
+
     /// Whose they are.
     pub fn principal(&self) -> &str {
         &self.principal

@@ -23,4 +23,4 @@ pub use stream::QueryStream;
 
 pub(crate) use assemble::batch_of;
 pub(crate) use plan::{select_for_deletion, series_read};
-pub(crate) use stream::{run, run_on};
+pub(crate) use stream::{run, run_on, run_within};

@@ -8,6 +8,7 @@ use super::scan::Scan;
 use super::spec::{Filter, Query};
 use crate::error::{Error, Result};
 use crate::model::{SeriesId, TableSchema};
+use crate::principal::Scope;
 use crate::record::SeriesSelection;
 use crate::store::Store;
 use crate::table::{Table, TableState, TagTest};
@@ -34,6 +35,16 @@ impl Plan {
         let fields = fields_read(&filters, projection.fields().iter().copied());
         let scan = Scan { schema, state, store: store.clone(), series, range: query.range, fields, times: true };
         Ok(Plan { table: table.clone(), scan, filters, projection, limit: query.limit })
+    }
+
+    /// Leaves out the series that are not in a scope, as if they were not there.
+    pub(super) fn narrow(&mut self, scope: &Scope) {
+        if scope.is_everything() {
+            return;
+        }
+        let (index, tags) = (self.table.series.read(), &self.scan.schema.tags);
+        let value = |series, name: &str| index.tag(series, tags.iter().position(|tag| tag.name == name)?);
+        self.scan.series = self.scan.series.iter().copied().filter(|&id| scope.holds(|name| value(id, name))).collect();
     }
 
     /// Reads these fields, and those the filters look at, instead of all that are projected.

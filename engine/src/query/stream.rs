@@ -14,6 +14,7 @@ use super::spec::{Order, Query};
 use super::time_order::TimeOrdered;
 use super::totals::Totals;
 use crate::error::{Error, Result};
+use crate::principal::Scope;
 use crate::store::Store;
 use crate::table::{Table, TableState};
 
@@ -52,7 +53,17 @@ pub(crate) fn run(table: &Arc<Table>, store: &Arc<Store>, query: &Query) -> Resu
 
 /// The same over a snapshot that was taken before.
 pub(crate) fn run_on(table: &Arc<Table>, state: TableState, store: &Arc<Store>, query: &Query) -> Result<QueryStream> {
-    let mut plan = Plan::new(table, state, store, query)?;
+    answer(Plan::new(table, state, store, query)?, query)
+}
+
+/// The same over the series of a scope, as if there were no others.
+pub(crate) fn run_within(table: &Arc<Table>, store: &Arc<Store>, query: &Query, scope: &Scope) -> Result<QueryStream> {
+    let mut plan = Plan::new(table, table.snapshot(), store, query)?;
+    plan.narrow(scope);
+    answer(plan, query)
+}
+
+fn answer(mut plan: Plan, query: &Query) -> Result<QueryStream> {
     if let Some(aggregation) = &query.aggregation {
         if query.last {
             return Err(Error::invalid("a query asks either for last values or for aggregates: leave out one"));

@@ -226,3 +226,27 @@ fn sums_of_integers_and_decimals_do_not_overflow() {
         db.seal().unwrap();
     }
 }
+
+/// What somebody sees who may read some series only is what there would be if there were no others.
+#[test]
+fn a_scope_leaves_out_other_series_however_they_are_asked_for() {
+    let (_disk, db) = begin();
+    append(&db, 0..300);
+    db.seal().unwrap();
+    append(&db, 300..310);
+    let grant = "read table:t where device=dev-1".parse().unwrap();
+    db.principals().put(&crate::Principal::new("one").grant(grant)).unwrap();
+    let scope = db.principals().rights("one").unwrap().unwrap().scope(crate::Action::Read, "t").unwrap();
+    let rows: Vec<i64> = expected(310).into_iter().filter(|row| row % 3 == 1).collect();
+    let query = Query::table("t").field("v");
+    for order in [Order::Series, Order::TimeAscending] {
+        assert_eq!(drained(db.query_within(&query.clone().order(order), &scope).unwrap()), rows);
+    }
+    let other = query.clone().filter(Filter::equal("device", "dev-2"));
+    assert_eq!(drained(db.query_within(&other, &scope).unwrap()), [0; 0]);
+    assert_eq!(drained(db.query_within(&query.clone().last(), &scope).unwrap()), [*rows.last().unwrap()]);
+    let mut counted = db.query_within(&query.aggregate([Aggregate::Count, Aggregate::Sum]), &scope).unwrap();
+    let counted: Vec<Float64Array> = counted.next().unwrap().unwrap().columns().iter().map(numbers).collect();
+    let (count, sum) = (counted[0].value(0), counted[1].value(0));
+    assert_eq!((count, sum), (rows.len() as f64, rows.iter().sum::<i64>() as f64));
+}
