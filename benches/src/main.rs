@@ -7,6 +7,7 @@ mod fleet;
 mod limits;
 mod micro;
 mod queues;
+mod served;
 mod sizes;
 mod stores;
 mod threads;
@@ -37,6 +38,8 @@ enum Command {
     Queues(queues::Options),
     /// Documents: puts, reads, queries, the change feed, opening after a crash
     Documents(documents::Options),
+    /// The server: batches and rows of many clients, beside the engine in process
+    Served(served::Options),
     /// Runs one measurement; `fleet` starts these
     #[command(name = child::SUBCOMMAND, hide = true)]
     Child {
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Micro => micro::run(),
         Command::Queues(options) => queues::run(&options),
         Command::Documents(options) => documents::run(&options),
+        Command::Served(options) => served::run(&options),
         // The parent reports what went wrong.
         Command::Child { job } => return if fleet::run_job(&job).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE },
     };

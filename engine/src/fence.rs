@@ -22,8 +22,8 @@ pub fn is_fenced() -> bool {
     FENCES.get() > 0
 }
 
-/// Runs a decoder, and answers what it panicked with if it did.
-pub(crate) fn fence<T>(decode: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+/// Runs a decoder, and answers what it panicked with if it did. Whatever it was working on is to be dropped then.
+pub fn fence<T>(decode: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     FENCES.set(FENCES.get() + 1);
     let outcome = catch_unwind(AssertUnwindSafe(decode));
     FENCES.set(FENCES.get() - 1);

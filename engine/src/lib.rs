@@ -63,6 +63,8 @@ pub use feed::{
     Change, ChangeKind, ChangedKey, ChangedKeys, Changes, ChangesFrom, Cursor, CursorState, Event, Owner, PairValue, Rows,
     SealedRows,
 };
+#[doc(hidden)]
+pub use fence::fence;
 pub use fence::is_fenced;
 pub use ingest::{Ack, RowBuilder, RowWriter};
 #[doc(hidden)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{access, changes, cursors, delete, demo, doc, import, kv, query, queue, tables};
+use crate::commands::{access, changes, cursors, delete, demo, doc, import, kv, query, queue, serve, tables};
 use crate::failure::{Failure, Outcome};
 
 /// An embedded historian for IoT gateways.
@@ -69,9 +69,14 @@ pub(crate) enum Command {
     /// Issues and revokes the secrets by which principals are known
     #[command(subcommand)]
     Token(access::token::Command),
+    /// Issues and revokes the certificates by which devices are known
+    #[command(subcommand)]
+    Cert(access::cert::Command),
     /// Shows who did what, and checks that nobody changed that
     #[command(subcommand)]
     Audit(access::audit::Command),
+    /// Serves the database to devices over QUIC
+    Serve(serve::Arguments),
     /// Records this machine's own vitals, queries them and shows what that cost
     Demo(demo::Arguments),
 }

@@ -1,6 +1,8 @@
 //! The command line of Alluvium: the engine for people and scripts. A library only so that its parsers can be reached by what
 //! tries to break them; the program is [`run`].
 
+mod api;
+mod certificates;
 mod cli;
 mod commands;
 mod failure;
@@ -10,6 +12,7 @@ mod import;
 pub mod internals;
 mod output;
 mod parse;
+mod serve;
 
 use std::process::ExitCode;
 

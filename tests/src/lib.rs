@@ -12,9 +12,11 @@ pub mod model;
 pub mod mutants;
 pub mod questions;
 pub mod queues;
+pub mod served;
 pub mod sim;
 pub mod slow;
 pub mod steps;
+pub mod wire;
 
 /// The seed of a randomised test: `ALLUVIUM_SEED` where set, else a fixed one per test; printed, so that a failure names it.
 pub fn seed(default: u64) -> u64 {

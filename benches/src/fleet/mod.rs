@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-pub(crate) use self::generate::{DEVICES, FIELDS, Generator, Rows, decimals, device_name, field_name};
+pub(crate) use self::generate::{DEVICES, FIELDS, Generator, Rows, START, decimals, device_name, field_name};
 use self::ingest::Settled;
 pub(crate) use self::questions::{Question, QuestionKind};
 use crate::accounting;

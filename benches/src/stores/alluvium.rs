@@ -14,7 +14,8 @@ use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef};
 use super::{Footprint, Store, StoreKind};
 use crate::fleet::{FIELDS, Question, QuestionKind, Rows, decimals, device_name, field_name};
 
-const TABLE: &str = "fleet";
+/// The table of the fleet.
+pub(crate) const TABLE: &str = "fleet";
 const TAG: &str = "device";
 
 /// A database with the table of the fleet.
@@ -38,14 +39,7 @@ impl Store for Alluvium {
     }
 
     fn batch(&self, rows: &Rows) -> Result<RecordBatch> {
-        let devices: StringArray = rows.devices.iter().map(|&device| Some(device_name(device))).collect();
-        let times = TimestampMicrosecondArray::from(rows.times.clone()).with_timezone("UTC");
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(times), Arc::new(devices)];
-        let types = self.schema.fields().iter().skip(columns.len()).map(|field| field.data_type());
-        for (field, kind) in types.enumerate() {
-            columns.push(column(rows, field, kind)?);
-        }
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+        batch_of(&self.schema, rows)
     }
 
     fn append(&self, batch: &RecordBatch) -> Result<()> {
@@ -93,7 +87,8 @@ impl Store for Alluvium {
     }
 }
 
-fn table_of(declared: bool) -> TableSpec {
+/// That table: with declared types, or doubles throughout.
+pub(crate) fn table_of(declared: bool) -> TableSpec {
     (0..FIELDS).fold(TableSpec::new(TABLE).tag(TAG), |table, field| {
         let kind = match decimals(field) {
             Some(0) if declared => FieldType::Int64,
@@ -140,6 +135,18 @@ fn query_of(question: &Question) -> Query {
 }
 
 /// Every column as float64 (times as microseconds, devices as their number), row by row.
+/// Rows as a batch of the table.
+pub(crate) fn batch_of(schema: &SchemaRef, rows: &Rows) -> Result<RecordBatch> {
+    let devices: StringArray = rows.devices.iter().map(|&device| Some(device_name(device))).collect();
+    let times = TimestampMicrosecondArray::from(rows.times.clone()).with_timezone("UTC");
+    let mut columns: Vec<ArrayRef> = vec![Arc::new(times), Arc::new(devices)];
+    let types = schema.fields().iter().skip(columns.len()).map(|field| field.data_type());
+    for (field, kind) in types.enumerate() {
+        columns.push(column(rows, field, kind)?);
+    }
+    Ok(RecordBatch::try_new(schema.clone(), columns)?)
+}
+
 fn numbers_of(batches: &[RecordBatch]) -> Result<Vec<f64>> {
     let mut numbers = Vec::new();
     for batch in batches {

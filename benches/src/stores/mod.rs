@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::alluvium::Alluvium;
+pub(crate) use self::alluvium::{Alluvium, TABLE, batch_of, table_of};
 pub(crate) use self::sqlite::Sqlite;
 use crate::fleet::Question;
 use crate::fleet::Rows;

@@ -9,9 +9,9 @@ use crate::{audit, document, kv, principal, queue};
 
 /// Whether the feed speaks of a key. It does not of what others say too, nor of how far itself was read, of numbers to be given
 /// next, of where the audit trail ends, of what documents were before, which it has told, of tokens, which are secrets, of writers,
-/// which nothing else can go on with, or of certificates, which are the gateway's own.
+/// which nothing else can go on with, or of certificates and the time they are judged by, which are the gateway's own.
 pub(crate) fn shown(key: &[u8]) -> bool {
-    const UNTOLD: [u8; 7] = [
+    const UNTOLD: [u8; 8] = [
         space::CURSOR,
         space::HISTORY,
         space::NEXT_COLLECTION,
@@ -19,6 +19,7 @@ pub(crate) fn shown(key: &[u8]) -> bool {
         space::TOKEN,
         space::WRITER,
         space::CERTIFICATE,
+        space::NOTED_TIME,
     ];
     !is_derived(key) && !key.first().is_some_and(|first| UNTOLD.contains(first))
 }

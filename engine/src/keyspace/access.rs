@@ -47,6 +47,8 @@ pub(crate) mod space {
     pub(crate) const WRITER: u8 = 0x63;
     /// Certificates, by the SHA-256 of their public key.
     pub(crate) const CERTIFICATE: u8 = 0x64;
+    /// By which time certificates may be judged.
+    pub(crate) const NOTED_TIME: u8 = 0x65;
     /// Key-value pairs that expire, by time and key.
     pub(crate) const KEY_VALUE_EXPIRY: u8 = 0x90;
     /// Items that may be popped, by queue, priority and order.

@@ -61,6 +61,16 @@ pub(super) fn put(transaction: &mut Transaction, certificate: Certificate) -> Re
     Ok(())
 }
 
+/// Revokes those that are not yet, and leaves no others.
+pub(super) fn revoke(transaction: &mut Transaction, certificates: &mut Vec<Certificate>) -> Result<()> {
+    let at = transaction.at().wall_micros;
+    certificates.retain(|certificate| certificate.revoked_at.is_none());
+    certificates.iter_mut().try_for_each(|certificate| {
+        certificate.revoked_at = Some(at);
+        put(transaction, certificate.clone())
+    })
+}
+
 pub(super) fn read(transaction: &Transaction, key: KeyHash) -> Result<Option<Certificate>> {
     let key = cell_of(key);
     transaction.get(&key)?.map(|(_, cell)| open(&key, &cell)).transpose()

@@ -9,6 +9,7 @@ mod grant;
 mod pattern;
 mod rights;
 mod role;
+mod time;
 mod token;
 mod words;
 
@@ -53,6 +54,11 @@ impl Principal {
     /// One that may do nothing yet.
     pub fn new(name: impl Into<String>) -> Self {
         Principal { name: name.into(), roles: Vec::new(), grants: Vec::new(), disabled: false }
+    }
+
+    /// Refuses a name that none may have.
+    pub fn check_name(name: &str) -> Result<()> {
+        check_name("principal", name)
     }
 
     /// Gives it a role.
@@ -127,7 +133,7 @@ impl<A: Access> Principals<A> {
         })
     }
 
-    /// Removes a principal with its tokens and writers. Answers whether there was one.
+    /// Removes a principal with its tokens and writers, and revokes its certificates. Answers whether there was one.
     pub fn remove(&mut self, name: &str) -> Result<bool> {
         let name = name.to_owned();
         let remove = move |transaction: &mut Transaction| {
@@ -139,6 +145,10 @@ impl<A: Access> Principals<A> {
                 let writers = transaction.scan(writer::cells_of(&name), Direction::Forward)?;
                 let writers = writers.map(|cell| cell.map(|(key, _)| key)).collect::<Result<Vec<_>>>()?;
                 writers.into_iter().for_each(|key| transaction.remove(key));
+                // Another of the same name must not be taken for it.
+                let mut certificates = certificate::all(transaction)?;
+                certificates.retain(|one| one.principal == name);
+                certificate::revoke(transaction, &mut certificates)?;
             }
             Ok(there)
         };
@@ -281,13 +291,8 @@ impl<A: Access> Principals<A> {
     pub fn revoke_certificates(&mut self, name: &str) -> Result<Vec<Certificate>> {
         let name = name.to_owned();
         let revoke = move |transaction: &mut Transaction| {
-            let at = transaction.at().wall_micros;
             let mut found = certificate::called(transaction, &name)?;
-            found.retain(|certificate| certificate.revoked_at.is_none());
-            for certificate in &mut found {
-                certificate.revoked_at = Some(at);
-                certificate::put(transaction, certificate.clone())?;
-            }
+            certificate::revoke(transaction, &mut found)?;
             Ok(found)
         };
         self.access.write(revoke).map(|(revoked, _)| revoked)
@@ -308,6 +313,16 @@ impl<A: Access> Principals<A> {
     pub fn is_revoked(&self, key: KeyHash) -> Result<bool> {
         let read = |transaction: &Transaction| certificate::read(transaction, key);
         Ok(self.access.read(read)?.is_some_and(|certificate| certificate.revoked_at.is_some()))
+    }
+
+    /// Notes a time of the wall clock before which no certificate is to be judged any more, in microseconds UTC. The latest counts.
+    pub fn note_time(&mut self, wall_micros: i64) -> Result<Sequence> {
+        self.access.write(move |transaction| time::note(transaction, wall_micros)).map(|((), sequence)| sequence)
+    }
+
+    /// The latest time that was noted.
+    pub fn noted_time(&self) -> Result<Option<i64>> {
+        self.access.read(time::noted)
     }
 
     /// The token of this text; `None` if it is none, was revoked or has expired, or its principal is gone or disabled.

@@ -18,6 +18,9 @@ pub const FIRST_BULK: Kind = 0x8000;
 /// Bytes of an Arrow IPC stream, which goes on in the next frame of this kind.
 pub const ARROW: Kind = 0x8200;
 
+/// Bytes of the body of an answer, which goes on in the next frame of this kind.
+pub const BODY: Kind = 0x8301;
+
 /// A frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
@@ -110,6 +113,18 @@ impl Frames {
         Ok(Some(Frame { kind, payload }))
     }
 
+    /// Bytes of payload that the frame which has begun to come announces; `None` if there is none, or if its header has not come.
+    /// It may be refused yet.
+    pub fn announced(&self) -> Option<usize> {
+        let (length, _) = self.bytes[self.taken..].split_first_chunk::<4>()?;
+        Some(u32::from_le_bytes(*length) as usize)
+    }
+
+    /// Whether a frame has begun to come.
+    pub fn is_begun(&self) -> bool {
+        self.bytes.len() > self.taken
+    }
+
     /// Says whether the stream may end here.
     pub fn finish(&self) -> Result<(), Malformed> {
         match self.bytes.len() - self.taken {
@@ -148,6 +163,7 @@ mod tests {
             let sent: Vec<Frame> = (0..5).map(|_| frame()).collect();
             let bytes = bytes(&sent);
             let (mut frames, mut received, mut at) = (Frames::new(1_000), Vec::new(), 0);
+            assert!(!frames.is_begun());
             while at < bytes.len() {
                 let end = bytes.len().min(at + random.usize(1..40));
                 frames.push(&bytes[at..end]);
@@ -155,6 +171,8 @@ mod tests {
                 while let Some(frame) = frames.take().unwrap() {
                     received.push(frame);
                 }
+                let begun = frames.is_begun().then(|| sent[received.len()].payload.len());
+                assert!(frames.announced().is_none_or(|announced| Some(announced) == begun));
             }
             assert_eq!(received, sent);
             frames.finish().unwrap();

@@ -62,7 +62,10 @@ messages! {
     0x0105 Skip,
     0x0200 Query,
     0x0201 QueryDone,
+    0x0300 AnswerHead,
+    0x0301 AnswerDone,
     0x8102 MutationBatch,
+    0x8300 Call,
 }
 
 /// The first frame of a connection, on its first stream, by the client.
@@ -227,6 +230,34 @@ pub struct QueryDone {
     pub rows: u64,
 }
 
+/// A request as HTTP has them, for all that is done seldom. The first frame of its stream, and bulk. The answer is [`AnswerHead`],
+/// frames of its body ([`BODY`](crate::frame::BODY)), then [`AnswerDone`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// `GET`, `PUT`, `POST`, `PATCH` or `DELETE`.
+    pub method: String,
+    /// The path below `/api/v1`, and what is asked behind a `?`.
+    pub path: String,
+    /// JSON; empty for none.
+    pub body: Vec<u8>,
+}
+
+/// How a call was answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerHead {
+    /// The status of HTTP: 200 and some more where it was done.
+    pub status: u16,
+    /// What the body is.
+    pub content_type: String,
+}
+
+/// All of an answer was sent. A stream that ends without it was cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerDone {
+    /// Bytes of the body.
+    pub bytes: u64,
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -298,6 +329,10 @@ pub(crate) mod tests {
         };
         frozen(query, b"\x03air\x01\x03\0\x01\x03a=1\x01\x02kw\x02\x01\x07\x01\x03max\x021h\x03UTC\x01\x01b\0");
         frozen(QueryDone { rows: 300 }, b"\xac\x02");
+        let call = Call { method: "PUT".to_owned(), path: "/kv/a".to_owned(), body: b"{}".to_vec() };
+        frozen(call, b"\x03PUT\x05/kv/a\x02{}");
+        frozen(AnswerHead { status: 200, content_type: "text/plain".to_owned() }, b"\xc8\x01\x0atext/plain");
+        frozen(AnswerDone { bytes: 2 }, b"\x02");
     }
 
     #[test]

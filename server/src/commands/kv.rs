@@ -169,7 +169,7 @@ fn absent(key: &str) -> Failure {
 }
 
 /// A pair for programs. A value that is no text is in base64.
-fn describe(key: &str, pair: &Pair) -> Json {
+pub(crate) fn describe(key: &str, pair: &Pair) -> Json {
     let mut object = json!({ "key": key, "revision": pair.revision });
     put_bytes(&mut object, "value", &pair.value);
     if let Some(left) = pair.expires_in {

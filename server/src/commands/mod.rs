@@ -13,8 +13,9 @@ pub(crate) mod inspect;
 pub(crate) mod kv;
 pub(crate) mod query;
 pub(crate) mod queue;
+pub(crate) mod serve;
 pub(crate) mod tables;
-mod values;
+pub(crate) mod values;
 pub(crate) mod verify;
 
 use std::io::{self, Write};
@@ -106,7 +107,9 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Role(command) => access::role::run(&context, command),
         Command::Grant(command) => access::grant::run(&context, command),
         Command::Token(command) => access::token::run(&context, command),
+        Command::Cert(command) => access::cert::run(&context, command),
         Command::Audit(command) => access::audit::run(&context, command),
+        Command::Serve(arguments) => serve::run(&context, &arguments),
         Command::Demo(arguments) => demo::run(&context, &arguments),
     }
 }

@@ -94,7 +94,8 @@ fn print(table: &TableSchema, out: &mut dyn Write) -> Outcome {
     columns.write(out)
 }
 
-fn describe(table: &TableSchema) -> Json {
+/// A table for programs.
+pub(crate) fn describe(table: &TableSchema) -> Json {
     let fields: Vec<_> = table.fields.iter().map(|field| json!({ "name": field.name, "type": field.kind.to_string() })).collect();
     json!({
         "name": table.name,

@@ -29,7 +29,7 @@ pub(super) fn standard_input() -> Outcome<Vec<u8>> {
 }
 
 /// What has to be true of what is written.
-pub(super) fn condition(if_absent: bool, if_revision: Option<u64>) -> IfRevision {
+pub(crate) fn condition(if_absent: bool, if_revision: Option<u64>) -> IfRevision {
     match if_revision {
         _ if if_absent => IfRevision::Absent,
         Some(revision) => IfRevision::Is(revision),
@@ -42,6 +42,16 @@ pub(super) fn put_bytes(object: &mut Json, name: &str, bytes: &[u8]) {
     match std::str::from_utf8(bytes) {
         Ok(text) => object[name] = json!(text),
         Err(_) => object["base64"] = json!(BASE64_STANDARD.encode(bytes)),
+    }
+}
+
+/// Bytes that a program gives: as text, or as `base64` where they are no text.
+pub(crate) fn bytes_of(text: Option<String>, base64: Option<String>) -> Result<Vec<u8>, String> {
+    match (text, base64) {
+        (Some(text), None) => Ok(text.into_bytes()),
+        (None, Some(base64)) => BASE64_STANDARD.decode(base64).map_err(|error| format!("base64: {error}")),
+        (Some(_), Some(_)) => Err("it is given as text and in base64: leave out one".to_owned()),
+        (None, None) => Err("nothing is given, neither as text nor in base64".to_owned()),
     }
 }
 

@@ -33,6 +33,7 @@ fn the_bytes_of_principals_roles_tokens_and_certificates_are_frozen() {
     let certificate = CertificateForm { principal: "p".to_owned(), not_before: -1, not_after: 2, revoked_at: Some(3) };
     let bytes = br#"{"principal":"p","not_before":-1,"not_after":2,"revoked_at":3}"#;
     assert_eq!(&*form::encode(&certificate).unwrap(), bytes);
+    assert_eq!(time::encode(-2), [0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe]);
     // SHA-256 of 32 bytes of 0, and the token they make.
     let text = format!("alluvium_{}", "A".repeat(43));
     let hash = token::cell_of(&text).unwrap().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -65,6 +66,9 @@ fn principals_outlast_a_power_cut_and_go_with_their_tokens() {
     db.principals().put(&Principal::new("ops").role("operator")).unwrap();
     let (secret, _) = db.principals().issue_token("pump-7", "", None).unwrap();
     let (other, _) = db.principals().issue_token("ops", "", None).unwrap();
+    for (key, principal) in [(1, "pump-7"), (2, "ops")] {
+        db.principals().put_certificate(&certificate(key, principal)).unwrap();
+    }
     let db = testing::open(&disk.after_power_cut(), &clock);
     assert_eq!(names(&db), ["ops", "pump-7"]);
     assert_eq!(db.principals().get("pump-7").unwrap(), Some(pump));
@@ -76,6 +80,7 @@ fn principals_outlast_a_power_cut_and_go_with_their_tokens() {
     db.principals().put(&Principal::new("pump-7")).unwrap();
     assert_eq!(db.principals().authenticate(&secret).unwrap(), None);
     assert!(db.principals().authenticate(&other).unwrap().is_some());
+    assert!(db.principals().is_revoked(KeyHash([1; 32])).unwrap() && !db.principals().is_revoked(KeyHash([2; 32])).unwrap());
 }
 
 #[test]
@@ -223,4 +228,19 @@ fn a_revoked_key_stays_revoked() {
     let db = testing::open(&disk.after_power_cut(), &clock);
     assert_eq!(revoked(&db), [true; 4]);
     assert_eq!(db.principals().certificates().unwrap().len(), 4);
+}
+
+#[test]
+fn the_latest_time_that_was_noted_counts() {
+    let (disk, clock, db) = begin();
+    assert_eq!(db.principals().noted_time().unwrap(), None);
+    for (noted, latest) in [(-5, -5), (-6, -5), (1_800_000_000_000_000, 1_800_000_000_000_000), (7, 1_800_000_000_000_000)] {
+        db.principals().note_time(noted).unwrap();
+        assert_eq!(db.principals().noted_time().unwrap(), Some(latest));
+    }
+    let db = testing::open(&disk.after_power_cut(), &clock);
+    assert_eq!(db.principals().noted_time().unwrap(), Some(1_800_000_000_000_000));
+    // It is the gateway's own.
+    assert_eq!(db.changes().read().unwrap().count(), 0);
+    assert_eq!(db.changed_since(0).unwrap().count(), 0);
 }

@@ -1,8 +1,9 @@
-//! Who may do what, and who did: `alluvium user`, `role`, `grant`, `token` and `audit`.
+//! Who may do what, and who did: `alluvium user`, `role`, `grant`, `token`, `cert` and `audit`.
 //!
 //! What is changed here is written to the audit trail in the same transaction.
 
 pub(crate) mod audit;
+pub(crate) mod cert;
 pub(crate) mod grant;
 pub(crate) mod role;
 pub(crate) mod token;

@@ -98,7 +98,8 @@ fn revoke(context: &Context, id: &str) -> Outcome {
     if context.json { context.print_json(&json!({ "id": id, "revoked": true })) } else { say(&format!("token {id} is revoked")) }
 }
 
-fn describe(token: &Token) -> Json {
+/// A token for programs, without its text.
+pub(crate) fn describe(token: &Token) -> Json {
     json!({
         "id": token.id,
         "principal": token.principal,

@@ -26,7 +26,7 @@ pub(super) fn payload(item: &Item) -> String {
 }
 
 /// An item for programs.
-pub(super) fn item(item: &Item) -> Json {
+pub(crate) fn item(item: &Item) -> Json {
     let time = |micros| timestamp::utc(micros, TimeUnit::Micro);
     let Item { id, payload, priority, tries, pushed, due, deduplication } = item;
     let mut object = json!({ "id": id, "priority": priority, "tries": tries, "pushed": time(*pushed) });
@@ -41,7 +41,7 @@ pub(super) fn item(item: &Item) -> Json {
 }
 
 /// An item that was popped, for programs.
-pub(super) fn leased(leased: &Leased) -> Json {
+pub(crate) fn leased(leased: &Leased) -> Json {
     let mut object = json!({ "lease": leased.lease.to_string(), "lasts_seconds": leased.lasts.as_secs_f64() });
     if let (Json::Object(object), Json::Object(item)) = (&mut object, item(&leased.item)) {
         object.extend(item);
@@ -50,7 +50,7 @@ pub(super) fn leased(leased: &Leased) -> Json {
 }
 
 /// A queue for programs.
-pub(super) fn queue(spec: &QueueSpec, sizes: &QueueSizes) -> Json {
+pub(crate) fn queue(spec: &QueueSpec, sizes: &QueueSizes) -> Json {
     json!({
         "queue": spec.name,
         "ready": sizes.ready,

@@ -1,7 +1,7 @@
 //! `alluvium queue`: queues.
 
 mod define;
-mod describe;
+pub(crate) mod describe;
 mod new_item;
 
 use std::io::{self, Write};

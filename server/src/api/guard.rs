@@ -1,0 +1,108 @@
+//! Who asks, and what they may.
+
+use std::sync::Arc;
+
+use alluvium::{Action, AuditEntry, AuditOutcome, Database, Error, Target, Transaction};
+use axum::extract::{FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::{Instrument, debug, info_span};
+
+use super::{Answer, Problem};
+use crate::serve::{Caller, Server};
+
+/// What a request is called in its answer and in the log.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Characters of what a client calls its request.
+const REQUEST_ID_BYTES: usize = 64;
+
+/// Whoever asks, known.
+pub(super) struct Guard {
+    pub(super) server: Arc<Server>,
+    pub(super) caller: Caller,
+}
+
+impl FromRequestParts<Arc<Server>> for Guard {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, server: &Arc<Server>) -> Answer<Guard> {
+        let caller = match parts.extensions.get::<Caller>() {
+            Some(caller) => caller.clone(),
+            None => bearer(parts, server)?,
+        };
+        server.access.rights(&caller)?;
+        Ok(Guard { server: server.clone(), caller })
+    }
+}
+
+/// Whose token comes along.
+fn bearer(parts: &Parts, server: &Server) -> Answer<Caller> {
+    let missing = || Problem::new(StatusCode::UNAUTHORIZED, "a token is needed: see `alluvium token issue`");
+    let value = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let text =
+        value.and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("Token "))).ok_or_else(missing)?;
+    let wrong = || Problem::new(StatusCode::UNAUTHORIZED, "the token does not hold, or its principal does not: issue another");
+    let token = server.db.principals().authenticate(text.trim())?.ok_or_else(wrong)?;
+    Ok(Caller::Bearer { principal: token.principal.into() })
+}
+
+impl Guard {
+    /// Refuses what is not allowed.
+    pub(super) fn permit(&self, action: Action, target: Target<'_>) -> Answer<()> {
+        Ok(self.server.access.permit(&self.caller, action, target)?)
+    }
+
+    /// Whether something is allowed, without a word if not: for what is left out of lists.
+    pub(super) fn may(&self, action: Action, target: Target<'_>) -> Answer<bool> {
+        Ok(self.server.access.rights(&self.caller)?.permit(action, target))
+    }
+
+    /// Does something of the engine.
+    pub(super) async fn engine<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<T, Error> + Send + 'static,
+    ) -> Answer<T> {
+        self.server.blocking(work).await?.map_err(Problem::from)
+    }
+
+    /// Changes who may do what, which the audit trail tells of, and has everybody asked anew.
+    pub(super) async fn administer<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        object: &str,
+        detail: &str,
+        change: impl Fn(&mut Transaction<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Answer<T> {
+        self.permit(Action::Administer, Target::Database)?;
+        let entry = AuditEntry::new(self.caller.principal(), what, AuditOutcome::Done).object(object).detail(detail);
+        let changed = self.engine(move |db| {
+            db.transaction(|transaction| {
+                let changed = change(transaction)?;
+                transaction.trail().append(entry.clone())?;
+                Ok(changed)
+            })
+        });
+        let changed = changed.await?;
+        self.server.access.changed();
+        Ok(changed)
+    }
+}
+
+/// Gives a request a name, which its answer bears, and notes how it ended.
+pub(super) async fn identify(mut request: Request, next: Next) -> Response {
+    let sane = |id: &&HeaderValue| id.len() <= REQUEST_ID_BYTES && id.to_str().is_ok();
+    let id = request.headers().get(&REQUEST_ID).filter(sane).cloned().unwrap_or_else(new_id);
+    request.headers_mut().insert(REQUEST_ID, id.clone());
+    let said = id.to_str().unwrap_or_default().to_owned();
+    let span = info_span!("request", id = said, method = %request.method(), path = request.uri().path());
+    let mut response = next.run(request).instrument(span.clone()).await;
+    span.in_scope(|| debug!(status = response.status().as_u16(), "answered"));
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+fn new_id() -> HeaderValue {
+    HeaderValue::from_str(&format!("{:016x}", fastrand::u64(..))).unwrap_or(HeaderValue::from_static("-"))
+}

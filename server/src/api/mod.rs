@@ -1,0 +1,54 @@
+//! Requests and answers in JSON, under `/api/v1`: over HTTP for people and tools, and over QUIC for devices and programs.
+//!
+//! A request comes with a [`Caller`](crate::serve::Caller), whom the transport knows, or with a token. What it may do is asked here,
+//! for each by itself. What is done about principals is written to the audit trail.
+
+mod audit;
+mod guard;
+mod health;
+mod kv;
+mod principals;
+mod problem;
+mod queues;
+mod tables;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{StatusCode, Uri};
+use axum::middleware;
+
+use crate::serve::Server;
+use guard::Guard;
+use problem::Problem;
+
+/// An answer, or why there is none.
+type Answer<T> = Result<T, Problem>;
+
+/// All that can be asked.
+pub(crate) fn router(server: Arc<Server>) -> Router {
+    let limit = DefaultBodyLimit::max(server.settings.bulk_bytes);
+    let api = Router::new()
+        .merge(kv::routes())
+        .merge(queues::routes())
+        .merge(tables::routes())
+        .merge(principals::routes())
+        .merge(audit::routes());
+    Router::new()
+        .merge(health::routes())
+        .nest("/api/v1", api)
+        .fallback(nothing)
+        .method_not_allowed_fallback(other_method)
+        .layer(limit)
+        .layer(middleware::from_fn(guard::identify))
+        .with_state(server)
+}
+
+async fn nothing(uri: Uri) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path()))
+}
+
+async fn other_method(uri: Uri) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} takes other methods", uri.path()))
+}

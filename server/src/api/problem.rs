@@ -1,0 +1,114 @@
+//! What went wrong, as RFC 9457 has it (`application/problem+json`).
+
+use alluvium::Error;
+use alluvium_protocol::code::Code;
+use alluvium_protocol::message::Failed;
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::serve::failed;
+
+/// Why a request was not done.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    failed: Failed,
+}
+
+impl Problem {
+    /// With something to say.
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        let code = match status {
+            StatusCode::UNAUTHORIZED => Code::Unauthenticated,
+            StatusCode::NOT_FOUND => Code::Missing,
+            _ => Code::Invalid,
+        };
+        Problem { status, failed: Failed::new(code, detail) }
+    }
+
+    /// A request that is wrong and stays wrong.
+    pub(super) fn invalid(detail: impl ToString) -> Self {
+        Problem::new(StatusCode::BAD_REQUEST, detail.to_string())
+    }
+}
+
+impl From<Failed> for Problem {
+    fn from(failed: Failed) -> Self {
+        Problem { status: status(failed.code()), failed }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let failed = failed::of_engine(&error);
+        let status = match error {
+            Error::TableExists { .. } | Error::CollectionExists { .. } | Error::QueueExists { .. } => StatusCode::CONFLICT,
+            Error::LeaseLost { .. } | Error::NotUnique { .. } | Error::Referenced { .. } => StatusCode::CONFLICT,
+            _ => status(failed.code()),
+        };
+        Problem { status, failed }
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        Problem::new(rejection.status(), rejection.body_text())
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        Problem::new(rejection.status(), rejection.body_text())
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(rejection: PathRejection) -> Self {
+        Problem::new(rejection.status(), rejection.body_text())
+    }
+}
+
+/// The status of a code.
+fn status(code: Code) -> StatusCode {
+    match code {
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::Refused => StatusCode::FORBIDDEN,
+        Code::Missing => StatusCode::NOT_FOUND,
+        Code::Conflict | Code::WriterExpired | Code::WriterBehind | Code::WriterGap | Code::Superseded => StatusCode::CONFLICT,
+        Code::Limit => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::BadRows => StatusCode::UNPROCESSABLE_ENTITY,
+        Code::Gap => StatusCode::GONE,
+        Code::Busy | Code::Closing | Code::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+        Code::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
+        Code::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        Code::Damaged | Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Problem { status, failed } = self;
+        let body = json!({
+            "type": "about:blank",
+            "title": status.canonical_reason(),
+            "status": status.as_u16(),
+            "detail": failed.message,
+            "code": format!("{:?}", failed.code()),
+            "may_retry": failed.may_retry,
+        });
+        let mut response = (status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if failed.retry_after_millis > 0 {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(u64::from(failed.retry_after_millis.div_ceil(1_000))));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

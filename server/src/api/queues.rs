@@ -1,0 +1,236 @@
+//! Queues.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alluvium::{Action, Error, Lease, Nacked, NewItem, Pop, QueueSpec, Retry, Target};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{Path, Query};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Answer, Guard, Problem};
+use crate::commands::queue::describe;
+use crate::commands::values::bytes_of;
+use crate::serve::Server;
+
+/// Items of a page, and of one call.
+const PAGE: usize = 1_000;
+
+pub(super) fn routes() -> Router<Arc<Server>> {
+    Router::new()
+        .route("/queues", get(list))
+        .route("/queues/{name}", get(read).put(make).delete(remove))
+        .route("/queues/{name}/push", post(push))
+        .route("/queues/{name}/pop", post(pop))
+        .route("/queues/{name}/ack", post(ack))
+        .route("/queues/{name}/nack", post(nack))
+        .route("/queues/{name}/extend", post(extend))
+        .route("/queues/{name}/items", get(peek))
+        .route("/queues/{name}/dead", get(dead))
+        .route("/queues/{name}/requeue", post(requeue))
+}
+
+/// Settings; those not named are as they are by default.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct New {
+    lease_seconds: Option<f64>,
+    tries: Option<u32>,
+    back_off_seconds: Option<f64>,
+    back_off_limit_seconds: Option<f64>,
+    dead_letters: Option<bool>,
+    deduplication_seconds: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pushed {
+    items: Vec<PushedItem>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PushedItem {
+    payload: Option<String>,
+    base64: Option<String>,
+    #[serde(default)]
+    priority: u8,
+    /// µs since 1970, UTC.
+    due: Option<i64>,
+    key: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Popped {
+    #[serde(default = "one")]
+    at_most: usize,
+    lease_seconds: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Leases {
+    leases: Vec<String>,
+    /// How long to wait, or to have them.
+    seconds: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Paged {
+    #[serde(default)]
+    after: u64,
+    limit: Option<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Requeued {
+    items: Vec<u64>,
+}
+
+type Named = Result<Path<String>, PathRejection>;
+
+fn one() -> usize {
+    1
+}
+
+async fn list(guard: Guard) -> Answer<Json<Value>> {
+    let rights = guard.server.access.rights(&guard.caller)?;
+    let seen = guard.engine(move |db| {
+        let seen = db.queues()?.into_iter().filter(|queue| rights.permit(Action::Read, Target::Queue(&queue.name)));
+        seen.map(|queue| Ok(describe::queue(&queue, &db.queue(&queue.name).sizes()?))).collect::<Result<Vec<Value>, Error>>()
+    });
+    Ok(Json(json!({ "queues": seen.await? })))
+}
+
+async fn read(guard: Guard, name: Named) -> Answer<Json<Value>> {
+    let Path(name) = name?;
+    guard.permit(Action::Read, Target::Queue(&name))?;
+    let found = guard.engine(move |db| {
+        let found = db.queues()?.into_iter().find(|queue| queue.name == name);
+        let found = found.ok_or(Error::NoSuchQueue { name })?;
+        Ok(describe::queue(&found, &db.queue(&found.name).sizes()?))
+    });
+    Ok(Json(found.await?))
+}
+
+/// Makes one, or gives it other settings.
+async fn make(guard: Guard, name: Named, new: Option<Json<New>>) -> Answer<StatusCode> {
+    let (Path(name), Json(new)) = (name?, new.unwrap_or_default());
+    guard.permit(Action::Define, Target::Queue(&name))?;
+    let plain = QueueSpec::new(&name);
+    let time = |given: Option<f64>, plain| given.map_or(Ok(plain), seconds);
+    let back_off = (time(new.back_off_seconds, plain.back_off)?, time(new.back_off_limit_seconds, plain.back_off_limit)?);
+    let (lease, deduplication) = (time(new.lease_seconds, plain.lease)?, time(new.deduplication_seconds, plain.deduplication)?);
+    let spec = plain.lease(lease).back_off(back_off.0, back_off.1).deduplication(deduplication);
+    let spec = new.tries.map_or(spec.clone(), |tries| spec.tries(tries));
+    let spec = new.dead_letters.map_or(spec.clone(), |kept| spec.dead_letters(kept));
+    let is_new = guard.engine(move |db| match db.create_queue(&spec) {
+        Err(Error::QueueExists { .. }) => db.alter_queue(&spec).map(|()| false),
+        made => made.map(|()| true),
+    });
+    Ok(if is_new.await? { StatusCode::CREATED } else { StatusCode::NO_CONTENT })
+}
+
+async fn remove(guard: Guard, name: Named) -> Answer<StatusCode> {
+    let Path(name) = name?;
+    guard.permit(Action::Define, Target::Queue(&name))?;
+    guard.engine(move |db| db.drop_queue(&name)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn push(guard: Guard, name: Named, pushed: Result<Json<Pushed>, JsonRejection>) -> Answer<(StatusCode, Json<Value>)> {
+    let (Path(name), Json(Pushed { items })) = (name?, pushed?);
+    guard.permit(Action::Write, Target::Queue(&name))?;
+    let items = items.into_iter().map(new_item).collect::<Answer<Vec<_>>>()?;
+    let pushed = guard.engine(move |db| db.queue(&name).push_all(items)).await?;
+    let pushed: Vec<_> = pushed.iter().map(|pushed| json!({ "id": pushed.id, "duplicate": pushed.duplicate })).collect();
+    Ok((StatusCode::CREATED, Json(json!({ "items": pushed }))))
+}
+
+async fn pop(guard: Guard, name: Named, popped: Option<Json<Popped>>) -> Answer<Json<Value>> {
+    let (Path(name), popped) = (name?, popped.map(|Json(popped)| popped));
+    guard.permit(Action::Consume, Target::Queue(&name))?;
+    let Popped { at_most, lease_seconds } = popped.unwrap_or(Popped { at_most: 1, lease_seconds: None });
+    let how = Pop::at_most(at_most);
+    let how = match lease_seconds {
+        Some(lease) => how.lease(seconds(lease)?),
+        None => how,
+    };
+    let popped = guard.engine(move |db| db.queue(&name).pop_many(how)).await?;
+    Ok(Json(json!({ "items": popped.iter().map(describe::leased).collect::<Vec<_>>() })))
+}
+
+async fn ack(guard: Guard, name: Named, leases: Result<Json<Leases>, JsonRejection>) -> Answer<StatusCode> {
+    let (Path(name), Json(Leases { leases, .. })) = (name?, leases?);
+    guard.permit(Action::Consume, Target::Queue(&name))?;
+    let leases = parse(&leases)?;
+    guard.engine(move |db| db.queue(&name).ack_all(&leases)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn nack(guard: Guard, name: Named, leases: Result<Json<Leases>, JsonRejection>) -> Answer<Json<Value>> {
+    let (Path(name), Json(Leases { leases, seconds: after })) = (name?, leases?);
+    guard.permit(Action::Consume, Target::Queue(&name))?;
+    let leases = parse(&leases)?;
+    let retry = after.map(seconds).transpose()?.map_or(Retry::BackOff, Retry::After);
+    let nacked = guard.engine(move |db| db.queue(&name).nack_all(&leases, retry)).await?;
+    let said = nacked.iter().map(|nacked| match nacked {
+        Nacked::Waits(time) => json!({ "outcome": "waits", "seconds": time.as_secs_f64() }),
+        Nacked::Dead => json!({ "outcome": "dead" }),
+        Nacked::Gone => json!({ "outcome": "gone" }),
+    });
+    Ok(Json(json!({ "items": said.collect::<Vec<_>>() })))
+}
+
+async fn extend(guard: Guard, name: Named, leases: Result<Json<Leases>, JsonRejection>) -> Answer<StatusCode> {
+    let (Path(name), Json(Leases { leases, seconds: time })) = (name?, leases?);
+    guard.permit(Action::Consume, Target::Queue(&name))?;
+    let leases = parse(&leases)?;
+    let time = seconds(time.ok_or_else(|| Problem::invalid("how long is not said: give seconds"))?)?;
+    guard.engine(move |db| db.queue(&name).extend_all(&leases, time)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn peek(guard: Guard, name: Named, paged: Result<Query<Paged>, QueryRejection>) -> Answer<Json<Value>> {
+    let (Path(name), Query(Paged { limit, .. })) = (name?, paged?);
+    guard.permit(Action::Read, Target::Queue(&name))?;
+    let items = guard.engine(move |db| db.queue(&name).peek(limit.unwrap_or(PAGE).min(PAGE))).await?;
+    Ok(Json(json!({ "items": items.iter().map(describe::item).collect::<Vec<_>>() })))
+}
+
+async fn dead(guard: Guard, name: Named, paged: Result<Query<Paged>, QueryRejection>) -> Answer<Json<Value>> {
+    let (Path(name), Query(Paged { after, limit })) = (name?, paged?);
+    guard.permit(Action::Read, Target::Queue(&name))?;
+    let limit = limit.unwrap_or(PAGE).min(PAGE);
+    let items = guard.engine(move |db| db.queue(&name).dead(after, limit)).await?;
+    let next = items.last().filter(|_| items.len() == limit).map(|last| last.id);
+    Ok(Json(json!({ "items": items.iter().map(describe::item).collect::<Vec<_>>(), "next": next })))
+}
+
+async fn requeue(guard: Guard, name: Named, asked: Result<Json<Requeued>, JsonRejection>) -> Answer<StatusCode> {
+    let (Path(name), Json(Requeued { items })) = (name?, asked?);
+    guard.permit(Action::Write, Target::Queue(&name))?;
+    guard.engine(move |db| db.queue(&name).requeue(&items)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn new_item(PushedItem { payload, base64, priority, due, key }: PushedItem) -> Answer<NewItem> {
+    let item = NewItem::new(bytes_of(payload, base64).map_err(Problem::invalid)?).priority(priority);
+    let item = due.map_or(item.clone(), |due| item.due(due));
+    Ok(key.map_or(item.clone(), |key| item.deduplicate(&key)))
+}
+
+fn parse(leases: &[String]) -> Answer<Vec<Lease>> {
+    leases.iter().map(|lease| lease.parse().map_err(|error: Error| error.into())).collect()
+}
+
+fn seconds(seconds: f64) -> Answer<Duration> {
+    Duration::try_from_secs_f64(seconds).map_err(|error| Problem::invalid(format_args!("{seconds} seconds: {error}")))
+}

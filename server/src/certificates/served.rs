@@ -1,0 +1,64 @@
+//! The certificate that the server shows, and how it shakes hands.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use rustls::ServerConfig;
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::version::TLS13;
+
+use super::{Judge, gateway, provider};
+use crate::failure::{Failure, Outcome};
+
+/// What the server shows to whoever connects. It may be exchanged meanwhile.
+#[derive(Debug)]
+pub(super) struct Served(RwLock<Arc<CertifiedKey>>);
+
+impl Served {
+    /// What is there.
+    pub(super) fn open(directory: &Path) -> Outcome<Served> {
+        read(directory).map(|key| Served(RwLock::new(Arc::new(key))))
+    }
+
+    /// From now on what is there now.
+    pub(super) fn reload(&self, directory: &Path) -> Outcome {
+        let key = read(directory)?;
+        *self.0.write() = Arc::new(key);
+        Ok(())
+    }
+
+    /// The gateway's id, as it is shown.
+    pub(super) fn gateway(&self) -> Option<String> {
+        self.0.read().cert.first().and_then(gateway::id_of)
+    }
+}
+
+fn read(directory: &Path) -> Outcome<CertifiedKey> {
+    gateway::open(directory)?.ok_or_else(|| {
+        Failure::failed(format_args!(
+            "there is no server's certificate, or not its key, in {}: `alluvium serve` makes them where the authority's key is",
+            directory.display()
+        ))
+    })
+}
+
+impl ResolvesServerCert for Served {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.read().clone())
+    }
+}
+
+/// TLS 1.3 and nothing before it, no early data, which could be repeated by others, and nothing kept to resume: every connection is
+/// judged anew.
+pub(super) fn config(served: Arc<Served>, judge: Arc<Judge>) -> Outcome<ServerConfig> {
+    let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13]);
+    let builder = builder.map_err(|error| Failure::failed(format_args!("cannot set up TLS 1.3: {error}")))?;
+    let mut config = builder.with_client_cert_verifier(judge).with_cert_resolver(served);
+    config.alpn_protocols = vec![alluvium_protocol::ALPN.to_vec()];
+    config.max_early_data_size = 0;
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    Ok(config)
+}

@@ -1,0 +1,137 @@
+//! `alluvium cert list` and `revoke`: what was issued, and what does not hold any more.
+
+use std::io::{self, Write};
+
+use alluvium::{Certificate, Error, KeyHash, TimeUnit, Transaction};
+use serde_json::{Value as Json, json};
+
+use super::super::change;
+use super::clock;
+use crate::commands::Context;
+use crate::commands::values::say;
+use crate::failure::Outcome;
+use crate::output::table::{Align, Table};
+use crate::output::timestamp;
+
+/// Digits of a hash that are shown: more than enough to call it by.
+const DIGITS: usize = 16;
+
+pub(super) fn list(context: &Context) -> Outcome {
+    let database = context.open_quiet()?;
+    let certificates = database.principals().certificates()?;
+    let now = clock(&database)?.seconds();
+    database.close()?;
+    if context.json {
+        return certificates.iter().try_for_each(|certificate| context.print_json(&describe(certificate)));
+    }
+    let headings = [("key", Align::Left), ("principal", Align::Left), ("holds until", Align::Left), ("", Align::Left)];
+    let mut table = Table::new(headings);
+    for certificate in certificates {
+        table.push([short(certificate.key), certificate.principal.clone(), until(&certificate), state(&certificate, now)]);
+    }
+    let mut out = io::stdout().lock();
+    table.write(&mut out)?;
+    Ok(out.flush()?)
+}
+
+pub(super) fn revoke(context: &Context, name: &str) -> Outcome {
+    let database = context.open_quiet()?;
+    let revoked = change(&database, "certificate.revoke", name, "", |transaction| revoke_in(transaction, name))?;
+    database.close()?;
+    for certificate in revoked {
+        let Certificate { key, principal, .. } = &certificate;
+        match context.json {
+            true => context.print_json(&describe(&certificate))?,
+            false if principal.is_empty() => say(&format!("key {} is revoked", short(*key)))?,
+            false => say(&format!("key {} of {principal} is revoked", short(*key)))?,
+        }
+    }
+    Ok(())
+}
+
+/// Revokes what is called so. What is not listed may be another authority's.
+pub(crate) fn revoke_in(transaction: &mut Transaction<'_>, name: &str) -> Result<Vec<Certificate>, Error> {
+    let revoked = transaction.principals().revoke_certificates(name)?;
+    if !revoked.is_empty() {
+        return Ok(revoked);
+    }
+    let key = parse_key(name);
+    let known = |transaction: &mut Transaction<'_>| -> Result<Option<Certificate>, Error> {
+        Ok(transaction.principals().certificates()?.into_iter().find(|one| Some(one.key) == key))
+    };
+    match key {
+        Some(key) if known(transaction)?.is_none() => {
+            transaction.principals().revoke_key(key)?;
+            Ok(known(transaction)?.into_iter().collect())
+        }
+        _ => {
+            Err(Error::Invalid(format!("no certificate that holds is called {name:?}: `alluvium cert list` shows what there is")))
+        }
+    }
+}
+
+/// A hash of 64 hexadecimal digits.
+fn parse_key(digits: &str) -> Option<KeyHash> {
+    let nibbles: Vec<u32> = digits.chars().map(|digit| digit.to_digit(16)).collect::<Option<_>>()?;
+    let bytes = nibbles.chunks(2).map(|pair| u8::try_from(pair.iter().fold(0, |byte, nibble| byte << 4 | nibble)).ok());
+    let hash = bytes.collect::<Option<Vec<u8>>>()?.try_into().ok().filter(|_| nibbles.len() == 64)?;
+    Some(KeyHash(hash))
+}
+
+/// What a certificate is called.
+pub(super) fn short(key: KeyHash) -> String {
+    key.to_string().chars().take(DIGITS).collect()
+}
+
+/// When it ends; nothing where only its key is known.
+pub(super) fn until(certificate: &Certificate) -> String {
+    match certificate.not_after {
+        0 => String::new(),
+        seconds => at(seconds.saturating_mul(1_000_000)),
+    }
+}
+
+fn at(micros: i64) -> String {
+    timestamp::utc(micros, TimeUnit::Micro)
+}
+
+/// Whether it holds.
+pub(super) fn holds(certificate: &Certificate, now: i64) -> bool {
+    certificate.revoked_at.is_none() && certificate.not_after > now
+}
+
+fn state(certificate: &Certificate, now: i64) -> String {
+    match certificate.revoked_at {
+        Some(revoked) => format!("revoked {}", at(revoked)),
+        None if holds(certificate, now) => String::new(),
+        None => "ended".to_owned(),
+    }
+}
+
+/// A certificate for programs.
+pub(crate) fn describe(certificate: &Certificate) -> Json {
+    let Certificate { key, principal, not_before, not_after, revoked_at } = certificate;
+    let known = |seconds: i64| (seconds != 0).then(|| at(seconds.saturating_mul(1_000_000)));
+    json!({
+        "key": key.to_string(),
+        "principal": principal,
+        "not_before": known(*not_before),
+        "not_after": known(*not_after),
+        "revoked_at": revoked_at.map(at),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_called_by_all_its_digits() {
+        let key = KeyHash(std::array::from_fn(|at| u8::try_from(at * 7).unwrap()));
+        assert_eq!(parse_key(&key.to_string()), Some(key));
+        assert_eq!(parse_key(&key.to_string().to_uppercase()), Some(key));
+        for odd in ["", "0", &"0".repeat(63), &"0".repeat(65), &"g".repeat(64), &"é".repeat(64)] {
+            assert_eq!(parse_key(odd), None, "{odd:?}");
+        }
+    }
+}

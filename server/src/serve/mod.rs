@@ -1,0 +1,157 @@
+//! The server: one database for devices, over QUIC, as `server/PROTOCOL.md` says.
+//!
+//! From the outside in:
+//!
+//! - `endpoint`: sockets, handshakes, and how many of each;
+//! - `connection`: the greeting, then a task for every stream; `stream`: frames, each within its time;
+//! - `writer`: batches that count once, and the threads that apply them; `query`: answers; `call`: what is asked in JSON;
+//! - `http`: the same for people and tools;
+//! - `access`: who may do what; `failed`: what went wrong, as clients are told;
+//! - `session`: what requests know; `settings`: what is allowed.
+
+mod access;
+mod call;
+mod connection;
+mod endpoint;
+pub(crate) mod failed;
+mod http;
+mod query;
+mod session;
+mod settings;
+mod stream;
+mod writer;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alluvium::Database;
+use alluvium_protocol::code::Code;
+use tokio::runtime::Runtime;
+use tokio::sync::{Semaphore, watch};
+use tracing::warn;
+
+use crate::api;
+use crate::failure::{Failure, Outcome};
+use access::Access;
+pub(crate) use access::Caller;
+pub(crate) use endpoint::{Guests, endpoint};
+pub(crate) use session::Server;
+pub(crate) use settings::Settings;
+use writer::{LaneThreads, Lanes};
+
+/// How often refusals are written to the audit trail.
+const AUDIT_EVERY: Duration = Duration::from_secs(1);
+/// For how long clients are told that it ends.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Where a server listens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Places {
+    /// For devices, over QUIC.
+    pub(crate) quic: SocketAddr,
+    /// For people and tools, over HTTP, if at all.
+    pub(crate) http: Option<SocketAddr>,
+}
+
+/// A server that runs.
+#[derive(Debug)]
+pub(crate) struct Running {
+    server: Arc<Server>,
+    endpoint: quinn::Endpoint,
+    /// Where it listens in fact.
+    pub(crate) places: Places,
+    closing: watch::Sender<bool>,
+    lanes: LaneThreads,
+}
+
+impl Running {
+    /// Begins to serve a database. `guests` says who comes through the handshake.
+    pub(crate) async fn start(
+        db: Arc<Database>,
+        gateway: String,
+        guests: Guests,
+        settings: Settings,
+        places: Places,
+    ) -> Outcome<Running> {
+        let endpoint = endpoint(&guests, &settings, places.quic)?;
+        let http = match places.http {
+            Some(at) => Some(http::listen(at).await?),
+            None => None,
+        };
+        let unknown = |error| Failure::io("ask for", "the address of the server", &error);
+        let places = Places {
+            quic: endpoint.local_addr().map_err(unknown)?,
+            http: http.as_ref().map(|http| http.local_addr()).transpose().map_err(unknown)?,
+        };
+        let (lanes, threads) = Lanes::start(&db, settings.lanes).map_err(|error| Failure::io("start", "a thread", &error))?;
+        let (closing, is_closing) = watch::channel(false);
+        let (room, queries) = (Semaphore::new(settings.received_bytes), Semaphore::new(settings.queries));
+        let server = Arc::new(Server {
+            access: Access::new(db.clone()),
+            db,
+            gateway,
+            lanes,
+            seats: writer::Seats::default(),
+            room: Arc::new(room),
+            queries: Arc::new(queries),
+            closing: is_closing,
+            settings,
+        });
+        let api = api::router(server.clone());
+        if let Some(http) = http {
+            // Without certificates there are no tokens either.
+            let open = guests.judge.is_none().then_some(axum::Extension(Caller::Anybody));
+            let api = open.map_or(api.clone(), |anybody| api.clone().layer(anybody));
+            tokio::spawn(http::serve(server.clone(), api, http));
+        }
+        tokio::spawn(endpoint::accept(server.clone(), api, endpoint.clone(), guests));
+        tokio::spawn(write_refusals(server.clone()));
+        Ok(Running { server, endpoint, places, closing, lanes: threads })
+    }
+
+    /// The gate of all requests, to be told of changes.
+    pub(crate) fn access(&self) -> &Access {
+        &self.server.access
+    }
+
+    /// Ends: takes no more, waits for what is under way, no longer than the settings say, and writes what was refused.
+    pub(crate) async fn finish(self) -> Outcome {
+        let within = self.server.settings.closing;
+        self.closing.send_replace(true);
+        let all = async {
+            while Arc::strong_count(&self.server) > 1 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if tokio::time::timeout(within, all).await.is_err() {
+            warn!("connections are still busy after {} s: what they were about is not acknowledged", within.as_secs());
+        }
+        self.endpoint.close(quinn::VarInt::from_u32(Code::Closing.number().into()), b"the server ends");
+        // So that clients hear of it.
+        let _ = tokio::time::timeout(LAST_WORDS, self.endpoint.wait_idle()).await;
+        self.server.access.write_refusals()?;
+        let Running { server, lanes, .. } = self;
+        if Arc::into_inner(server).is_some() {
+            lanes.join();
+        }
+        Ok(())
+    }
+}
+
+/// Writes refusals to the audit trail now and then, until the server ends.
+async fn write_refusals(server: Arc<Server>) {
+    while tokio::time::timeout(AUDIT_EVERY, server.is_closing()).await.is_err() {
+        let access = server.clone();
+        let written = server.engine(move |_| access.access.write_refusals()).await;
+        if let Err(failed) = written {
+            warn!(reason = failed.message, "refusals wait to be written to the audit trail");
+        }
+    }
+}
+
+/// Threads for connections; what waits for the disk has others.
+pub(crate) fn runtime() -> Outcome<Runtime> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(32).enable_all().build();
+    runtime.map_err(|error| Failure::io("start", "the server's threads", &error))
+}

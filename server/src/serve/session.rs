@@ -1,0 +1,73 @@
+//! What every request of a connection knows.
+
+use std::sync::Arc;
+
+use alluvium::Database;
+use alluvium_protocol::code::Code;
+use alluvium_protocol::message::Failed;
+use axum::Router;
+use tokio::sync::{Semaphore, watch};
+
+use super::access::{Access, Caller};
+use super::failed;
+use super::settings::Settings;
+use super::writer::{Lanes, Seats};
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) db: Arc<Database>,
+    pub(crate) access: Access,
+    pub(crate) settings: Settings,
+    /// The gateway's id.
+    pub(crate) gateway: String,
+    pub(super) lanes: Lanes,
+    pub(super) seats: Seats,
+    /// Bytes of large frames that may be received.
+    pub(super) room: Arc<Semaphore>,
+    /// Queries that may run.
+    pub(super) queries: Arc<Semaphore>,
+    /// Whether the server is about to end.
+    pub(super) closing: watch::Receiver<bool>,
+}
+
+/// One connection.
+#[derive(Debug, Clone)]
+pub(super) struct Session {
+    pub(super) server: Arc<Server>,
+    pub(super) caller: Caller,
+    /// What answers requests in JSON.
+    pub(super) api: Router,
+}
+
+impl Session {
+    pub(super) fn access(&self) -> &Access {
+        &self.server.access
+    }
+}
+
+impl Server {
+    /// Resolves once the server is about to end.
+    pub(super) async fn is_closing(&self) {
+        // The sender lives as long as the server runs.
+        let _ = self.closing.clone().wait_for(|closing| *closing).await;
+    }
+
+    /// Does something of the engine that may wait for the disk.
+    pub(super) async fn engine<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Database) -> alluvium::Result<T> + Send + 'static,
+    ) -> Result<T, Failed> {
+        self.blocking(work).await?.map_err(|error| failed::of_engine(&error))
+    }
+
+    /// The same with what the engine says of it.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Database) -> alluvium::Result<T> + Send + 'static,
+    ) -> Result<alluvium::Result<T>, Failed> {
+        let db = self.db.clone();
+        let done = tokio::task::spawn_blocking(move || work(&db)).await;
+        done.map_err(|_| Failed::new(Code::Internal, "the engine gave up on a request: the server's log says more"))
+    }
+}

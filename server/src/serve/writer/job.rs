@@ -1,0 +1,126 @@
+//! What a batch asks for, and what came of it.
+
+use std::sync::Arc;
+
+use alluvium::{Error, IfRevision, NewItem, Put, PutDocument, Transaction, WriterId};
+use alluvium_protocol::message::Failed;
+use alluvium_protocol::mutation::{Condition, Mutation};
+use arrow::array::RecordBatch;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// A writer: whose, and which.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct WriterKey {
+    pub(super) principal: Arc<str>,
+    pub(super) id: WriterId,
+}
+
+/// A batch that is to be applied.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) writer: Arc<WriterKey>,
+    pub(super) number: u64,
+    pub(super) content: Content,
+    /// Bytes that it took on the wire.
+    pub(super) bytes: usize,
+    pub(super) done: UnboundedSender<Done>,
+    /// Its share of the room for received bytes, until it is done.
+    #[expect(dead_code, reason = "it counts by being there")]
+    pub(super) room: Option<OwnedSemaphorePermit>,
+}
+
+/// What a batch consists of.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// Rows of a table.
+    Rows { table: Arc<str>, rows: RecordBatch },
+    /// Other things that are done.
+    Mutations(Vec<Mutation>),
+    /// Nothing: it was given up.
+    Nothing,
+}
+
+/// What came of a batch.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) number: u64,
+    pub(super) bytes: usize,
+    pub(super) what: What,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    /// It is durable.
+    Applied,
+    /// It cannot be applied as it is.
+    Refused(Failed),
+    /// It was sent behind one that was refused, and will come again.
+    HeldUp,
+    /// The stream cannot go on.
+    Ended(Failed),
+}
+
+impl Job {
+    /// Says what came of it, to whoever may have gone.
+    pub(super) fn done(self, what: What) {
+        let _ = self.done.send(Done { number: self.number, bytes: self.bytes, what });
+    }
+}
+
+/// Does what a mutation says.
+pub(super) fn mutate(transaction: &mut Transaction<'_>, mutation: &Mutation) -> Result<(), Error> {
+    match mutation {
+        Mutation::PutDocument { collection, id, json, condition, time_to_live } => {
+            let mut how = PutDocument::default().only_if(revision(*condition));
+            if let Some(micros) = time_to_live {
+                how = how.time_to_live(std::time::Duration::from_micros(*micros));
+            }
+            let mut collection = transaction.collection(collection);
+            let id = if id.is_empty() { collection.new_id()? } else { id.clone() };
+            collection.put(&id, &parse(json)?, how)?;
+        }
+        Mutation::MergeDocument { collection, id, patch, condition } => {
+            transaction.collection(collection).merge(id, &parse(patch)?, revision(*condition))?;
+        }
+        Mutation::DeleteDocument { collection, id, condition } => {
+            transaction.collection(collection).delete(id, revision(*condition))?;
+        }
+        Mutation::PutPair { key, value, condition, time_to_live } => {
+            let mut how = Put::default().only_if(revision(*condition));
+            if let Some(micros) = time_to_live {
+                how = how.time_to_live(std::time::Duration::from_micros(*micros));
+            }
+            transaction.kv().put(key, value, how)?;
+        }
+        Mutation::DeletePair { key, condition } => {
+            transaction.kv().delete(key, revision(*condition))?;
+        }
+        Mutation::Increment { key, by } => {
+            transaction.kv().increment(key, *by)?;
+        }
+        Mutation::Push { queue, payload, priority, due, deduplication } => {
+            let mut item = NewItem::new(payload.clone()).priority(*priority);
+            if let Some(due) = due {
+                item = item.due(*due);
+            }
+            if !deduplication.is_empty() {
+                item = item.deduplicate(deduplication);
+            }
+            transaction.queue(queue).push(item)?;
+        }
+    }
+    Ok(())
+}
+
+fn revision(condition: Condition) -> IfRevision {
+    match condition {
+        Condition::Any => IfRevision::Any,
+        Condition::Absent => IfRevision::Absent,
+        Condition::Revision(revision) => IfRevision::Is(revision),
+    }
+}
+
+fn parse(json: &str) -> Result<serde_json::Value, Error> {
+    serde_json::from_str(json).map_err(|error| Error::invalid(format_args!("a document is no JSON: {error}")))
+}

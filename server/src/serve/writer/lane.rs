@@ -1,0 +1,143 @@
+//! The threads that apply batches. What came meanwhile from many writers is one transaction, and so one sync.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use alluvium::{Database, Error, Transaction};
+use alluvium_protocol::code::Code;
+use alluvium_protocol::message::Failed;
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use super::job::{Content, Job, What, WriterKey, mutate};
+use crate::serve::failed;
+
+/// Batches that wait for a lane, at most. Streams read no further while they cannot hand theirs over.
+const WAITING: usize = 4_096;
+/// Batches and bytes of one transaction, at most.
+const TOGETHER: usize = 1_024;
+const TOGETHER_BYTES: usize = 4 << 20;
+
+/// Where batches go. All of a writer go to the same thread, in their order.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    senders: Vec<Sender<Job>>,
+    hasher: std::hash::RandomState,
+}
+
+/// The threads, which end once the lanes and all streams have.
+#[derive(Debug)]
+pub(crate) struct LaneThreads(Vec<JoinHandle<()>>);
+
+impl Lanes {
+    /// So many.
+    pub(crate) fn start(db: &Arc<Database>, count: usize) -> std::io::Result<(Lanes, LaneThreads)> {
+        let (mut senders, mut threads) = (Vec::new(), Vec::new());
+        for number in 0..count.max(1) {
+            let (sender, mut receiver) = channel(WAITING);
+            let db = Arc::clone(db);
+            let thread = std::thread::Builder::new().name(format!("alluvium-lane-{number}"));
+            threads.push(thread.spawn(move || run(&db, &mut receiver))?);
+            senders.push(sender);
+        }
+        Ok((Lanes { senders, hasher: std::hash::RandomState::new() }, LaneThreads(threads)))
+    }
+
+    /// Where the batches of a writer go.
+    pub(super) fn of(&self, writer: &WriterKey) -> Sender<Job> {
+        let lane = self.hasher.hash_one(writer) as usize % self.senders.len();
+        self.senders[lane].clone()
+    }
+}
+
+impl LaneThreads {
+    /// Waits until what was handed over is applied.
+    pub(crate) fn join(self) {
+        for thread in self.0 {
+            // A panic of it was reported, and its streams ended.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(db: &Database, jobs: &mut Receiver<Job>) {
+    while let Some(first) = jobs.blocking_recv() {
+        let mut bytes = first.bytes;
+        let mut together = vec![first];
+        while together.len() < TOGETHER && bytes < TOGETHER_BYTES {
+            let Ok(job) = jobs.try_recv() else { break };
+            bytes += job.bytes;
+            together.push(job);
+        }
+        apply(db, together);
+    }
+}
+
+/// Applies batches all at once, or one by one where one of them is refused.
+fn apply(db: &Database, jobs: Vec<Job>) {
+    if jobs.len() > 1 && write(db, &jobs).is_ok() {
+        jobs.into_iter().for_each(|job| job.done(What::Applied));
+        return;
+    }
+    for job in jobs {
+        let what = match write(db, std::slice::from_ref(&job)) {
+            Ok(()) => What::Applied,
+            // The stream lets none through that leaves a gap; so one before it was refused meanwhile.
+            Err(Error::WriterGap { .. }) => What::HeldUp,
+            Err(error) if failed::is_of_request(&error) => What::Refused(failed::of_engine(&error)),
+            Err(error) => What::Ended(failed::of_engine(&error)),
+        };
+        job.done(what);
+    }
+}
+
+fn write(db: &Database, jobs: &[Job]) -> Result<(), Error> {
+    db.transaction(|transaction| {
+        let mut rows = Rows::default();
+        for job in jobs {
+            let WriterKey { principal, id } = &*job.writer;
+            if !transaction.writers().advance(principal, *id, job.number)? {
+                continue;
+            }
+            match &job.content {
+                Content::Rows { table, rows: batch } => rows.add(table, batch),
+                Content::Mutations(mutations) => mutations.iter().try_for_each(|mutation| mutate(transaction, mutation))?,
+                Content::Nothing => {}
+            }
+        }
+        rows.append(transaction)
+    })
+}
+
+/// Rows of several batches, by table.
+#[derive(Debug, Default)]
+struct Rows<'j> {
+    batches: HashMap<&'j str, Vec<&'j RecordBatch>>,
+}
+
+impl<'j> Rows<'j> {
+    fn add(&mut self, table: &'j str, batch: &'j RecordBatch) {
+        self.batches.entry(table).or_default().push(batch);
+    }
+
+    fn append(self, transaction: &mut Transaction<'_>) -> Result<(), Error> {
+        for (table, batches) in self.batches {
+            // What streams describe alike is put together first: that is cheaper than to merge it sorted.
+            for alike in batches.chunk_by(|one, other| one.schema_ref() == other.schema_ref()) {
+                match alike {
+                    [batch] => transaction.append(table, batch)?,
+                    several => transaction.append(table, &concat_batches(several[0].schema_ref(), several.iter().copied())?)?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The lane of a writer has ended, which it does only with the server or by a defect.
+pub(super) fn gone() -> Failed {
+    Failed { may_retry: true, ..Failed::new(Code::Internal, "the thread that applies batches has ended: connect again") }
+}

@@ -1,0 +1,275 @@
+//! Writer streams: what comes on one, from its first frame to its last.
+
+mod columns;
+mod job;
+mod lane;
+mod seats;
+mod slot;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use alluvium::{Action, Database, Target, WriterId, WriterPast};
+use alluvium_protocol::code::Code;
+use alluvium_protocol::frame::Frame;
+use alluvium_protocol::message::{Applied, BatchRefused, DescribeTable, Failed, Message, OpenWriter, Opened, Skip};
+use alluvium_protocol::mutation::{Mutation, MutationBatch};
+use alluvium_protocol::rows::{ARROW_BATCH, ROW_BATCH, split};
+use alluvium_protocol::writer::{Incoming, Receiver};
+use tokio::sync::mpsc::{self, Sender, UnboundedReceiver, UnboundedSender};
+
+use super::failed;
+use super::session::Session;
+use super::stream::{Ended, Reader, Received, Writer};
+use job::{Content, Done, Job, What, WriterKey};
+pub(crate) use lane::{LaneThreads, Lanes};
+pub(crate) use seats::Seats;
+use slot::{Slot, spec};
+
+/// Tables that a stream may describe.
+const SLOTS: usize = 1_024;
+
+/// Serves a writer stream whose first frame was read. It ends when the client ends it, when another stream goes on with the same
+/// writer, or with what went wrong; whatever was handed to a lane by then is done.
+pub(super) async fn serve(session: &Session, open: &OpenWriter, mut reader: Reader, mut writer: Writer) {
+    let key = Arc::new(WriterKey { principal: session.caller.principal().into(), id: WriterId(open.writer) });
+    let Some(mut seat) = session.server.seats.take(&key).await else { return writer.fail(superseded().into()).await };
+    let applied = match begin(session, &key, open).await {
+        Ok(applied) => applied,
+        Err(failed) => return writer.fail(failed.into()).await,
+    };
+    let mut stream = Stream::new(session, key, applied);
+    let opened = Opened { applied_through: applied, window_bytes: session.server.settings.window_bytes };
+    let mut outcome = writer.message(&opened).await;
+    while outcome.is_ok() {
+        outcome = tokio::select! {
+            biased;
+            () = seat.asked_for() => Err(superseded().into()),
+            () = session.server.is_closing() => Err(failed::closing().into()),
+            Some(done) = stream.done.recv() => stream.answer(done, &mut writer).await,
+            received = reader.next(), if stream.has_room() => match received {
+                Ok(Some(received)) => stream.take(received, &mut writer).await,
+                Ok(None) => break,
+                Err(ended) => Err(ended),
+            },
+        };
+    }
+    reader.stop();
+    // Others may go on with this writer only when nothing of it is under way any more.
+    while stream.under_way > 0
+        && let Some(done) = stream.done.recv().await
+    {
+        let answered = stream.answer(done, &mut writer).await;
+        outcome = outcome.and(answered);
+    }
+    match outcome {
+        Ok(()) => writer.finish(),
+        Err(ended) => writer.fail(ended).await,
+    }
+}
+
+async fn begin(session: &Session, key: &WriterKey, open: &OpenWriter) -> Result<u64, Failed> {
+    let past = open.acknowledged.map_or(WriterPast::New, WriterPast::Acknowledged);
+    let (principal, id) = (key.principal.clone(), key.id);
+    session.server.engine(move |db| db.writers().open(&principal, id, past)).await
+}
+
+fn superseded() -> Failed {
+    Failed::new(Code::Superseded, "the same writer was opened on another stream, where it goes on")
+}
+
+/// Where a stream stands.
+#[derive(Debug)]
+struct Stream<'s> {
+    session: &'s Session,
+    key: Arc<WriterKey>,
+    receiver: Receiver,
+    applied: u64,
+    slots: HashMap<u16, Slot>,
+    lane: Sender<Job>,
+    /// Batches handed to the lane, and their bytes, of which nothing was heard yet.
+    under_way: usize,
+    bytes: usize,
+    tell: UnboundedSender<Done>,
+    done: UnboundedReceiver<Done>,
+}
+
+impl<'s> Stream<'s> {
+    fn new(session: &'s Session, key: Arc<WriterKey>, applied: u64) -> Self {
+        let (tell, done) = mpsc::unbounded_channel();
+        let lane = session.server.lanes.of(&key);
+        let (slots, receiver) = (HashMap::new(), Receiver::new(applied));
+        Stream { session, key, receiver, applied, slots, lane, under_way: 0, bytes: 0, tell, done }
+    }
+
+    /// Whether the client may have more under way. It is to keep to the window; if it does not, it waits.
+    fn has_room(&self) -> bool {
+        self.under_way == 0 || self.bytes < self.session.server.settings.window_bytes as usize
+    }
+
+    async fn take(&mut self, received: Received, writer: &mut Writer) -> Result<(), Ended> {
+        match received.frame.kind {
+            ROW_BATCH | ARROW_BATCH => self.rows(received, writer).await,
+            MutationBatch::KIND => self.mutations(received, writer).await,
+            DescribeTable::KIND => self.describe(&DescribeTable::read(&received.frame)?).await,
+            Skip::KIND => self.skip(&Skip::read(&received.frame)?).await,
+            kind => Err(alluvium_protocol::Malformed::Kind { kind }.into()),
+        }
+    }
+
+    async fn describe(&mut self, described: &DescribeTable) -> Result<(), Ended> {
+        let slot = Slot::new(described)?;
+        self.session.access().scope(&self.session.caller, Action::Write, &described.table)?;
+        if described.create {
+            self.make(described).await?;
+        }
+        if self.slots.len() >= SLOTS && !self.slots.contains_key(&described.slot) {
+            return Err(Failed::new(Code::Limit, format!("a stream describes {SLOTS} tables at most")).into());
+        }
+        self.slots.insert(described.slot, slot);
+        Ok(())
+    }
+
+    /// Makes what is missing of a table, if the principal may.
+    async fn make(&mut self, described: &DescribeTable) -> Result<(), Failed> {
+        let spec = spec(described)?;
+        let server = &self.session.server;
+        let is_there = server.db.table(&described.table).is_ok_and(|schema| {
+            spec.tags.iter().all(|tag| schema.tag_position(tag).is_some())
+                && spec.fields.iter().all(|(name, _)| schema.field_position(name).is_some())
+        });
+        if is_there {
+            return Ok(());
+        }
+        self.session.access().permit(&self.session.caller, Action::Define, Target::Table(&described.table))?;
+        server.engine(move |db| make(db, &spec)).await
+    }
+
+    async fn rows(&mut self, received: Received, writer: &mut Writer) -> Result<(), Ended> {
+        let (head, _) = split(received.frame.kind, &received.frame.payload)?;
+        if !self.is_next(head.number, writer).await? {
+            return Ok(());
+        }
+        let slot = self.slots.get(&head.slot);
+        let slot = slot.ok_or_else(|| Failed::new(Code::Protocol, format!("slot {} was not described", head.slot)))?;
+        let scope = match self.session.access().scope(&self.session.caller, Action::Write, &slot.table) {
+            Ok(scope) => scope,
+            Err(failed) => return self.refuse(head.number, failed, writer).await,
+        };
+        let rows = match slot.decode(&received.frame) {
+            Ok(rows) => rows,
+            Err(failed) if failed.code() == Code::Protocol => return Err(failed.into()),
+            Err(failed) => return self.refuse(head.number, failed, writer).await,
+        };
+        if let Some(row) = slot.outside(&rows, &scope) {
+            let mut failed = self.session.access().refuse(&self.session.caller, Action::Write, Target::Table(&slot.table));
+            failed.message = format!("row {row}: {} (its series)", failed.message);
+            return self.refuse(head.number, failed, writer).await;
+        }
+        let content = Content::Rows { table: slot.table.clone(), rows };
+        self.hand_over(head.number, content, received).await
+    }
+
+    async fn mutations(&mut self, received: Received, writer: &mut Writer) -> Result<(), Ended> {
+        let batch = MutationBatch::read(&received.frame)?;
+        if batch.number == 0 {
+            return Err(Failed::new(Code::Protocol, "batches are numbered from 1").into());
+        }
+        if !self.is_next(batch.number, writer).await? {
+            return Ok(());
+        }
+        for mutation in &batch.mutations {
+            let (action, target) = asks(mutation);
+            if let Err(failed) = self.session.access().permit(&self.session.caller, action, target) {
+                return self.refuse(batch.number, failed, writer).await;
+            }
+        }
+        self.hand_over(batch.number, Content::Mutations(batch.mutations), received).await
+    }
+
+    async fn skip(&mut self, skip: &Skip) -> Result<(), Ended> {
+        self.receiver.skip(skip.number).map_err(failed::out_of_order)?;
+        let nothing = Received { frame: Frame { kind: Skip::KIND, payload: Vec::new() }, room: None };
+        self.hand_over(skip.number, Content::Nothing, nothing).await
+    }
+
+    /// Whether a batch is to be applied. If it was before, that is said again.
+    async fn is_next(&mut self, number: u64, writer: &mut Writer) -> Result<bool, Ended> {
+        match self.receiver.batch(number).map_err(failed::out_of_order)? {
+            Incoming::Apply => Ok(true),
+            Incoming::HeldUp => Ok(false),
+            Incoming::Known if number <= self.applied => {
+                writer.message(&Applied { through: self.applied }).await?;
+                Ok(false)
+            }
+            Incoming::Known => Ok(false),
+        }
+    }
+
+    async fn hand_over(&mut self, number: u64, content: Content, received: Received) -> Result<(), Ended> {
+        let bytes = received.frame.payload.len();
+        let (writer, done, room) = (self.key.clone(), self.tell.clone(), received.room);
+        let job = Job { writer, number, content, bytes, done, room };
+        self.lane.send(job).await.map_err(|_| lane::gone())?;
+        self.under_way += 1;
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    async fn refuse(&mut self, number: u64, failed: Failed, writer: &mut Writer) -> Result<(), Ended> {
+        self.receiver.refused(number);
+        writer.message(&BatchRefused { number, failed }).await
+    }
+
+    /// Tells what came of batches: of those that are done by now together.
+    async fn answer(&mut self, done: Done, writer: &mut Writer) -> Result<(), Ended> {
+        let before = self.applied;
+        let mut next = Some(done);
+        while let Some(done) = next {
+            self.under_way -= 1;
+            self.bytes -= done.bytes;
+            match done.what {
+                What::Applied => self.applied = done.number,
+                What::HeldUp => {}
+                What::Ended(failed) => return Err(failed.into()),
+                What::Refused(failed) => {
+                    if self.applied > before {
+                        writer.message(&Applied { through: self.applied }).await?;
+                    }
+                    return self.refuse(done.number, failed, writer).await;
+                }
+            }
+            next = self.done.try_recv().ok();
+        }
+        if self.applied > before { writer.message(&Applied { through: self.applied }).await } else { Ok(()) }
+    }
+}
+
+/// Makes a table, or the columns that it lacks.
+fn make(db: &Database, spec: &alluvium::TableSpec) -> alluvium::Result<()> {
+    match db.create_table(spec.clone()) {
+        Ok(_) => return Ok(()),
+        Err(alluvium::Error::TableExists { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    let schema = db.table(&spec.name)?;
+    let tags: Vec<_> = spec.tags.iter().filter(|tag| schema.tag_position(tag).is_none()).cloned().collect();
+    let fields: Vec<_> = spec.fields.iter().filter(|(name, _)| schema.field_position(name).is_none()).cloned().collect();
+    if tags.is_empty() && fields.is_empty() {
+        return Ok(());
+    }
+    db.add_columns(&spec.name, &tags, &fields).map(|_| ())
+}
+
+/// What has to be allowed for a mutation.
+fn asks(mutation: &Mutation) -> (Action, Target<'_>) {
+    match mutation {
+        Mutation::PutDocument { collection, .. } | Mutation::MergeDocument { collection, .. } => {
+            (Action::Write, Target::Collection(collection))
+        }
+        Mutation::DeleteDocument { collection, .. } => (Action::Delete, Target::Collection(collection)),
+        Mutation::PutPair { key, .. } | Mutation::Increment { key, .. } => (Action::Write, Target::Key(key)),
+        Mutation::DeletePair { key, .. } => (Action::Delete, Target::Key(key)),
+        Mutation::Push { queue, .. } => (Action::Write, Target::Queue(queue)),
+    }
+}

@@ -1,0 +1,160 @@
+//! A table as a writer stream describes it, and the batches of its rows.
+
+use std::sync::Arc;
+
+use alluvium::{FieldType, Scope, TableSpec, TimeUnit, fence};
+use alluvium_protocol::code::Code;
+use alluvium_protocol::frame::Frame;
+use alluvium_protocol::message::{DescribeTable, Failed};
+use alluvium_protocol::rows::{ARROW_BATCH, FieldKind, Layout, Reader, Row, split};
+use arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions, StringArray, new_null_array};
+use arrow::buffer::Buffer;
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::ipc::reader::StreamDecoder;
+
+use super::columns::Columns;
+use crate::serve::failed;
+
+/// What a batch of rows begins with.
+const TIME: &str = "time";
+
+/// A described table.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) table: Arc<str>,
+    layout: Layout,
+    tags: usize,
+    /// The columns of its batches: time, tags, fields.
+    schema: SchemaRef,
+}
+
+impl Slot {
+    /// Of a description, if it can be one of a table.
+    pub(super) fn new(described: &DescribeTable) -> Result<Slot, Failed> {
+        let layout = Layout::of(described).ok_or_else(|| invalid("a field is of no type that is known"))?;
+        let spec = spec(described)?;
+        let time = DataType::Timestamp(spec.time_unit.arrow(), Some("UTC".into()));
+        let mut columns = vec![Field::new(TIME, time, false)];
+        columns.extend(spec.tags.iter().map(|tag| Field::new(tag, DataType::Utf8, true)));
+        columns.extend(spec.fields.iter().map(|(name, kind)| Field::new(name, kind.arrow(), true)));
+        let tags = spec.tags.len();
+        Ok(Slot { table: described.table.as_str().into(), layout, tags, schema: Arc::new(Schema::new(columns)) })
+    }
+
+    /// The rows of a batch. They are looked at closer by the engine.
+    pub(super) fn decode(&self, frame: &Frame) -> Result<RecordBatch, Failed> {
+        if frame.kind == ARROW_BATCH { self.decode_arrow(frame) } else { self.decode_rows(frame) }
+    }
+
+    fn decode_rows(&self, frame: &Frame) -> Result<RecordBatch, Failed> {
+        let read = |malformed| failed::malformed(&malformed);
+        let mut rows = Reader::new(&self.layout, frame.kind, &frame.payload).map_err(read)?;
+        let mut columns = Columns::new(&self.schema, self.tags, frame.payload.len());
+        let mut row = Row::default();
+        while rows.read(&mut row).map_err(read)? {
+            columns.push(&row);
+        }
+        columns.finish(&self.schema).map_err(|error| invalid(error.to_string()))
+    }
+
+    fn decode_arrow(&self, frame: &Frame) -> Result<RecordBatch, Failed> {
+        let (head, bytes) = split(frame.kind, &frame.payload).map_err(|malformed| failed::malformed(&malformed))?;
+        let decoded = fence(|| self.arrow(bytes)).unwrap_or_else(|_| Err("the decoder gave up on it".to_owned()));
+        let batch =
+            decoded.map_err(|why| Failed::new(Code::Protocol, format!("batch {} is no Arrow stream: {why}", head.number)))?;
+        if batch.num_rows() == head.rows as usize {
+            return Ok(batch);
+        }
+        let said = format!("batch {} announces {} rows and has {}", head.number, head.rows, batch.num_rows());
+        Err(Failed::new(Code::Protocol, said))
+    }
+
+    fn arrow(&self, bytes: &[u8]) -> Result<RecordBatch, String> {
+        // It takes memory for what is there, not for what is announced.
+        let (mut decoder, mut bytes, mut batches) = (StreamDecoder::new(), Buffer::from(bytes), Vec::new());
+        while let Some(batch) = decoder.decode(&mut bytes).map_err(|error| error.to_string())? {
+            batches.push(self.arranged(&batch)?);
+        }
+        decoder.finish().map_err(|error| error.to_string())?;
+        concat_batches(&self.schema, &batches).map_err(|error| error.to_string())
+    }
+
+    /// The columns as they were described, whatever their order. Those that are not there are missing in every row.
+    fn arranged(&self, batch: &RecordBatch) -> Result<RecordBatch, String> {
+        let given = batch.schema();
+        if let Some(other) = given.fields().iter().find(|field| self.schema.field_with_name(field.name()).is_err()) {
+            return Err(format!("column {:?} was not described", other.name()));
+        }
+        let column = |field: &Arc<Field>| match batch.column_by_name(field.name()) {
+            Some(column) if column.data_type() == field.data_type() => Ok(column.clone()),
+            Some(column) => {
+                Err(format!("column {:?} is {}, described as {}", field.name(), column.data_type(), field.data_type()))
+            }
+            None if field.is_nullable() => Ok(new_null_array(field.data_type(), batch.num_rows())),
+            None => Err(format!("column {:?} is missing", field.name())),
+        };
+        let columns = self.schema.fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options).map_err(|error| error.to_string())
+    }
+
+    /// The first row that is of a series outside a scope.
+    pub(super) fn outside(&self, batch: &RecordBatch, scope: &Scope) -> Option<usize> {
+        if scope.is_everything() {
+            return None;
+        }
+        let names: Vec<&str> = self.schema.fields().iter().skip(1).take(self.tags).map(|field| field.name().as_str()).collect();
+        let columns: Vec<&StringArray> = batch.columns().iter().skip(1).take(self.tags).map(|tag| tag.as_string()).collect();
+        let value = |row: usize, name: &str| value_at(columns[names.iter().position(|known| *known == name)?], row);
+        let is_as_before = |row: usize| row > 0 && columns.iter().all(|tag| value_at(tag, row - 1) == value_at(tag, row));
+        (0..batch.num_rows()).find(|&row| !is_as_before(row) && !scope.holds(|name| value(row, name)))
+    }
+}
+
+fn value_at(tag: &StringArray, row: usize) -> Option<&str> {
+    tag.is_valid(row).then(|| tag.value(row))
+}
+
+/// The table that a description makes, if it is to.
+pub(super) fn spec(described: &DescribeTable) -> Result<TableSpec, Failed> {
+    let unit = match described.time_unit {
+        0 => TimeUnit::Micro,
+        1 => TimeUnit::Milli,
+        2 => TimeUnit::Nano,
+        unit => return Err(invalid(format!("{unit} is no unit of time"))),
+    };
+    let mut spec = TableSpec::new(&described.table).time_unit(unit);
+    for tag in &described.tags {
+        spec = spec.tag(tag);
+    }
+    for field in &described.fields {
+        let kind = FieldKind::from_number(field.kind).ok_or_else(|| invalid("a field is of no type that is known"))?;
+        spec = spec.field(&field.name, field_type(kind, field.scale)?);
+    }
+    let mut names: Vec<&str> = described.tags.iter().map(String::as_str).chain([TIME]).collect();
+    names.extend(described.fields.iter().map(|field| field.name.as_str()));
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(invalid(format!("table {:?} is described with two columns {:?}", described.table, pair[0]))),
+        None => Ok(spec),
+    }
+}
+
+fn field_type(kind: FieldKind, scale: u8) -> Result<FieldType, Failed> {
+    Ok(match kind {
+        FieldKind::Float64 => FieldType::Float64,
+        FieldKind::Float32 => FieldType::Float32,
+        FieldKind::Int64 => FieldType::Int64,
+        FieldKind::Uint64 => FieldType::UInt64,
+        FieldKind::Bool => FieldType::Bool,
+        FieldKind::Utf8 => FieldType::Utf8,
+        FieldKind::Binary => FieldType::Binary,
+        FieldKind::Decimal if scale <= FieldType::DECIMAL_PRECISION => FieldType::Decimal { scale },
+        FieldKind::Decimal => return Err(invalid(format!("a decimal of {scale} digits behind the point"))),
+    })
+}
+
+fn invalid(why: impl Into<String>) -> Failed {
+    Failed::new(Code::Invalid, why)
+}
