@@ -7,6 +7,7 @@ pub mod campaign;
 pub mod documents;
 pub mod feed;
 pub mod history;
+pub mod http;
 pub mod imports;
 pub mod model;
 pub mod mutants;

@@ -4,6 +4,8 @@
 //! for each by itself. What is done about principals is written to the audit trail.
 
 mod audit;
+mod collections;
+mod documents;
 mod guard;
 mod health;
 mod kv;
@@ -30,6 +32,8 @@ type Answer<T> = Result<T, Problem>;
 pub(crate) fn router(server: Arc<Server>) -> Router {
     let limit = DefaultBodyLimit::max(server.settings.bulk_bytes);
     let api = Router::new()
+        .merge(collections::routes())
+        .merge(documents::routes())
         .merge(kv::routes())
         .merge(queues::routes())
         .merge(tables::routes())

@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::failure::Failure;
 use crate::serve::failed;
 
 /// Why a request was not done.
@@ -50,6 +51,17 @@ impl From<Error> for Problem {
             _ => status(failed.code()),
         };
         Problem { status, failed }
+    }
+}
+
+/// What the parsers of the command line say.
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Engine(error) => error.into(),
+            Failure::Usage(message) | Failure::Failed(message) => Problem::invalid(message),
+            Failure::BrokenPipe => Problem::invalid("the request broke off"),
+        }
     }
 }
 

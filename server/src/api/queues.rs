@@ -121,8 +121,8 @@ async fn read(guard: Guard, name: Named) -> Answer<Json<Value>> {
 }
 
 /// Makes one, or gives it other settings.
-async fn make(guard: Guard, name: Named, new: Option<Json<New>>) -> Answer<StatusCode> {
-    let (Path(name), Json(new)) = (name?, new.unwrap_or_default());
+async fn make(guard: Guard, name: Named, new: Result<Option<Json<New>>, JsonRejection>) -> Answer<StatusCode> {
+    let (Path(name), Json(new)) = (name?, new?.unwrap_or_default());
     guard.permit(Action::Define, Target::Queue(&name))?;
     let plain = QueueSpec::new(&name);
     let time = |given: Option<f64>, plain| given.map_or(Ok(plain), seconds);
@@ -154,8 +154,8 @@ async fn push(guard: Guard, name: Named, pushed: Result<Json<Pushed>, JsonReject
     Ok((StatusCode::CREATED, Json(json!({ "items": pushed }))))
 }
 
-async fn pop(guard: Guard, name: Named, popped: Option<Json<Popped>>) -> Answer<Json<Value>> {
-    let (Path(name), popped) = (name?, popped.map(|Json(popped)| popped));
+async fn pop(guard: Guard, name: Named, popped: Result<Option<Json<Popped>>, JsonRejection>) -> Answer<Json<Value>> {
+    let (Path(name), popped) = (name?, popped?.map(|Json(popped)| popped));
     guard.permit(Action::Consume, Target::Queue(&name))?;
     let Popped { at_most, lease_seconds } = popped.unwrap_or(Popped { at_most: 1, lease_seconds: None });
     let how = Pop::at_most(at_most);

@@ -23,12 +23,11 @@ pub(super) async fn serve(session: &Session, call: Call, mut writer: Writer) {
 }
 
 async fn answer(session: &Session, Call { method, path, body }: Call, writer: &mut Writer) -> Result<(), Ended> {
-    let request = Request::builder()
-        .method(method.as_str())
-        .uri(format!("{ROOT}{path}"))
-        .header(header::CONTENT_TYPE, "application/json")
-        .extension(session.caller.clone())
-        .body(Body::from(body));
+    let mut request = Request::builder().method(method.as_str()).uri(format!("{ROOT}{path}")).extension(session.caller.clone());
+    if !body.is_empty() {
+        request = request.header(header::CONTENT_TYPE, "application/json");
+    }
+    let request = request.body(Body::from(body));
     let request = request.map_err(|error| Failed::new(Code::Invalid, format!("{method} {path}: {error}")))?;
     // Its errors are answers too.
     let Ok(response) = session.api.clone().oneshot(request).await;

@@ -202,7 +202,8 @@ fn done(context: &Context, database: Database, collection: &str, words: &str) ->
     }
 }
 
-fn describe(spec: &CollectionSpec, count: u64) -> Json {
+/// A collection for programs.
+pub(crate) fn describe(spec: &CollectionSpec, count: u64) -> Json {
     let paths = |paths: &[Path]| paths.iter().map(|path| path.as_str().to_owned()).collect::<Vec<_>>();
     let index = |index: &IndexSpec| json!({ "name": index.name, "paths": paths(&index.paths), "unique": index.unique });
     let reference = |reference: &ReferenceSpec| {

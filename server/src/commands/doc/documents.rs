@@ -241,7 +241,7 @@ fn absent(name: &Name) -> Failure {
 }
 
 /// A document for programs.
-pub(super) fn describe(document: &Document) -> Json {
+pub(crate) fn describe(document: &Document) -> Json {
     let mut object = json!({ "id": document.id, "revision": document.revision, "document": document.content });
     if let Some(left) = document.expires_in {
         object["expires_in_seconds"] = json!(left.as_secs_f64());

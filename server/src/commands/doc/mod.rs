@@ -1,8 +1,8 @@
 //! `alluvium doc`: JSON documents in collections.
 
-mod collections;
-mod documents;
-mod query;
+pub(crate) mod collections;
+pub(crate) mod documents;
+pub(crate) mod query;
 
 use clap::Subcommand;
 

@@ -42,18 +42,8 @@ pub(crate) struct Arguments {
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
-    let filter = arguments.conditions.iter().try_fold(Where::all(), |all, text| Ok::<_, Failure>(all.and(condition(text)?)))?;
-    let mut query = DocumentQuery::new().filter(filter.clone()).limit(arguments.limit);
-    for order in &arguments.order {
-        let ordered = match order.strip_suffix(":desc") {
-            Some(path) => query.descending(path),
-            None => query.ascending(order.strip_suffix(":asc").unwrap_or(order)),
-        };
-        query = ordered.map_err(Failure::of_request)?;
-    }
-    if let Some(after) = &arguments.after {
-        query = query.after(after);
-    }
+    let filter = filter(&arguments.conditions)?;
+    let query = query(filter.clone(), &arguments.order, arguments.limit, arguments.after.as_deref())?;
     let database = context.open_quiet()?;
     let documents = database.collection(&arguments.collection);
     if arguments.count {
@@ -87,6 +77,24 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
         writeln!(out, "there are more: --after {cursor}")?;
     }
     Ok(out.flush()?)
+}
+
+/// All of the conditions.
+pub(crate) fn filter(conditions: &[String]) -> Outcome<Where> {
+    conditions.iter().try_fold(Where::all(), |all, text| Ok(all.and(condition(text)?)))
+}
+
+/// A page of what a filter lets through, in the order of some paths.
+pub(crate) fn query(filter: Where, order: &[String], limit: usize, after: Option<&str>) -> Outcome<DocumentQuery> {
+    let mut query = DocumentQuery::new().filter(filter).limit(limit);
+    for order in order {
+        let ordered = match order.strip_suffix(":desc") {
+            Some(path) => query.descending(path),
+            None => query.ascending(order.strip_suffix(":asc").unwrap_or(order)),
+        };
+        query = ordered.map_err(Failure::of_request)?;
+    }
+    Ok(after.map_or(query.clone(), |after| query.after(after)))
 }
 
 /// As much of a document as fits a line.
