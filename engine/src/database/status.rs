@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::Database;
 use super::inner::Inner;
 use crate::audit::AuditHead;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::queue::QueueSizes;
 use crate::table::Table;
 
@@ -46,6 +46,8 @@ pub struct Status {
     pub audit: AuditHead,
     /// Whether what is kept for a full disk is there: rows are refused while it is not.
     pub has_room: bool,
+    /// Bytes that are free on the disk, where it tells.
+    pub free_bytes: Option<u64>,
     /// Bytes that have to be free on the disk for the next log file and the next seal.
     pub needs_free_bytes: u64,
 }
@@ -87,6 +89,7 @@ impl Database {
     pub fn status(&self) -> Result<Status> {
         let inner = &self.inner;
         inner.check_open()?;
+        let root = &inner.layout.root;
         let unsealed = inner.sealed_through.load(Ordering::Acquire) + 1;
         let log = inner.committer.log_depth(unsealed);
         let queues = self.queues()?;
@@ -106,6 +109,7 @@ impl Database {
             syncs_since_opening: inner.meter.syncs(),
             audit: self.trail().head()?,
             has_room: inner.ballast.ensure(),
+            free_bytes: inner.components.disk.free_bytes(root).map_err(|source| Error::io("ask for room on", root, source))?,
             needs_free_bytes: inner.needs_free_bytes(),
         })
     }

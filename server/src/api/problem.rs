@@ -113,6 +113,8 @@ impl IntoResponse for Problem {
             "may_retry": failed.may_retry,
         });
         let mut response = (status, Json(body)).into_response();
+        // For those who count.
+        response.extensions_mut().insert(failed.code());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if failed.retry_after_millis > 0 {

@@ -15,6 +15,7 @@ use crate::certificates::{Clock, Judge, Store};
 use crate::commands::Context;
 use crate::commands::values::say;
 use crate::failure::{Failure, Outcome};
+use crate::parse::size;
 use crate::serve::{Guests, Places, Running, Settings, runtime};
 
 /// Where it listens unless it is told otherwise, with certificates and without.
@@ -37,6 +38,9 @@ pub(crate) struct Arguments {
     /// The gateway's id, which clients know it by whatever its address [default: what it was before, or the host name]
     #[arg(long, value_name = "NAME", env = "ALLUVIUM_GATEWAY")]
     gateway: Option<String>,
+    /// Bytes that the storage device may be written in its life, as its maker says (such as 150TB), to tell how long it lasts
+    #[arg(long, value_name = "SIZE", env = "ALLUVIUM_DEVICE_ENDURANCE", value_parser = size::bytes)]
+    device_endurance: Option<u64>,
     /// Lets everybody on this machine do everything, without certificates: for trying things out. Refused anywhere but on loopback
     #[arg(long)]
     dev: bool,
@@ -58,7 +62,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     let db = Arc::new(Database::builder().settings(engine_settings(arguments.dev)).open(context.data())?);
     let own = Own::open(context, arguments, &db)?;
     note(&db, "server.start", &own.gateway, if arguments.dev { "without certificates" } else { "" })?;
-    runtime()?.block_on(serve(context, &db, &own, places))?;
+    runtime()?.block_on(serve(context, &db, &own, settings(arguments), places))?;
     note(&db, "server.stop", &own.gateway, "")?;
     // Nobody else has it any more, unless something hangs that was waited for in vain.
     Arc::into_inner(db).map_or(Ok(()), |db| Ok(db.close()?))
@@ -81,11 +85,16 @@ fn listen_at(arguments: &Arguments) -> Outcome<SocketAddr> {
     Ok(at)
 }
 
-async fn serve(context: &Context, db: &Arc<Database>, own: &Own, places: Places) -> Outcome {
+/// What the server allows.
+fn settings(arguments: &Arguments) -> Settings {
+    Settings { endurance_bytes: arguments.device_endurance, ..Settings::default() }
+}
+
+async fn serve(context: &Context, db: &Arc<Database>, own: &Own, settings: Settings, places: Places) -> Outcome {
     let [mut terminate, mut interrupt, mut hang_up] =
         [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
     let mut hours = tokio::time::interval_at(tokio::time::Instant::now() + NOTED_EVERY, NOTED_EVERY);
-    let running = Running::start(db.clone(), own.gateway.clone(), own.guests.clone(), Settings::default(), places).await?;
+    let running = Running::start(db.clone(), own.gateway.clone(), own.guests.clone(), settings, places).await?;
     tell(context, &own.gateway, running.places, own.store.is_some())?;
     loop {
         tokio::select! {

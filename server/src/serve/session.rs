@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::access::{Access, Caller};
 use super::failed;
+use super::metrics::{Metrics, Present, Sampled};
 use super::settings::Settings;
 use super::writer::{Lanes, Seats};
 
@@ -21,6 +22,8 @@ pub(crate) struct Server {
     pub(crate) settings: Settings,
     /// The gateway's id.
     pub(crate) gateway: String,
+    pub(crate) metrics: Metrics,
+    pub(crate) sampled: Sampled,
     pub(super) lanes: Lanes,
     pub(super) seats: Seats,
     /// Bytes of large frames that may be received.
@@ -51,6 +54,15 @@ impl Server {
     pub(super) async fn is_closing(&self) {
         // The sender lives as long as the server runs.
         let _ = self.closing.clone().wait_for(|closing| *closing).await;
+    }
+
+    /// What is under way, and what was refused.
+    pub(crate) fn present(&self) -> Present {
+        Present {
+            queries: self.settings.queries.saturating_sub(self.queries.available_permits()),
+            refusals: self.access.refused(),
+            endurance_bytes: self.settings.endurance_bytes,
+        }
     }
 
     /// Does something of the engine that may wait for the disk.
