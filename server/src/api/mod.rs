@@ -13,6 +13,7 @@ mod metrics;
 mod principals;
 mod problem;
 mod queues;
+mod status;
 mod tables;
 
 use std::sync::Arc;
@@ -39,7 +40,8 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .merge(queues::routes())
         .merge(tables::routes())
         .merge(principals::routes())
-        .merge(audit::routes());
+        .merge(audit::routes())
+        .merge(status::routes());
     Router::new()
         .merge(health::routes())
         .merge(metrics::routes())

@@ -14,6 +14,7 @@ pub(crate) mod kv;
 pub(crate) mod query;
 pub(crate) mod queue;
 pub(crate) mod serve;
+pub(crate) mod status;
 pub(crate) mod tables;
 pub(crate) mod values;
 pub(crate) mod verify;
@@ -110,6 +111,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Cert(command) => access::cert::run(&context, command),
         Command::Audit(command) => access::audit::run(&context, command),
         Command::Serve(arguments) => serve::run(&context, &arguments),
+        Command::Status(arguments) => status::run(&context, &arguments),
         Command::Demo(arguments) => demo::run(&context, &arguments),
     }
 }

@@ -15,6 +15,7 @@ use crate::certificates::{Clock, Judge, Store};
 use crate::commands::Context;
 use crate::commands::values::say;
 use crate::failure::{Failure, Outcome};
+use crate::local::Local;
 use crate::parse::size;
 use crate::serve::{Guests, Places, Running, Settings, runtime};
 
@@ -41,6 +42,9 @@ pub(crate) struct Arguments {
     /// Bytes that the storage device may be written in its life, as its maker says (such as 150TB), to tell how long it lasts
     #[arg(long, value_name = "SIZE", env = "ALLUVIUM_DEVICE_ENDURANCE", value_parser = size::bytes)]
     device_endurance: Option<u64>,
+    /// Is not ready with less free on the disk (such as 500MB) [default: what the next seal may take]
+    #[arg(long, value_name = "SIZE", env = "ALLUVIUM_MIN_FREE", value_parser = size::bytes)]
+    min_free: Option<u64>,
     /// Lets everybody on this machine do everything, without certificates: for trying things out. Refused anywhere but on loopback
     #[arg(long)]
     dev: bool,
@@ -61,6 +65,9 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     let places = Places { quic: listen_at(arguments)?, http: arguments.http.0 };
     let db = Arc::new(Database::builder().settings(engine_settings(arguments.dev)).open(context.data())?);
     let own = Own::open(context, arguments, &db)?;
+    if own.store.is_some() && places.http.is_some() {
+        Local::of(context.data()).leave_token(&db)?;
+    }
     note(&db, "server.start", &own.gateway, if arguments.dev { "without certificates" } else { "" })?;
     runtime()?.block_on(serve(context, &db, &own, settings(arguments), places))?;
     note(&db, "server.stop", &own.gateway, "")?;
@@ -87,7 +94,7 @@ fn listen_at(arguments: &Arguments) -> Outcome<SocketAddr> {
 
 /// What the server allows.
 fn settings(arguments: &Arguments) -> Settings {
-    Settings { endurance_bytes: arguments.device_endurance, ..Settings::default() }
+    Settings { endurance_bytes: arguments.device_endurance, min_free_bytes: arguments.min_free, ..Settings::default() }
 }
 
 async fn serve(context: &Context, db: &Arc<Database>, own: &Own, settings: Settings, places: Places) -> Outcome {
@@ -95,6 +102,10 @@ async fn serve(context: &Context, db: &Arc<Database>, own: &Own, settings: Setti
         [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
     let mut hours = tokio::time::interval_at(tokio::time::Instant::now() + NOTED_EVERY, NOTED_EVERY);
     let running = Running::start(db.clone(), own.gateway.clone(), own.guests.clone(), settings, places).await?;
+    let local = Local::of(context.data());
+    if let Some(http) = running.places.http {
+        local.announce(http)?;
+    }
     tell(context, &own.gateway, running.places, own.store.is_some())?;
     loop {
         tokio::select! {
@@ -111,6 +122,7 @@ async fn serve(context: &Context, db: &Arc<Database>, own: &Own, settings: Setti
             }
         }
     }
+    local.withdraw()?;
     running.finish().await
 }
 

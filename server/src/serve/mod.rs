@@ -8,6 +8,7 @@
 //! - `http`: the same for people and tools;
 //! - `access`: who may do what; `failed`: what went wrong, as clients are told;
 //! - `metrics`: what those who watch are told;
+//! - `readiness`: whether it can be relied on; `wall`: whether the clock can;
 //! - `session`: what requests know; `settings`: what is allowed.
 
 mod access;
@@ -18,9 +19,11 @@ pub(crate) mod failed;
 mod http;
 pub(crate) mod metrics;
 mod query;
+mod readiness;
 mod session;
 mod settings;
 mod stream;
+mod wall;
 mod writer;
 
 use std::net::SocketAddr;
@@ -31,16 +34,19 @@ use alluvium::Database;
 use alluvium_protocol::code::Code;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::api;
+use crate::certificates::Clock;
 use crate::failure::{Failure, Outcome};
 use access::Access;
 pub(crate) use access::Caller;
 pub(crate) use endpoint::{Guests, endpoint};
 use metrics::{Metrics, Sampled};
+pub(crate) use readiness::{Checks, checks};
 pub(crate) use session::Server;
 pub(crate) use settings::Settings;
+use wall::WallClock;
 use writer::{LaneThreads, Lanes};
 
 /// How often refusals are written to the audit trail.
@@ -100,6 +106,7 @@ impl Running {
             seats: writer::Seats::default(),
             metrics,
             sampled: Sampled::default(),
+            wall: WallClock::new(guests.judge.as_ref().map_or_else(|| Clock::new(None), |judge| judge.clock().clone())),
             room: Arc::new(room),
             queries: Arc::new(queries),
             closing: is_closing,
@@ -114,6 +121,7 @@ impl Running {
         }
         tokio::spawn(endpoint::accept(server.clone(), api, endpoint.clone(), guests));
         tokio::spawn(write_refusals(server.clone()));
+        tokio::spawn(watch_the_clock(server.clone()));
         Ok(Running { server, endpoint, places, closing, lanes: threads })
     }
 
@@ -153,6 +161,15 @@ async fn write_refusals(server: Arc<Server>) {
         let written = server.engine(move |_| access.access.write_refusals()).await;
         if let Err(failed) = written {
             warn!(reason = failed.message, "refusals wait to be written to the audit trail");
+        }
+    }
+}
+
+/// Notices when the wall clock jumps, until the server ends.
+async fn watch_the_clock(server: Arc<Server>) {
+    while tokio::time::timeout(wall::LOOKED_AT_EVERY, server.is_closing()).await.is_err() {
+        if let Err(reason) = server.wall.look() {
+            debug!(reason, "the wall clock cannot be believed");
         }
     }
 }
