@@ -4,6 +4,8 @@
 //! for each by itself. What is done about principals is written to the audit trail.
 
 mod audit;
+mod certificates;
+mod changes;
 mod collections;
 mod documents;
 mod guard;
@@ -32,12 +34,14 @@ type Answer<T> = Result<T, Problem>;
 pub(crate) fn router(server: Arc<Server>) -> Router {
     let limit = DefaultBodyLimit::max(server.settings.bulk_bytes);
     let api = Router::new()
+        .merge(changes::routes())
         .merge(collections::routes())
         .merge(documents::routes())
         .merge(kv::routes())
         .merge(queues::routes())
         .merge(tables::routes())
         .merge(principals::routes())
+        .merge(certificates::routes())
         .merge(audit::routes());
     Router::new()
         .merge(health::routes())

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::serve::failed;
@@ -28,6 +28,18 @@ impl Problem {
             _ => Code::Invalid,
         };
         Problem { status, failed: Failed::new(code, detail) }
+    }
+
+    /// What is said of it.
+    pub(super) fn describe(&self) -> Value {
+        json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason(),
+            "status": self.status.as_u16(),
+            "detail": self.failed.message,
+            "code": format!("{:?}", self.failed.code()),
+            "may_retry": self.failed.may_retry,
+        })
     }
 
     /// A request that is wrong and stays wrong.
@@ -103,15 +115,8 @@ fn status(code: Code) -> StatusCode {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let body = self.describe();
         let Problem { status, failed } = self;
-        let body = json!({
-            "type": "about:blank",
-            "title": status.canonical_reason(),
-            "status": status.as_u16(),
-            "detail": failed.message,
-            "code": format!("{:?}", failed.code()),
-            "may_retry": failed.may_retry,
-        });
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::warn;
 
-use crate::certificates::{Clock, Judge, Store};
+use crate::certificates::{Clock, Office};
 use crate::commands::Context;
 use crate::commands::values::say;
 use crate::failure::{Failure, Outcome};
@@ -86,7 +86,7 @@ async fn serve(context: &Context, db: &Arc<Database>, own: &Own, places: Places)
         [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
     let mut hours = tokio::time::interval_at(tokio::time::Instant::now() + NOTED_EVERY, NOTED_EVERY);
     let running = Running::start(db.clone(), own.gateway.clone(), own.guests.clone(), Settings::default(), places).await?;
-    tell(context, &own.gateway, running.places, own.store.is_some())?;
+    tell(context, &own.gateway, running.places, own.guests.office.is_some())?;
     loop {
         tokio::select! {
             () = received(&mut terminate) => break,
@@ -109,36 +109,31 @@ async fn serve(context: &Context, db: &Arc<Database>, own: &Own, places: Places)
 struct Own {
     gateway: String,
     guests: Guests,
-    /// Certificates, unless nobody is asked for any.
-    store: Option<(Store, Arc<Judge>)>,
 }
 
 impl Own {
     fn open(context: &Context, arguments: &Arguments, db: &Database) -> Outcome<Own> {
         if arguments.dev {
             let gateway = arguments.gateway.clone().unwrap_or_else(|| "localhost".to_owned());
-            let guests = Guests { tls: Arc::new(throwaway(&gateway)?), judge: None };
-            return Ok(Own { gateway, guests, store: None });
+            let guests = Guests { tls: Arc::new(throwaway(&gateway)?), office: None };
+            return Ok(Own { gateway, guests });
         }
         let clock = Clock::new(db.principals().noted_time()?);
-        let store = Store::open_or_make(context.data(), arguments.gateway.as_deref(), &clock)?;
-        let judge = Arc::new(Judge::new(&store, clock)?);
-        let guests = Guests { tls: Arc::new(store.server_config(judge.clone())?), judge: Some(judge.clone()) };
-        Ok(Own { gateway: store.gateway(), guests, store: Some((store, judge)) })
+        let office = Arc::new(Office::open(context.data(), arguments.gateway.as_deref(), clock)?);
+        let guests = Guests { tls: Arc::new(office.server_config()?), office: Some(office.clone()) };
+        Ok(Own { gateway: office.gateway(), guests })
     }
 
     /// Takes certificates and authorities as they are by now.
     fn reload(&self) -> Outcome {
-        let Some((store, judge)) = &self.store else { return Ok(()) };
-        store.reload()?;
-        judge.reload()
+        self.guests.office.as_ref().map_or(Ok(()), |office| office.reload())
     }
 
     /// Notes by which time certificates are judged, for when the clock begins anew in 1970.
     fn note_time(&self, db: &Database) -> Outcome {
-        let Some((_, judge)) = &self.store else { return Ok(()) };
-        let micros = i64::try_from(judge.clock().now().as_micros()).unwrap_or(i64::MAX);
-        db.principals().note_time(micros)?;
+        if let Some(office) = &self.guests.office {
+            db.principals().note_time(office.now_micros())?;
+        }
         Ok(())
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn timeout(what: &str) -> Failed {
 }
 
 /// The server is about to end.
-pub(super) fn closing() -> Failed {
+pub(crate) fn closing() -> Failed {
     Failed { retry_after_millis: LATER_MILLIS, ..Failed::new(Code::Closing, "the server is about to end: connect again") }
 }
 

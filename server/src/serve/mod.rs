@@ -91,6 +91,7 @@ impl Running {
             access: Access::new(db.clone()),
             db,
             gateway,
+            office: guests.office.clone(),
             lanes,
             seats: writer::Seats::default(),
             room: Arc::new(room),
@@ -101,7 +102,7 @@ impl Running {
         let api = api::router(server.clone());
         if let Some(http) = http {
             // Without certificates there are no tokens either.
-            let open = guests.judge.is_none().then_some(axum::Extension(Caller::Anybody));
+            let open = guests.office.is_none().then_some(axum::Extension(Caller::Anybody));
             let api = open.map_or(api.clone(), |anybody| api.clone().layer(anybody));
             tokio::spawn(http::serve(server.clone(), api, http));
         }

@@ -12,6 +12,7 @@ use super::access::{Access, Caller};
 use super::failed;
 use super::settings::Settings;
 use super::writer::{Lanes, Seats};
+use crate::certificates::Office;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Server {
     pub(crate) settings: Settings,
     /// The gateway's id.
     pub(crate) gateway: String,
+    /// Its certificates, unless it goes without.
+    pub(crate) office: Option<Arc<Office>>,
     pub(super) lanes: Lanes,
     pub(super) seats: Seats,
     /// Bytes of large frames that may be received.
@@ -48,7 +51,7 @@ impl Session {
 
 impl Server {
     /// Resolves once the server is about to end.
-    pub(super) async fn is_closing(&self) {
+    pub(crate) async fn is_closing(&self) {
         // The sender lives as long as the server runs.
         let _ = self.closing.clone().wait_for(|closing| *closing).await;
     }

@@ -159,6 +159,17 @@ impl Writer {
         Ok(())
     }
 
+    /// Resolves once the peer wants no more of it.
+    pub(super) fn unwanted(&self) -> impl Future<Output = ()> + Send + use<> {
+        let stopped = self.stream.stopped();
+        async move {
+            // Without a word, all of it came: that is not this.
+            if let Ok(None) = stopped.await {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// Ends it well.
     pub(super) fn finish(&mut self) {
         // The peer may not want it any more.
