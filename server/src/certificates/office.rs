@@ -28,6 +28,11 @@ impl Office {
         self.store.server_config(self.judge.clone())
     }
 
+    /// How it does with people and tools, who have no certificates.
+    pub(crate) fn https_config(&self) -> Outcome<ServerConfig> {
+        self.store.https_config()
+    }
+
     /// The gateway's id.
     pub(crate) fn gateway(&self) -> String {
         self.store.gateway()

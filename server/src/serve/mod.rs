@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use alluvium::Database;
 use alluvium_protocol::code::Code;
+use alluvium_protocol::message::Failed;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 use tracing::warn;
@@ -61,6 +62,8 @@ pub(crate) struct Running {
     endpoint: quinn::Endpoint,
     /// Where it listens in fact.
     pub(crate) places: Places,
+    /// Whether HTTP is served over TLS.
+    pub(crate) is_secure: bool,
     closing: watch::Sender<bool>,
     lanes: LaneThreads,
 }
@@ -76,14 +79,15 @@ impl Running {
     ) -> Outcome<Running> {
         let endpoint = endpoint(&guests, &settings, places.quic)?;
         let http = match places.http {
-            Some(at) => Some(http::listen(at).await?),
+            Some(at) => Some(http::Door::open(at, &guests).await?),
             None => None,
         };
         let unknown = |error| Failure::io("ask for", "the address of the server", &error);
         let places = Places {
             quic: endpoint.local_addr().map_err(unknown)?,
-            http: http.as_ref().map(|http| http.local_addr()).transpose().map_err(unknown)?,
+            http: http.as_ref().map(http::Door::at).transpose().map_err(unknown)?,
         };
+        let is_secure = http.as_ref().is_some_and(http::Door::is_secure);
         let (lanes, threads) = Lanes::start(&db, settings.lanes).map_err(|error| Failure::io("start", "a thread", &error))?;
         let (closing, is_closing) = watch::channel(false);
         let (room, queries) = (Semaphore::new(settings.received_bytes), Semaphore::new(settings.queries));
@@ -108,12 +112,17 @@ impl Running {
         }
         tokio::spawn(endpoint::accept(server.clone(), api, endpoint.clone(), guests));
         tokio::spawn(write_refusals(server.clone()));
-        Ok(Running { server, endpoint, places, closing, lanes: threads })
+        Ok(Running { server, endpoint, places, is_secure, closing, lanes: threads })
     }
 
     /// The gate of all requests, to be told of changes.
     pub(crate) fn access(&self) -> &Access {
         &self.server.access
+    }
+
+    /// Whether the disk takes writes.
+    pub(crate) async fn check(&self) -> Result<(), Failed> {
+        self.server.engine(Database::flush).await
     }
 
     /// Ends: takes no more, waits for what is under way, no longer than the settings say, and writes what was refused.
