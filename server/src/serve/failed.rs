@@ -28,6 +28,7 @@ fn code(error: &Error) -> Code {
         Error::WriterBehind { .. } => Code::WriterBehind,
         Error::WriterGap { .. } => Code::WriterGap,
         Error::Gap { .. } => Code::Gap,
+        Error::Cancelled => Code::Cancelled,
         Error::Conflict | Error::Stale { .. } => Code::Conflict,
         Error::DiskFull { .. } => Code::DiskFull,
         Error::Damaged { .. } => Code::Damaged,

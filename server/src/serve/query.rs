@@ -1,12 +1,13 @@
 //! Answering queries: batches of the engine as an Arrow IPC stream, no faster than the client reads.
 
-use alluvium::{Action, Database, Order, Query, QueryStream, Scope, TimeRange};
+use alluvium::{Action, Order, Query, QueryStream, TimeRange};
 use alluvium_protocol::code::Code;
 use alluvium_protocol::frame::{ARROW, Frame};
 use alluvium_protocol::message::{self, Failed, QueryDone};
 use arrow::ipc::writer::StreamWriter;
 use bytes::Bytes;
 use tokio::sync::mpsc::{self, Sender};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::failed;
@@ -34,10 +35,22 @@ async fn answer(session: &Session, asked: &message::Query, writer: &mut Writer) 
     let turn = waiting.await.map_err(|_| failed::busy("too many queries at once: ask again later"))?;
     let turn = turn.map_err(|_| failed::closing())?;
     let (pieces, waiting) = mpsc::channel(WAITING);
+    let (tell, cancel) = oneshot::channel();
+    let unwanted = writer.unwanted();
     let reading = session.server.engine(move |db| {
         let _turn = turn;
-        read(db, &query, &scope, &pieces)
+        let answer = db.query_within(&query, &scope)?;
+        // Nobody may want to know any more.
+        let _ = tell.send(answer.cancel());
+        read(answer, &pieces)
     });
+    let watching = async {
+        if let Ok(cancel) = cancel.await {
+            unwanted.await;
+            cancel.cancel();
+        }
+        std::future::pending::<(Result<u64, Failed>, Result<(), Ended>)>().await
+    };
     // Where the client reads no more, sending ends, and reading at the next piece that nobody takes.
     let sending = async {
         let mut waiting = waiting;
@@ -46,7 +59,11 @@ async fn answer(session: &Session, asked: &message::Query, writer: &mut Writer) 
         }
         Ok::<(), Ended>(())
     };
-    let (rows, sent) = tokio::join!(reading, sending);
+    let answering = async { tokio::join!(reading, sending) };
+    let (rows, sent) = tokio::select! {
+        answered = answering => answered,
+        never = watching => never,
+    };
     sent?;
     writer.message(&QueryDone { rows: rows? }).await
 }
@@ -81,8 +98,7 @@ fn query(asked: &message::Query) -> Result<Query, Failed> {
 }
 
 /// Reads the answer and cuts it into pieces, until all is read or nobody takes them.
-fn read(db: &Database, query: &Query, scope: &Scope, pieces: &Sender<Bytes>) -> alluvium::Result<u64> {
-    let answer = db.query_within(query, scope)?;
+fn read(answer: QueryStream, pieces: &Sender<Bytes>) -> alluvium::Result<u64> {
     let mut out = StreamWriter::try_new(Vec::new(), &answer.schema())?;
     let mut rows = 0;
     let taken = send_all(answer, &mut out, &mut rows, pieces)?;
