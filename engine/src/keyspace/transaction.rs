@@ -142,6 +142,9 @@ impl Transaction {
 
 type Written<'t> = Flatten<option::IntoIter<btree_map::Range<'t, Key, Value>>>;
 
+/// The same from the end where a scan begins, as the scan has them.
+type OwnWrites<'t> = Directed<Map<Written<'t>, fn((&'t Key, &'t Value)) -> (Key, Option<Stored>)>>;
+
 fn written((key, value): (&Key, &Value)) -> (Key, Option<Stored>) {
     (key.clone(), own(value))
 }
@@ -152,7 +155,7 @@ fn own(value: &Value) -> Option<Stored> {
 
 /// A scan that notes how far it went.
 pub(crate) struct TrackedScan<'t> {
-    scan: Merged<Scan<'t>, Directed<Map<Written<'t>, fn((&'t Key, &'t Value)) -> (Key, Option<Stored>)>>>,
+    scan: Merged<Scan<'t>, OwnWrites<'t>>,
     reads: Option<&'t RefCell<ReadSet>>,
     range: KeyRange,
     direction: Direction,
