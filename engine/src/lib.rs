@@ -52,7 +52,7 @@ pub use audit::{AuditEntry, AuditHead, AuditOutcome, Audited, Trail};
 pub use counters::Counts;
 pub use database::{
     BackgroundStep, Builder, ColumnInspection, CompactReport, Database, Holding, Inspection, MetadataInspection, Problem,
-    ReceiptInspection, TableInspection, Transaction, VerifyReport,
+    ReceiptInspection, Status, TableInspection, TableStatus, Transaction, VerifyReport,
 };
 pub use document::{
     Collection, CollectionSpec, CollectionState, Collections, Compatibility, Document, DocumentQuery, DocumentState, IndexSpec,

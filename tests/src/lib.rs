@@ -9,6 +9,7 @@ pub mod feed;
 pub mod history;
 pub mod http;
 pub mod imports;
+pub mod metrics;
 pub mod model;
 pub mod mutants;
 pub mod questions;

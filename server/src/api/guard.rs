@@ -1,9 +1,10 @@
 //! Who asks, and what they may.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use alluvium::{Action, AuditEntry, AuditOutcome, Database, Error, Target, Transaction};
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
@@ -11,6 +12,7 @@ use axum::response::Response;
 use tracing::{Instrument, debug, info_span};
 
 use super::{Answer, Problem};
+use crate::serve::metrics::Kind;
 use crate::serve::{Caller, Server};
 
 /// What a request is called in its answer and in the log.
@@ -90,8 +92,10 @@ impl Guard {
     }
 }
 
-/// Gives a request a name, which its answer bears, and notes how it ended.
-pub(super) async fn identify(mut request: Request, next: Next) -> Response {
+/// Gives a request a name, which its answer bears, and notes and counts how it ended.
+pub(super) async fn identify(State(server): State<Arc<Server>>, mut request: Request, next: Next) -> Response {
+    let (begun, kind) = (Instant::now(), request.extensions().get().copied().unwrap_or(Kind::Http));
+    let (method, route) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
     let sane = |id: &&HeaderValue| id.len() <= REQUEST_ID_BYTES && id.to_str().is_ok();
     let id = request.headers().get(&REQUEST_ID).filter(sane).cloned().unwrap_or_else(new_id);
     request.headers_mut().insert(REQUEST_ID, id.clone());
@@ -99,6 +103,10 @@ pub(super) async fn identify(mut request: Request, next: Next) -> Response {
     let span = info_span!("request", id = said, method = %request.method(), path = request.uri().path());
     let mut response = next.run(request).instrument(span.clone()).await;
     span.in_scope(|| debug!(status = response.status().as_u16(), "answered"));
+    server.metrics.request(kind, method.as_str(), route.as_ref().map_or("", MatchedPath::as_str), begun.elapsed());
+    if let Some(code) = response.extensions().get() {
+        server.metrics.error(kind, *code);
+    }
     response.headers_mut().insert(REQUEST_ID, id);
     response
 }

@@ -11,6 +11,7 @@ mod documents;
 mod guard;
 mod health;
 mod kv;
+mod metrics;
 mod principals;
 mod problem;
 mod queues;
@@ -45,11 +46,12 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .merge(audit::routes());
     Router::new()
         .merge(health::routes())
+        .merge(metrics::routes())
         .nest("/api/v1", api)
         .fallback(nothing)
         .method_not_allowed_fallback(other_method)
         .layer(limit)
-        .layer(middleware::from_fn(guard::identify))
+        .layer(middleware::from_fn_with_state(server.clone(), guard::identify))
         .with_state(server)
 }
 

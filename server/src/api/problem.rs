@@ -118,6 +118,8 @@ impl IntoResponse for Problem {
         let body = self.describe();
         let Problem { status, failed } = self;
         let mut response = (status, Json(body)).into_response();
+        // For those who count.
+        response.extensions_mut().insert(failed.code());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if failed.retry_after_millis > 0 {

@@ -19,6 +19,7 @@ use crate::commands::supervisor::Supervisor;
 use crate::commands::values::say;
 use crate::config::{Config, ConfigFile, HttpAt, Log, LogFormat};
 use crate::failure::{Failure, Outcome};
+use crate::parse::size;
 use crate::serve::{Guests, Places, Running, Settings, runtime};
 
 /// Where it listens unless it is told otherwise, with certificates and without.
@@ -43,6 +44,9 @@ pub(crate) struct Arguments {
     /// The gateway's id, which clients know it by whatever its address [default: what it was before, or the host name]
     #[arg(long, value_name = "NAME", env = "ALLUVIUM_GATEWAY")]
     gateway: Option<String>,
+    /// Bytes that the storage device may be written in its life, as its maker says (such as 150TB), to tell how long it lasts
+    #[arg(long, value_name = "SIZE", env = "ALLUVIUM_DEVICE_ENDURANCE", value_parser = size::bytes)]
+    device_endurance: Option<u64>,
     /// Lets everybody on this machine do everything, without certificates: for trying things out. Refused anywhere but on loopback
     #[arg(long)]
     dev: bool,
@@ -55,6 +59,7 @@ impl Arguments {
         config.listen.quic = self.listen.or(config.listen.quic);
         config.listen.http = self.http.unwrap_or(config.listen.http);
         config.gateway = self.gateway.clone().or(config.gateway);
+        config.limits.endurance_bytes = self.device_endurance.or(config.limits.endurance_bytes);
         if self.dev && config.engine.writers == EngineSettings::default().writers {
             // Everybody is the same principal, who has the writers of all.
             config.engine.writers = DEV_WRITERS;

@@ -8,6 +8,7 @@ use axum::http::{Request, header};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
+use super::metrics::Kind;
 use super::session::Session;
 use super::stream::{Ended, Writer};
 
@@ -28,7 +29,11 @@ pub(super) async fn serve(session: &Session, call: Call, mut writer: Writer) {
 }
 
 async fn answer(session: &Session, Call { method, path, body }: Call, writer: &mut Writer) -> Result<(), Ended> {
-    let mut request = Request::builder().method(method.as_str()).uri(format!("{ROOT}{path}")).extension(session.caller.clone());
+    let mut request = Request::builder()
+        .method(method.as_str())
+        .uri(format!("{ROOT}{path}"))
+        .extension(session.caller.clone())
+        .extension(Kind::Call);
     if !body.is_empty() {
         request = request.header(header::CONTENT_TYPE, "application/json");
     }

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use super::access::Caller;
+use super::metrics::Refusal;
 use super::session::Server;
 use super::settings::Settings;
 use super::{connection, failed};
@@ -104,6 +105,7 @@ pub(super) async fn accept(server: Arc<Server>, api: Router, endpoint: Endpoint,
         };
         let Some(incoming) = incoming else { return };
         let Ok(handshake) = handshakes.clone().try_acquire_owned() else {
+            server.metrics.handshake_refused(Refusal::Crowded);
             incoming.refuse();
             continue;
         };
@@ -119,12 +121,17 @@ pub(super) async fn accept(server: Arc<Server>, api: Router, endpoint: Endpoint,
             drop(handshake);
             let Some(connection) = connected else { return };
             let guest = match connections.try_acquire_owned() {
-                Ok(place) => Guest::of(&connection, office).map(|guest| (guest, place)),
-                Err(_) => Err(failed::busy("too many connections: connect again later")),
+                Ok(place) => {
+                    Guest::of(&connection, office).map(|guest| (guest, place)).map_err(|failed| (Refusal::Nobody, failed))
+                }
+                Err(_) => Err((Refusal::Full, failed::busy("too many connections: connect again later"))),
             };
             match guest {
                 Ok((guest, _place)) => connection::serve(server, api, connection, guest).await,
-                Err(failed) => connection::close(&connection, &failed),
+                Err((why, failed)) => {
+                    server.metrics.handshake_refused(why);
+                    connection::close(&connection, &failed);
+                }
             }
         });
     }
@@ -135,10 +142,12 @@ async fn shake(incoming: Incoming, server: &Server) -> Option<Connection> {
     match timeout(server.settings.first_frame, incoming).await {
         Ok(Ok(connection)) => Some(connection),
         Ok(Err(error)) => {
+            server.metrics.handshake_refused(Refusal::Failed);
             debug!(%peer, %error, "handshake failed");
             None
         }
         Err(_) => {
+            server.metrics.handshake_refused(Refusal::Timeout);
             debug!(%peer, "handshake took too long");
             None
         }

@@ -7,6 +7,7 @@
 //! - `writer`: batches that count once, and the threads that apply them; `query`: answers; `call`: what is asked in JSON;
 //! - `http`: the same for people and tools;
 //! - `access`: who may do what; `failed`: what went wrong, as clients are told;
+//! - `metrics`: what those who watch are told;
 //! - `session`: what requests know; `settings`: what is allowed.
 
 mod access;
@@ -15,6 +16,7 @@ mod connection;
 mod endpoint;
 pub(crate) mod failed;
 mod http;
+pub(crate) mod metrics;
 mod query;
 mod session;
 mod settings;
@@ -37,6 +39,7 @@ use crate::failure::{Failure, Outcome};
 use access::Access;
 pub(crate) use access::Caller;
 pub(crate) use endpoint::{Guests, endpoint};
+use metrics::{Metrics, Sampled};
 pub(crate) use session::Server;
 pub(crate) use settings::Settings;
 use writer::{LaneThreads, Lanes};
@@ -88,7 +91,9 @@ impl Running {
             http: http.as_ref().map(http::Door::at).transpose().map_err(unknown)?,
         };
         let is_secure = http.as_ref().is_some_and(http::Door::is_secure);
-        let (lanes, threads) = Lanes::start(&db, settings.lanes).map_err(|error| Failure::io("start", "a thread", &error))?;
+        let metrics = Metrics::new();
+        let (lanes, threads) =
+            Lanes::start(&db, settings.lanes, &metrics).map_err(|error| Failure::io("start", "a thread", &error))?;
         let (closing, is_closing) = watch::channel(false);
         let (room, queries) = (Semaphore::new(settings.received_bytes), Semaphore::new(settings.queries));
         let server = Arc::new(Server {
@@ -98,6 +103,8 @@ impl Running {
             office: guests.office.clone(),
             lanes,
             seats: writer::Seats::default(),
+            metrics,
+            sampled: Sampled::default(),
             room: Arc::new(room),
             queries: Arc::new(queries),
             closing: is_closing,

@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::access::{Access, Caller};
 use super::failed;
+use super::metrics::{Metrics, Present, Sampled};
 use super::settings::Settings;
 use super::writer::{Lanes, Seats};
 use crate::certificates::Office;
@@ -24,6 +25,8 @@ pub(crate) struct Server {
     pub(crate) gateway: String,
     /// Its certificates, unless it goes without.
     pub(crate) office: Option<Arc<Office>>,
+    pub(crate) metrics: Metrics,
+    pub(crate) sampled: Sampled,
     pub(super) lanes: Lanes,
     pub(super) seats: Seats,
     /// Bytes of large frames that may be received.
@@ -54,6 +57,15 @@ impl Server {
     pub(crate) async fn is_closing(&self) {
         // The sender lives as long as the server runs.
         let _ = self.closing.clone().wait_for(|closing| *closing).await;
+    }
+
+    /// What is under way, and what was refused.
+    pub(crate) fn present(&self) -> Present {
+        Present {
+            queries: self.settings.queries.saturating_sub(self.queries.available_permits()),
+            refusals: self.access.refused(),
+            endurance_bytes: self.settings.endurance_bytes,
+        }
     }
 
     /// Does something of the engine that may wait for the disk.

@@ -30,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) queries: usize,
     /// Threads that apply the batches of writers. A writer always has the same.
     pub(crate) lanes: usize,
+    /// Bytes that the storage device may be written in its life, as its maker says.
+    pub(crate) endurance_bytes: Option<u64>,
     /// Within which time a stream has to say what it is for.
     #[serde(with = "duration")]
     pub(crate) first_frame: Duration,
@@ -56,6 +58,7 @@ impl Default for Settings {
             received_bytes: 64 << 20,
             queries: 8,
             lanes: 2,
+            endurance_bytes: None,
             first_frame: Duration::from_secs(5),
             progress: Duration::from_secs(30),
             idle: Duration::from_secs(30),

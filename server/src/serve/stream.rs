@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::failed;
+use super::metrics::{Kind, Metrics};
 
 /// Bytes that are taken from a stream at once.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -130,11 +131,19 @@ impl Reader {
 pub(super) struct Writer {
     stream: SendStream,
     progress: Duration,
+    metrics: Metrics,
+    /// What the stream is for.
+    kind: Kind,
 }
 
 impl Writer {
-    pub(super) fn new(stream: SendStream, progress: Duration) -> Self {
-        Writer { stream, progress }
+    pub(super) fn new(stream: SendStream, progress: Duration, metrics: Metrics) -> Self {
+        Writer { stream, progress, metrics, kind: Kind::Connection }
+    }
+
+    /// Says what the stream is for.
+    pub(super) fn is_for(self, kind: Kind) -> Self {
+        Writer { kind, ..self }
     }
 
     /// Sends a message.
@@ -180,6 +189,7 @@ impl Writer {
     pub(super) async fn fail(&mut self, ended: Ended) {
         match ended {
             Ended::Failed(failed) => {
+                self.metrics.error(self.kind, failed.code());
                 if self.message(&failed).await.is_ok() {
                     self.finish();
                 }

@@ -41,6 +41,13 @@ pub(super) enum Content {
     Nothing,
 }
 
+impl Content {
+    /// Rows of tables in it.
+    pub(super) fn rows(&self) -> usize {
+        if let Content::Rows { rows, .. } = self { rows.num_rows() } else { 0 }
+    }
+}
+
 /// What came of a batch.
 #[derive(Debug)]
 pub(super) struct Done {

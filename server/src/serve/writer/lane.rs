@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use alluvium::{Database, Error, Transaction};
 use alluvium_protocol::code::Code;
@@ -14,6 +15,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::job::{Content, Job, What, WriterKey, mutate};
 use crate::serve::failed;
+use crate::serve::metrics::Metrics;
 
 /// Batches that wait for a lane, at most. Streams read no further while they cannot hand theirs over.
 const WAITING: usize = 4_096;
@@ -34,13 +36,13 @@ pub(crate) struct LaneThreads(Vec<JoinHandle<()>>);
 
 impl Lanes {
     /// So many.
-    pub(crate) fn start(db: &Arc<Database>, count: usize) -> std::io::Result<(Lanes, LaneThreads)> {
+    pub(crate) fn start(db: &Arc<Database>, count: usize, metrics: &Metrics) -> std::io::Result<(Lanes, LaneThreads)> {
         let (mut senders, mut threads) = (Vec::new(), Vec::new());
         for number in 0..count.max(1) {
             let (sender, mut receiver) = channel(WAITING);
-            let db = Arc::clone(db);
+            let (db, metrics) = (Arc::clone(db), metrics.clone());
             let thread = std::thread::Builder::new().name(format!("alluvium-lane-{number}"));
-            threads.push(thread.spawn(move || run(&db, &mut receiver))?);
+            threads.push(thread.spawn(move || run(&db, &metrics, &mut receiver))?);
             senders.push(sender);
         }
         Ok((Lanes { senders, hasher: std::hash::RandomState::new() }, LaneThreads(threads)))
@@ -63,7 +65,7 @@ impl LaneThreads {
     }
 }
 
-fn run(db: &Database, jobs: &mut Receiver<Job>) {
+fn run(db: &Database, metrics: &Metrics, jobs: &mut Receiver<Job>) {
     while let Some(first) = jobs.blocking_recv() {
         let mut bytes = first.bytes;
         let mut together = vec![first];
@@ -72,18 +74,18 @@ fn run(db: &Database, jobs: &mut Receiver<Job>) {
             bytes += job.bytes;
             together.push(job);
         }
-        apply(db, together);
+        apply(db, metrics, together);
     }
 }
 
 /// Applies batches all at once, or one by one where one of them is refused.
-fn apply(db: &Database, jobs: Vec<Job>) {
-    if jobs.len() > 1 && write(db, &jobs).is_ok() {
+fn apply(db: &Database, metrics: &Metrics, jobs: Vec<Job>) {
+    if jobs.len() > 1 && write(db, metrics, &jobs).is_ok() {
         jobs.into_iter().for_each(|job| job.done(What::Applied));
         return;
     }
     for job in jobs {
-        let what = match write(db, std::slice::from_ref(&job)) {
+        let what = match write(db, metrics, std::slice::from_ref(&job)) {
             Ok(()) => What::Applied,
             // The stream lets none through that leaves a gap; so one before it was refused meanwhile.
             Err(Error::WriterGap { .. }) => What::HeldUp,
@@ -94,7 +96,16 @@ fn apply(db: &Database, jobs: Vec<Job>) {
     }
 }
 
-fn write(db: &Database, jobs: &[Job]) -> Result<(), Error> {
+fn write(db: &Database, metrics: &Metrics, jobs: &[Job]) -> Result<(), Error> {
+    let begun = Instant::now();
+    transact(db, jobs)?;
+    let sum = |of: fn(&Job) -> usize| jobs.iter().map(of).sum();
+    let batches = jobs.iter().filter(|job| !matches!(job.content, Content::Nothing)).count();
+    metrics.applied(batches, sum(|job| job.content.rows()), sum(|job| job.bytes), begun.elapsed());
+    Ok(())
+}
+
+fn transact(db: &Database, jobs: &[Job]) -> Result<(), Error> {
     db.transaction(|transaction| {
         let mut rows = Rows::default();
         for job in jobs {

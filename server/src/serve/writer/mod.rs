@@ -19,6 +19,7 @@ use alluvium_protocol::writer::{Incoming, Receiver};
 use tokio::sync::mpsc::{self, Sender, UnboundedReceiver, UnboundedSender};
 
 use super::failed;
+use super::metrics::{Counted, Kind};
 use super::session::Session;
 use super::stream::{Ended, Reader, Received, Writer};
 use job::{Content, Done, Job, What, WriterKey};
@@ -38,6 +39,7 @@ pub(super) async fn serve(session: &Session, open: &OpenWriter, mut reader: Read
         Ok(applied) => applied,
         Err(failed) => return writer.fail(failed.into()).await,
     };
+    let _counted = Counted::among(&session.server.metrics.writer_streams);
     let mut stream = Stream::new(session, key, applied);
     let opened = Opened { applied_through: applied, window_bytes: session.server.settings.window_bytes };
     let mut outcome = writer.message(&opened).await;
@@ -218,6 +220,8 @@ impl<'s> Stream<'s> {
 
     async fn refuse(&mut self, number: u64, failed: Failed, writer: &mut Writer) -> Result<(), Ended> {
         self.receiver.refused(number);
+        self.session.server.metrics.batches_refused.inc();
+        self.session.server.metrics.error(Kind::Writer, failed.code());
         writer.message(&BatchRefused { number, failed }).await
     }
 
