@@ -4,18 +4,22 @@
 //! for each by itself. What is done about principals is written to the audit trail.
 
 mod audit;
+mod body;
 mod certificates;
 mod changes;
 mod collections;
 mod documents;
 mod guard;
 mod health;
+mod influx;
 mod kv;
 mod metrics;
 mod principals;
 mod problem;
+mod query;
 mod queues;
 mod tables;
+mod write;
 
 use std::sync::Arc;
 
@@ -41,12 +45,15 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .merge(kv::routes())
         .merge(queues::routes())
         .merge(tables::routes())
+        .merge(write::routes())
+        .merge(query::routes())
         .merge(principals::routes())
         .merge(certificates::routes())
         .merge(audit::routes());
     Router::new()
         .merge(health::routes())
         .merge(metrics::routes())
+        .merge(influx::routes())
         .nest("/api/v1", api)
         .fallback(nothing)
         .method_not_allowed_fallback(other_method)

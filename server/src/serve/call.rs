@@ -23,7 +23,7 @@ pub(super) async fn serve(session: &Session, call: Call, mut writer: Writer) {
         () = unwanted => Err(Ended::Gone),
     };
     match answered {
-        Ok(()) => writer.finish(),
+        Ok(()) => writer.finish().await,
         Err(ended) => writer.fail(ended).await,
     }
 }

@@ -65,6 +65,11 @@ pub(super) fn timeout(what: &str) -> Failed {
     Failed::new(Code::Timeout, format!("{what} did not come in time"))
 }
 
+/// A thread that panicked.
+pub(crate) fn gave_up() -> Failed {
+    Failed::new(Code::Internal, "the engine gave up on a request: the server's log says more")
+}
+
 /// The server is about to end.
 pub(crate) fn closing() -> Failed {
     Failed { retry_after_millis: LATER_MILLIS, ..Failed::new(Code::Closing, "the server is about to end: connect again") }

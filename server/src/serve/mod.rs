@@ -4,7 +4,7 @@
 //!
 //! - `endpoint`: sockets, handshakes, and how many of each;
 //! - `connection`: the greeting, then a task for every stream; `stream`: frames, each within its time;
-//! - `writer`: batches that count once, and the threads that apply them; `query`: answers; `call`: what is asked in JSON;
+//! - `writer`: batches that count once, and the threads that apply them; `intake`: rows of requests; `query`: answers; `call`: what is asked in JSON;
 //! - `http`: the same for people and tools;
 //! - `access`: who may do what; `failed`: what went wrong, as clients are told;
 //! - `metrics`: what those who watch are told;
@@ -16,8 +16,9 @@ mod connection;
 mod endpoint;
 pub(crate) mod failed;
 mod http;
+pub(crate) mod intake;
 pub(crate) mod metrics;
-mod query;
+pub(crate) mod query;
 mod session;
 mod settings;
 mod stream;

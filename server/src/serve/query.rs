@@ -7,11 +7,11 @@ use alluvium_protocol::message::{self, Failed, QueryDone};
 use arrow::ipc::writer::StreamWriter;
 use bytes::Bytes;
 use tokio::sync::mpsc::{self, Sender};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::timeout;
 
 use super::failed;
-use super::session::Session;
+use super::session::{Server, Session};
 use super::stream::{Ended, Writer};
 use crate::parse::{duration, filter};
 
@@ -23,7 +23,7 @@ const PIECE_BYTES: usize = 256 << 10;
 /// Answers a query.
 pub(super) async fn serve(session: &Session, asked: &message::Query, mut writer: Writer) {
     match answer(session, asked, &mut writer).await {
-        Ok(()) => writer.finish(),
+        Ok(()) => writer.finish().await,
         Err(ended) => writer.fail(ended).await,
     }
 }
@@ -31,9 +31,7 @@ pub(super) async fn serve(session: &Session, asked: &message::Query, mut writer:
 async fn answer(session: &Session, asked: &message::Query, writer: &mut Writer) -> Result<(), Ended> {
     let query = query(asked)?;
     let scope = session.access().scope(&session.caller, Action::Read, &query.table)?;
-    let waiting = timeout(session.server.settings.progress, session.server.queries.clone().acquire_owned());
-    let turn = waiting.await.map_err(|_| failed::busy("too many queries at once: ask again later"))?;
-    let turn = turn.map_err(|_| failed::closing())?;
+    let turn = turn(&session.server).await?;
     let (pieces, waiting) = mpsc::channel(WAITING);
     let (tell, cancel) = oneshot::channel();
     let unwanted = writer.unwanted();
@@ -68,8 +66,15 @@ async fn answer(session: &Session, asked: &message::Query, writer: &mut Writer) 
     writer.message(&QueryDone { rows: rows? }).await
 }
 
+/// Waits until another query may run, which it may until what this answers is dropped.
+pub(crate) async fn turn(server: &Server) -> Result<OwnedSemaphorePermit, Failed> {
+    let waiting = timeout(server.settings.progress, server.queries.clone().acquire_owned());
+    let turn = waiting.await.map_err(|_| failed::busy("too many queries at once: ask again later"))?;
+    turn.map_err(|_| failed::closing())
+}
+
 /// What is asked for, in the engine's words.
-fn query(asked: &message::Query) -> Result<Query, Failed> {
+pub(crate) fn query(asked: &message::Query) -> Result<Query, Failed> {
     let invalid = |why: String| Failed::new(Code::Invalid, why);
     let (from, to) = (asked.from.unwrap_or(TimeRange::ALL.start), asked.to.unwrap_or(TimeRange::ALL.end));
     let mut query = Query::table(&asked.table).range(TimeRange::new(from, to));

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use alluvium::Database;
-use alluvium_protocol::code::Code;
 use alluvium_protocol::message::Failed;
 use axum::Router;
 use tokio::sync::{Semaphore, watch};
@@ -83,6 +82,6 @@ impl Server {
     ) -> Result<alluvium::Result<T>, Failed> {
         let db = self.db.clone();
         let done = tokio::task::spawn_blocking(move || work(&db)).await;
-        done.map_err(|_| Failed::new(Code::Internal, "the engine gave up on a request: the server's log says more"))
+        done.map_err(|_| failed::gave_up())
     }
 }

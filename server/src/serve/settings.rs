@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) streams: u32,
     /// Bytes of payload of a bulk frame.
     pub(crate) bulk_bytes: usize,
+    /// Bytes of a body that came packed, once it is unpacked.
+    pub(crate) unpacked_bytes: usize,
     /// Bytes of batches on one writer stream that are not acknowledged yet.
     pub(crate) window_bytes: u32,
     /// Bytes of large frames, of all connections together, that are received or not yet applied.
@@ -54,6 +56,7 @@ impl Default for Settings {
             handshakes: 128,
             streams: 64,
             bulk_bytes: 4 << 20,
+            unpacked_bytes: 8 << 20,
             window_bytes: 512 << 10,
             received_bytes: 64 << 20,
             queries: 8,
