@@ -2,7 +2,7 @@
 //! said on the wire.
 //!
 //! A [`Client`] keeps a connection, and makes it anew whenever it is lost. A [`Writer`] sends rows, each batch once in effect, from a
-//! buffer in memory or from a file that survives a restart of the device. A [`Query`](message::Query) is answered by [`Rows`], read no
+//! buffer in memory or from a file that survives a restart of the device. A [`Query`] is answered by [`Rows`], read no
 //! faster than they are taken.
 //!
 //! ```no_run
