@@ -261,7 +261,7 @@ impl Rows {
         tags.map(|column| column.spec.name.clone()).collect()
     }
 
-    /// Takes the complete rows. Columns without any value in them are left out.
+    /// Takes the complete rows. Fields without any value in them are left out, tags never.
     pub(crate) fn take(&mut self) -> Result<Batch, arrow::error::ArrowError> {
         let rows = self.times.len();
         let mut fields = vec![Field::new(TIME, DataType::Timestamp(self.unit.arrow(), Some("UTC".into())), false)];
@@ -280,7 +280,7 @@ impl Rows {
             if !std::mem::replace(announced, true) {
                 added.push(column.spec.clone());
             }
-            if column.len() == 0 {
+            if column.len() == 0 && column.spec.role != Role::Tag {
                 continue;
             }
             let (array, present) = column.take(rows)?;
