@@ -67,7 +67,7 @@ impl Local {
             return Ok(());
         }
         files::make_directory(&self.directory)?;
-        let text = db.transaction(|transaction| issue(transaction))?;
+        let text = db.transaction(issue)?;
         files::put(&self.token_file(), format!("{text}\n").as_bytes(), Kept::Secret)
     }
 

@@ -6,6 +6,7 @@ pub mod binary;
 pub mod campaign;
 pub mod documents;
 pub mod feed;
+pub mod gateway;
 pub mod history;
 pub mod http;
 pub mod imports;

@@ -28,7 +28,8 @@ pub(super) struct Form<'d> {
 impl<'d> Form<'d> {
     pub(super) fn encode(self) -> Arc<[u8]> {
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-        let mut bytes = vec![flag(self.expires_at.is_some(), EXPIRES) | flag(self.deleted_at.is_some(), DELETED)];
+        let mut bytes = Vec::with_capacity(1 + 2 * size_of::<u64>() + self.text.len());
+        bytes.push(flag(self.expires_at.is_some(), EXPIRES) | flag(self.deleted_at.is_some(), DELETED));
         bytes.extend(self.expires_at.map(u64::to_be_bytes).into_iter().flatten());
         bytes.extend(self.deleted_at.map(i64::to_be_bytes).into_iter().flatten());
         bytes.extend(self.text);
@@ -62,7 +63,7 @@ impl<'d> Form<'d> {
 
     /// Its content.
     pub(super) fn content(&self) -> Result<Value> {
-        serde_json::from_slice(self.text).map_err(|error| Error::Internal(format!("a stored document is no JSON: {error}")))
+        content(self.text)
     }
 
     /// The same for callers.
@@ -76,6 +77,11 @@ impl<'d> Form<'d> {
             expires_in: left,
         })
     }
+}
+
+/// The document of a text that was made of one.
+pub(super) fn content(text: &[u8]) -> Result<Value> {
+    serde_json::from_slice(text).map_err(|error| Error::Internal(format!("a stored document is no JSON: {error}")))
 }
 
 /// A JSON document, and what goes with it.

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::definition::{Definition, Index};
+use super::extract::extract;
 use super::form::Form;
 use super::{debris, definition, key, ordered, reference};
 use crate::error::{Error, Result};
@@ -20,16 +21,25 @@ const VALUES_BYTES: usize = 2_048;
 const AT_ONCE: usize = 256;
 
 /// The values of a document in an index.
-pub(super) fn values(index: &Index, content: &Value) -> Vec<u8> {
+fn values(index: &Index, content: &Value) -> Vec<u8> {
     let mut values = Vec::new();
     index.paths.iter().for_each(|path| ordered::encode(path.find(content), &mut values));
     values
 }
 
+/// The values of a stored document in all indexes, one after the other.
+fn stored_values(of: &Definition, text: &[u8]) -> Result<Vec<Vec<u8>>> {
+    let mut found = extract(text, of.indexes.iter().flat_map(|index| &index.paths))?.into_iter();
+    let mut values = |index: &Index| {
+        let mut values = Vec::new();
+        found.by_ref().take(index.paths.len()).for_each(|value| ordered::encode(value.as_ref(), &mut values));
+        values
+    };
+    Ok(of.indexes.iter().map(&mut values).collect())
+}
+
 fn entry(of: &Definition, index: &Index, values: &[u8], id: &str) -> Key {
-    let mut entry = key::index(of.number, index.number, values).to_vec();
-    entry.extend(id.as_bytes());
-    entry.into()
+    key::entry(of.number, index.number, values, id)
 }
 
 /// The id in the key of an entry.
@@ -42,16 +52,18 @@ pub(super) fn id_of<'k>(index: &Index, entry: &'k [u8]) -> Result<&'k str> {
     std::str::from_utf8(rest).map_err(|_| wrong())
 }
 
-/// Puts the entries of a document in the place of those it had. Refuses what a unique index does not allow.
+/// Puts the entries of a document in the place of those it had. Refuses what a unique index does not allow. `before` is the JSON
+/// for which it has entries.
 pub(super) fn update(
     transaction: &mut Transaction,
     of: &Definition,
     id: &str,
-    before: Option<&Value>,
+    before: Option<&[u8]>,
     now: Option<&Value>,
 ) -> Result<()> {
+    let mut stored = before.map(|text| stored_values(of, text)).transpose()?.map(Vec::into_iter);
     for index in &of.indexes {
-        let before = before.map(|content| values(index, content));
+        let before = stored.as_mut().and_then(Iterator::next);
         let now = now.map(|content| values(index, content));
         if before == now {
             continue;

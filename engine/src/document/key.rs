@@ -8,7 +8,10 @@ use crate::model::Sequence;
 use crate::record::Key;
 
 fn key(space: u8, parts: &[&[u8]]) -> Key {
-    [space].iter().chain(parts.iter().copied().flatten()).copied().collect()
+    let mut key = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
+    key.push(space);
+    parts.iter().for_each(|part| key.extend_from_slice(part));
+    key.into()
 }
 
 /// The definition of a collection.
@@ -82,6 +85,11 @@ pub(super) fn indexes(collection: u32) -> Key {
 /// The beginning of the keys of an index, followed by values and id.
 pub(super) fn index(collection: u32, index: u32, values: &[u8]) -> Key {
     key(space::INDEX, &[&collection.to_be_bytes(), &index.to_be_bytes(), values])
+}
+
+/// The key of an index entry.
+pub(super) fn entry(collection: u32, index: u32, values: &[u8], id: &str) -> Key {
+    key(space::INDEX, &[&collection.to_be_bytes(), &index.to_be_bytes(), values, id.as_bytes()])
 }
 
 /// Bytes before the values in the key of an index entry.

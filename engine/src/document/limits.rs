@@ -20,24 +20,13 @@ pub(super) fn text(content: &Value, shared: &Shared) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Levels of arrays and objects, as far as one more than `most`. It goes level by level: whoever built the value may have
-/// nested it deeper than a stack reaches.
+/// Levels of arrays and objects, as far as one more than `most`: whoever built the value may have nested it deeper than a stack
+/// reaches.
 fn depth(value: &Value, most: usize) -> usize {
-    let mut level = vec![value];
-    for depth in 0..=most {
-        level.retain(|value| value.is_array() || value.is_object());
-        if level.is_empty() {
-            return depth;
-        }
-        level = level.into_iter().flat_map(children).collect();
-    }
-    most + 1
-}
-
-fn children(value: &Value) -> Vec<&Value> {
+    let below = |value: &Value| most.checked_sub(1).map_or(0, |most| depth(value, most));
     match value {
-        Value::Array(values) => values.iter().collect(),
-        Value::Object(fields) => fields.values().collect(),
-        _ => Vec::new(),
+        Value::Array(values) => 1 + values.iter().map(below).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(below).max().unwrap_or(0),
+        _ => 0,
     }
 }

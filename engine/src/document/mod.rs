@@ -8,6 +8,7 @@ mod cache;
 mod collections;
 mod debris;
 mod definition;
+mod extract;
 mod form;
 mod history;
 mod id;
@@ -49,6 +50,7 @@ use crate::model::Sequence;
 use crate::shared::Shared;
 use definition::Definition;
 use form::Form;
+use store::Content;
 
 /// Documents put with one record, at most, when many are put.
 const PUT_TOGETHER: usize = 256;
@@ -142,13 +144,25 @@ impl<A: Access> Collection<A> {
     /// same values, [`Error::BrokenReference`] the document that is not there.
     pub fn put(&mut self, id: &str, content: &Value, how: PutDocument) -> Result<Sequence> {
         id::check(id)?;
-        let checked = self.check(id, content)?;
-        let (id, content) = (id.to_owned(), content.clone());
-        let put = move |transaction: &mut Transaction, shared: &Shared, of: &Definition| {
-            checked.confirm(transaction, shared, of, &id, &content)?;
-            put_one(transaction, shared, of, (&id, &content), how)
+        let checked = Arc::new(self.check(id, content)?);
+        let put = move |transaction: &mut Transaction,
+                        shared: &Shared,
+                        of: &Definition,
+                        checked: &Checked,
+                        id: &str,
+                        content: &Value| {
+            checked.confirm(transaction, shared, of, id, content)?;
+            put_one(transaction, shared, of, (id, checked.content(content)), how)
         };
-        self.write(put).map(|((), sequence)| sequence)
+        let early =
+            |transaction: &mut Transaction, shared: &Shared, of: &Definition| put(transaction, shared, of, &checked, id, content);
+        // Seldom needed, so it keeps only the text, from which the document can be had again.
+        let (text, owned) = (checked.clone(), id.to_owned());
+        let again = move |transaction: &mut Transaction, shared: &Shared, of: &Definition| {
+            let content = form::content(&text.text)?;
+            put(transaction, shared, of, &text, &owned, &content)
+        };
+        self.write_early(early, again).map(|((), sequence)| sequence)
     }
 
     /// An id that no document has: a UUID of version 7.
@@ -211,7 +225,8 @@ impl<A: Access> Collection<A> {
             if let Some(validator) = schema::validator(transaction, shared, of)? {
                 schema::validate(&validator, of, &id, &content)?;
             }
-            store::put(transaction, shared, of, &id, &content, form.expires_at)
+            let text = limits::text(&content, shared)?;
+            store::put(transaction, shared, of, &id, Content { value: &content, text: &text }, form.expires_at)
         };
         self.write(merge).map(|((), sequence)| sequence)
     }
@@ -279,10 +294,29 @@ impl<A: Access> Collection<A> {
         &mut self,
         write: impl Fn(&mut Transaction, &Shared, &Definition) -> Result<T> + Send + Sync + 'static,
     ) -> Result<(T, Sequence)> {
+        let write = Arc::new(write);
+        let again = write.clone();
+        self.write_early(
+            |transaction, shared, of| write(transaction, shared, of),
+            move |transaction, shared, of| again(transaction, shared, of),
+        )
+    }
+
+    /// Writes what is found out early, and `again` where others have changed what that read.
+    fn write_early<T: Send + 'static>(
+        &mut self,
+        early: impl FnOnce(&mut Transaction, &Shared, &Definition) -> Result<T>,
+        again: impl FnOnce(&mut Transaction, &Shared, &Definition) -> Result<T> + Send + 'static,
+    ) -> Result<(T, Sequence)> {
         let (shared, name) = (self.access.shared().clone(), self.name.clone());
-        self.access.write_early(move |transaction| {
+        let early_too = |transaction: &mut Transaction| {
+            let of = definition::find(transaction, &shared, &self.name)?;
+            early(transaction, &shared, &of)
+        };
+        let (shared, name) = (shared.clone(), name);
+        self.access.write_early(early_too, move |transaction| {
             let of = definition::find(transaction, &shared, &name)?;
-            write(transaction, &shared, &of)
+            again(transaction, &shared, &of)
         })
     }
 
@@ -309,17 +343,24 @@ impl<A: Access> Collection<A> {
         if let Some(validator) = &validator {
             schema::validate(validator, &of, id, content)?;
         }
-        Ok(Checked(validator))
+        Ok(Checked { validator, text: limits::text(content, shared)? })
     }
 }
 
-/// What a document was held against.
-struct Checked(Option<Arc<Validator>>);
+/// A document's text, and what it was held against.
+struct Checked {
+    validator: Option<Arc<Validator>>,
+    text: Vec<u8>,
+}
 
 impl Checked {
+    fn content<'c>(&'c self, value: &'c Value) -> Content<'c> {
+        Content { value, text: &self.text }
+    }
+
     /// Holds it against the schema again if that is another by now.
     fn confirm(&self, transaction: &Transaction, shared: &Shared, of: &Definition, id: &str, content: &Value) -> Result<()> {
-        match (schema::validator(transaction, shared, of)?, &self.0) {
+        match (schema::validator(transaction, shared, of)?, &self.validator) {
             (None, _) => Ok(()),
             (Some(now), Some(then)) if Arc::ptr_eq(&now, then) => Ok(()),
             (Some(now), _) => schema::validate(&now, of, id, content),
@@ -331,7 +372,7 @@ fn put_one(
     transaction: &mut Transaction,
     shared: &Shared,
     of: &Definition,
-    (id, content): (&str, &Value),
+    (id, content): (&str, Content<'_>),
     how: PutDocument,
 ) -> Result<()> {
     how.condition.check(|| of.describe(id), || store::live_revision(transaction, of, id))?;
@@ -350,7 +391,7 @@ fn put_some(
     let put = |(id, content, checked): &(String, Value, Checked)| {
         let stored = transaction.whole(|transaction| {
             checked.confirm(transaction, shared, of, id, content)?;
-            store::put(transaction, shared, of, id, content, None)
+            store::put(transaction, shared, of, id, checked.content(content), None)
         });
         (id.clone(), stored)
     };

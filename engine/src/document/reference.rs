@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::definition::{Definition, OnDelete, Reference};
 use super::form::Form;
-use super::{definition, index, key, ordered, store};
+use super::store::Content;
+use super::{definition, index, key, limits, ordered, store};
 use crate::error::{BrokenReference, Error, Result};
 use crate::keyspace::{Direction, Transaction, prefix};
 use crate::shared::Shared;
@@ -137,7 +138,8 @@ fn set_null(transaction: &mut Transaction, shared: &Shared, from: &Definition, i
     if let Some(validator) = super::schema::validator(transaction, shared, from)? {
         super::schema::validate(&validator, from, id, &content)?;
     }
-    store::put(transaction, shared, from, id, &content, form.expires_at)
+    let text = limits::text(&content, shared)?;
+    store::put(transaction, shared, from, id, Content { value: &content, text: &text }, form.expires_at)
 }
 
 /// Takes away the reference that an index served.

@@ -25,32 +25,38 @@ pub(super) fn live_revision(transaction: &Transaction, of: &Definition, id: &str
     Ok(Form::decode(&cell)?.is_live(transaction.at()).then(|| revision(sequence)))
 }
 
+/// A document, and its text by [`limits::text`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Content<'c> {
+    pub(super) value: &'c Value,
+    pub(super) text: &'c [u8],
+}
+
 /// Puts a document that its schema allows in the place of whatever is there.
 pub(super) fn put(
     transaction: &mut Transaction,
     shared: &Shared,
     of: &Definition,
     id: &str,
-    content: &Value,
+    Content { value: content, text }: Content<'_>,
     expires_at: Option<u64>,
 ) -> Result<()> {
-    let text = limits::text(content, shared)?;
     reference::check(transaction, shared, of, id, content)?;
     if expires_at.is_some() {
         reference::check_none(transaction, shared, of, id)?;
     }
     let before = cell(transaction, of, id)?;
     let indexed = before.as_ref().map(indexed).transpose()?.flatten();
-    index::update(transaction, of, id, indexed.as_ref(), Some(content))?;
-    let form = Form { expires_at, deleted_at: None, text: &text };
+    index::update(transaction, of, id, indexed, Some(content))?;
+    let form = Form { expires_at, deleted_at: None, text };
     replace(transaction, of, id, before.as_ref(), form)
 }
 
-/// The content for which a document has entries in indexes.
-fn indexed((_, cell): &Stored) -> Result<Option<Value>> {
+/// The JSON for which a document has entries in indexes.
+fn indexed((_, cell): &Stored) -> Result<Option<&[u8]>> {
     let form = Form::decode(cell)?;
     // What has expired keeps its entries until it is taken away.
-    if form.deleted_at.is_some() { Ok(None) } else { form.content().map(Some) }
+    Ok(form.deleted_at.is_none().then_some(form.text))
 }
 
 /// Puts the cell, keeps what was there before where that is asked for, and notes when it expires.
@@ -87,7 +93,7 @@ pub(super) fn delete_live(
         return Ok(());
     }
     // It goes first, so that references in a circle come to an end.
-    index::update(transaction, of, id, Some(&form.content()?), None)?;
+    index::update(transaction, of, id, Some(form.text), None)?;
     if of.soft_delete {
         let keep = of.keep_deleted.map(|keep| u64::try_from(keep.as_micros()).unwrap_or(u64::MAX));
         let at = transaction.at();
@@ -116,7 +122,8 @@ pub(super) fn restore(transaction: &mut Transaction, shared: &Shared, of: &Defin
     if let Some(validator) = super::schema::validator(transaction, shared, of)? {
         super::schema::validate(&validator, of, id, &content)?;
     }
-    put(transaction, shared, of, id, &content, None)
+    let text = limits::text(&content, shared)?;
+    put(transaction, shared, of, id, Content { value: &content, text: &text }, None)
 }
 
 /// Takes away a document and all that is kept of it.
@@ -132,7 +139,7 @@ pub(super) fn purge(transaction: &mut Transaction, shared: &Shared, of: &Definit
 /// Takes away what nobody sees any more, and all that is kept of it.
 pub(super) fn erase(transaction: &mut Transaction, of: &Definition, id: &str) -> Result<()> {
     if let Some(before) = cell(transaction, of, id)? {
-        index::update(transaction, of, id, indexed(&before)?.as_ref(), None)?;
+        index::update(transaction, of, id, indexed(&before)?, None)?;
         forget_expiry(transaction, of, id, &before.1)?;
         transaction.remove(key::document(of.number, id));
     }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::keyspace::{Outcome, Recent, Transaction, View};
 use crate::memtable::Run;
 use crate::model::{Sequence, TableId};
-use crate::record::{Effect, Moment, Record, RecordKind};
+use crate::record::{self, Effect, Moment, RecordKind, encode_transaction};
 use crate::settings::Durability;
 use crate::wal::Payload;
 
@@ -17,10 +17,13 @@ pub(super) struct Stage<'s> {
     publisher: &'s Publisher,
     recent: &'s Recent,
     clock: &'s EngineClock,
-    /// `None` until they are needed.
-    now: Option<(View, Moment)>,
-    /// What was decided in this group.
+    /// `None` until it is needed.
+    at: Option<Moment>,
+    /// The same.
+    view: Option<View>,
+    /// What was decided in this group, and how much of it the view holds.
     decided: Vec<Vec<Effect>>,
+    seen: usize,
     /// Tables that are dropped in this group.
     dropped: Vec<TableId>,
     /// What is done to rows in this group, if somebody in it read any.
@@ -33,8 +36,10 @@ impl<'s> Stage<'s> {
             publisher,
             recent,
             clock,
-            now: None,
+            at: None,
+            view: None,
             decided: Vec::new(),
+            seen: 0,
             dropped: Vec::new(),
             touched: rows_were_read.then(Vec::new),
         }
@@ -49,9 +54,10 @@ impl<'s> Stage<'s> {
                 return Ok(Some(prepared));
             }
             Work::Decision(Decision::Now(decide)) => (self.find_out(decide)?, RowsOutcome::default()),
-            Work::Decision(Decision::IfUnchanged(outcome, again)) => match again {
-                Some(decide) if self.has_changed(&outcome.keys) => (self.find_out(decide)?, outcome.rows),
-                _ => (outcome.keys, outcome.rows),
+            Work::Decision(Decision::IfUnchanged(outcome, again)) => match (self.has_changed(&outcome.keys), again) {
+                (false, _) => (outcome.keys, outcome.rows),
+                (true, Some(decide)) => (self.find_out(decide)?, outcome.rows),
+                (true, None) => return Err(Error::Conflict),
             },
         };
         let RowsOutcome { runs: rows, deletions, reads: rows_read, since } = rows;
@@ -60,36 +66,40 @@ impl<'s> Stage<'s> {
         }
         rows.iter().try_for_each(|(table, _)| self.check_stays(*table))?;
         deletions.iter().try_for_each(|deletion| self.check_stays(deletion.table))?;
-        if self.has_changed(&keys) {
-            return Err(Error::Conflict);
-        }
         let cells = keys.effects;
         if cells.is_empty() && rows.is_empty() && deletions.is_empty() {
             return Ok(None);
         }
-        let (_, at) = self.now()?;
         // What cannot be recorded is not seen by those behind it either.
-        let prepared = prepare(*at, Effects { cells: cells.clone(), rows, deletions })?;
+        let prepared = prepare(self.at(), Effects { cells: cells.clone(), rows, deletions })?;
         self.touch(&prepared.mutation);
-        let (view, _) = self.now()?;
-        view.put(Sequence::MAX, &cells);
         self.decided.push(cells);
         Ok(Some(prepared))
     }
 
     /// What a transaction does on the state that those before it leave.
     fn find_out(&mut self, decide: Decide) -> Result<Outcome> {
-        let (view, at) = self.now()?;
-        let mut transaction = Transaction::exclusive(view.clone(), *at);
+        let at = self.at();
+        let mut transaction = Transaction::exclusive(self.view()?.clone(), at);
         decide(&mut transaction)?;
         Ok(transaction.finish())
     }
 
-    fn now(&mut self) -> Result<&mut (View, Moment)> {
-        match &mut self.now {
-            Some(now) => Ok(now),
-            none => Ok(none.insert((self.publisher.keyspace.head()?, self.clock.now()))),
-        }
+    /// When this group is taken to happen.
+    fn at(&mut self) -> Moment {
+        *self.at.get_or_insert_with(|| self.clock.now())
+    }
+
+    /// What whoever is next sees. Most have found out by themselves what they do, so it is not made before somebody asks.
+    fn view(&mut self) -> Result<&View> {
+        let view = match &mut self.view {
+            Some(view) => view,
+            none => none.insert(self.publisher.keyspace.head()?),
+        };
+        let news = self.decided.get(self.seen..).unwrap_or_default();
+        news.iter().for_each(|cells| view.put(Sequence::MAX, cells));
+        self.seen = self.decided.len();
+        Ok(view)
     }
 
     /// Refuses rows of a table that was dropped since they were prepared.
@@ -140,10 +150,9 @@ impl<'s> Stage<'s> {
 
 fn prepare(at: Moment, effects: Effects) -> Result<Prepared> {
     let blocks = |(table, run): &(TableId, Run)| (*table, run.block.clone());
-    let rows = effects.rows.iter().map(blocks).collect();
-    let deletions = effects.deletions.clone();
-    let record = Record::Transaction(crate::record::Transaction { at, cells: effects.cells.clone(), rows, deletions });
-    let payload = Payload::new(record.encode()?)?;
-    let mutation = Mutation::Transaction(effects);
+    let blocks = effects.rows.iter().map(blocks).collect();
+    let record = record::Transaction { at, cells: effects.cells, rows: blocks, deletions: effects.deletions };
+    let payload = Payload::new(encode_transaction(&record)?)?;
+    let mutation = Mutation::Transaction(Effects { cells: record.cells, deletions: record.deletions, ..effects });
     Ok(Prepared { mutation, kind: RecordKind::Transaction, payload, durability: Durability::Durable })
 }

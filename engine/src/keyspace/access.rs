@@ -98,11 +98,13 @@ pub trait Access: sealed::Sealed {
     ) -> Result<(T, Sequence)>;
 
     /// The same where others seldom change what it depends on. It is found out on the present state, by the caller's own thread
-    /// and not on the path that all writers share; at its turn it stands if what it read is unchanged, and is done again if not.
+    /// and not on the path that all writers share; at its turn it stands if what it read is unchanged, and `again`, which does
+    /// the same, is done if not.
     #[doc(hidden)]
     fn write_early<T: Send + 'static>(
         &mut self,
-        write: impl Fn(&mut Transaction) -> Result<T> + Send + Sync + 'static,
+        early: impl FnOnce(&mut Transaction) -> Result<T>,
+        again: impl FnOnce(&mut Transaction) -> Result<T> + Send + 'static,
     ) -> Result<(T, Sequence)>;
 
     /// Writes what gives room: on a full disk too, with the room kept for that.

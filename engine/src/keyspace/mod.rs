@@ -6,6 +6,7 @@
 
 mod access;
 mod condition;
+mod merged;
 mod reads;
 mod recent;
 mod transaction;
@@ -22,10 +23,11 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 pub use access::{Access, Waits};
 pub(crate) use access::{revision, sealed, space};
 pub use condition::IfRevision;
+pub(crate) use merged::Direction;
 pub(crate) use reads::ReadSet;
 pub(crate) use recent::Recent;
 pub(crate) use transaction::{Outcome, Transaction};
-pub(crate) use view::{Direction, View, prefix};
+pub(crate) use view::{View, prefix};
 pub use watch::Watch;
 pub(crate) use watch::Watchers;
 

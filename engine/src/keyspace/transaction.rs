@@ -1,12 +1,15 @@
 //! A transaction on the key space: reads its own writes, and remembers what it read.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
+use std::iter::{Flatten, Map};
 use std::ops::Bound;
+use std::option;
 use std::sync::Arc;
 
+use super::merged::{Directed, Direction, Merged};
 use super::reads::ReadSet;
-use super::view::{Direction, Scan, View};
+use super::view::{Scan, View, as_bytes};
 use crate::catalog::{KeyRange, Stored};
 use crate::error::Result;
 use crate::model::Sequence;
@@ -19,7 +22,6 @@ const OWN: Sequence = Sequence::MAX;
 #[derive(Debug)]
 pub struct Transaction {
     view: View,
-    began: Sequence,
     writes: BTreeMap<Key, Value>,
     /// `None` where nothing can change meanwhile.
     reads: Option<RefCell<ReadSet>>,
@@ -50,12 +52,12 @@ impl Outcome {
 impl Transaction {
     /// On a state that others go on changing.
     pub(crate) fn optimistic(view: View, at: Moment) -> Self {
-        Transaction { began: view.sequence(), view, writes: BTreeMap::new(), reads: Some(RefCell::default()), at, undo: None }
+        Transaction { view, writes: BTreeMap::new(), reads: Some(RefCell::default()), at, undo: None }
     }
 
     /// On a state that nobody else changes before the end.
     pub(crate) fn exclusive(view: View, at: Moment) -> Self {
-        Transaction { began: view.sequence(), view, writes: BTreeMap::new(), reads: None, at, undo: None }
+        Transaction { view, writes: BTreeMap::new(), reads: None, at, undo: None }
     }
 
     /// When it is taken to happen.
@@ -68,12 +70,16 @@ impl Transaction {
         if let Some(reads) = &self.reads {
             reads.borrow_mut().add_key(key);
         }
-        self.view.get(key)
+        match self.writes.get(key) {
+            Some(value) => Ok(own(value)),
+            None => self.view.get(key),
+        }
     }
 
     /// The keys of a range that have values. What counts as read goes to where the caller stopped.
     pub(crate) fn scan(&self, range: KeyRange, direction: Direction) -> Result<TrackedScan<'_>> {
-        let scan = self.view.scan(&range, direction)?;
+        let written = self.written(&range).map(written as _);
+        let scan = Merged::new(direction, self.view.scan(&range, direction)?, Directed(direction, written));
         Ok(TrackedScan { scan, reads: self.reads.as_ref(), range, direction, last: None, ended: false })
     }
 
@@ -89,12 +95,11 @@ impl Transaction {
 
     /// Does something whole: where it fails, nothing it wrote remains.
     pub(crate) fn whole<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        let (view, outer) = (self.view.clone(), self.undo.replace(Vec::new()));
+        let outer = self.undo.replace(Vec::new());
         let outcome = body(self);
         let undo = self.undo.take().unwrap_or_default();
         self.undo = outer;
         if outcome.is_err() {
-            self.view = view;
             for (key, before) in undo.into_iter().rev() {
                 match before {
                     Some(value) => self.writes.insert(key, value),
@@ -108,23 +113,49 @@ impl Transaction {
     }
 
     fn write(&mut self, key: Key, value: Value) {
-        self.view.put(OWN, &[Effect { key: key.clone(), value: value.clone() }]);
+        let Some(undo) = &mut self.undo else {
+            self.writes.insert(key, value);
+            return;
+        };
         let before = self.writes.insert(key.clone(), value);
-        if let Some(undo) = &mut self.undo {
-            undo.push((key, before));
-        }
+        undo.push((key, before));
+    }
+
+    /// Own writes in a range, which may be turned round.
+    fn written(&self, (start, end): &KeyRange) -> Written<'_> {
+        let is_some = match (start, end) {
+            (Bound::Unbounded, _) | (_, Bound::Unbounded) => true,
+            (Bound::Included(start), Bound::Included(end)) => start <= end,
+            (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => start < end,
+        };
+        let range = || self.writes.range::<[u8], _>((as_bytes(start), as_bytes(end)));
+        is_some.then(range).into_iter().flatten()
     }
 
     /// Ends it.
     pub(crate) fn finish(self) -> Outcome {
         let effects = self.writes.into_iter().map(|(key, value)| Effect { key, value }).collect();
-        Outcome { effects, reads: self.reads.map(|reads| (reads.into_inner(), self.began)) }
+        let began = self.view.sequence();
+        Outcome { effects, reads: self.reads.map(|reads| (reads.into_inner(), began)) }
     }
+}
+
+type Written<'t> = Flatten<option::IntoIter<btree_map::Range<'t, Key, Value>>>;
+
+/// The same from the end where a scan begins, as the scan has them.
+type OwnWrites<'t> = Directed<Map<Written<'t>, fn((&'t Key, &'t Value)) -> (Key, Option<Stored>)>>;
+
+fn written((key, value): (&Key, &Value)) -> (Key, Option<Stored>) {
+    (key.clone(), own(value))
+}
+
+fn own(value: &Value) -> Option<Stored> {
+    value.clone().map(|value| (OWN, value))
 }
 
 /// A scan that notes how far it went.
 pub(crate) struct TrackedScan<'t> {
-    scan: Scan<'t>,
+    scan: Merged<Scan<'t>, OwnWrites<'t>>,
     reads: Option<&'t RefCell<ReadSet>>,
     range: KeyRange,
     direction: Direction,

@@ -1,5 +1,6 @@
 //! A state of the key space that never changes.
 
+use std::iter::Map;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use imbl::OrdMap;
 use imbl::shared_ptr::DefaultSharedPtr;
 
 use super::access::space;
+use super::merged::{Directed, Direction, Merged};
 use crate::catalog::{Cell, CellRange, Cells, KeyRange, Note, Stored};
 use crate::error::Result;
 use crate::model::Sequence;
@@ -27,16 +29,9 @@ pub(crate) struct View {
 
 /// What a record made of a key.
 #[derive(Debug, Clone)]
-struct Newer {
+pub(crate) struct Newer {
     sequence: Sequence,
     value: Option<Arc<[u8]>>,
-}
-
-/// Which end a scan begins at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Forward,
-    Backward,
 }
 
 /// All keys that begin with these bytes.
@@ -75,10 +70,8 @@ impl View {
     /// The keys of a range that have values.
     pub(crate) fn scan(&self, range: &KeyRange, direction: Direction) -> Result<Scan<'_>> {
         let overlay = self.overlay.range::<_, [u8]>((as_bytes(&range.0), as_bytes(&range.1)));
-        let mut scan = Scan { direction, base: self.base.range(range)?, overlay, next_base: None, next_overlay: None };
-        scan.step_base()?;
-        scan.step_overlay();
-        Ok(scan)
+        let base = Directed(direction, self.base.range(range)?);
+        Ok(Merged::new(direction, base, Directed(direction, overlay).map(newer as _)))
     }
 
     /// Makes what a record did part of this view.
@@ -139,65 +132,16 @@ fn bytes_of(key: &[u8], value: Option<&[u8]>) -> usize {
     CELL_BYTES + key.len() + value.map_or(0, <[u8]>::len)
 }
 
-fn as_bytes(bound: &Bound<Key>) -> Bound<&[u8]> {
+pub(super) fn as_bytes(bound: &Bound<Key>) -> Bound<&[u8]> {
     bound.as_ref().map(|key| &**key)
 }
 
 /// Keys with their values, in order.
-pub(crate) struct Scan<'v> {
-    direction: Direction,
-    base: CellRange<'v>,
-    overlay: imbl::ordmap::RangedIter<'v, Key, Newer, DefaultSharedPtr>,
-    next_base: Option<(Key, Stored)>,
-    next_overlay: Option<(Key, Newer)>,
-}
+pub(crate) type Scan<'v> = Merged<Directed<CellRange<'v>>, Overlay<'v>>;
 
-impl Scan<'_> {
-    fn step_base(&mut self) -> Result<Option<(Key, Stored)>> {
-        let next = match self.direction {
-            Direction::Forward => self.base.next(),
-            Direction::Backward => self.base.next_back(),
-        };
-        Ok(std::mem::replace(&mut self.next_base, next.transpose()?))
-    }
+type OverlayRange<'v> = Directed<imbl::ordmap::RangedIter<'v, Key, Newer, DefaultSharedPtr>>;
+type Overlay<'v> = Map<OverlayRange<'v>, fn((&'v Key, &'v Newer)) -> (Key, Option<Stored>)>;
 
-    fn step_overlay(&mut self) -> Option<(Key, Newer)> {
-        let next = match self.direction {
-            Direction::Forward => self.overlay.next(),
-            Direction::Backward => self.overlay.next_back(),
-        };
-        std::mem::replace(&mut self.next_overlay, next.map(|(key, newer)| (key.clone(), newer.clone())))
-    }
-
-    fn step(&mut self) -> Result<Option<(Key, Stored)>> {
-        loop {
-            let (from_base, from_overlay) = match (&self.next_base, &self.next_overlay) {
-                (None, None) => return Ok(None),
-                (Some((base, _)), Some((overlay, _))) => {
-                    let order = match self.direction {
-                        Direction::Forward => base.cmp(overlay),
-                        Direction::Backward => overlay.cmp(base),
-                    };
-                    (order.is_le(), order.is_ge())
-                }
-                (base, overlay) => (base.is_some(), overlay.is_some()),
-            };
-            let older = if from_base { self.step_base()? } else { None };
-            if !from_overlay {
-                return Ok(older);
-            }
-            // What is newer stands for what is older, also where it is nothing.
-            if let Some((key, Newer { sequence, value: Some(value) })) = self.step_overlay() {
-                return Ok(Some((key, (sequence, value))));
-            }
-        }
-    }
-}
-
-impl Iterator for Scan<'_> {
-    type Item = Result<(Key, Stored)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.step().transpose()
-    }
+fn newer((key, Newer { sequence, value }): (&Key, &Newer)) -> (Key, Option<Stored>) {
+    (key.clone(), value.clone().map(|value| (*sequence, value)))
 }

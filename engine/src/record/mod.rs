@@ -17,8 +17,8 @@ pub use kind::RecordKind;
 pub(crate) use pack::{Reader, put_varint, put_zigzag};
 pub use rows::encode_rows;
 pub(crate) use rows::{RowsOutline, outline as outline_rows};
-pub(crate) use transaction::outline as outline_transaction;
 pub use transaction::{DERIVED, Effect, Key, Moment, Transaction, is_derived};
+pub(crate) use transaction::{encode as encode_transaction, outline as outline_transaction};
 
 use crate::model::{Block, Partition, Sequence, SeriesId, SeriesKey, TableId, TableSchema, TimeRange};
 

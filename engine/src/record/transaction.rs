@@ -60,7 +60,7 @@ pub struct Moment {
 }
 
 /// Fails like [`encode_rows`], and where the keys are too long.
-pub(super) fn encode(transaction: &Transaction) -> Result<Vec<u8>> {
+pub(crate) fn encode(transaction: &Transaction) -> Result<Vec<u8>> {
     let keys: usize = transaction.cells.iter().map(|cell| cell.key.len()).sum();
     limits::check("bytes of the keys of one transaction", keys as u64, KEYS_BYTES as u64, "")?;
     let mut out = Vec::with_capacity(256);

@@ -15,10 +15,15 @@ use super::stream::{Ended, Writer};
 /// Where the API begins.
 const ROOT: &str = "/api/v1";
 
-/// Answers a call.
+/// Answers a call, unless the client ends it before: what waits or goes on for ever ends then.
 pub(super) async fn serve(session: &Session, call: Call, mut writer: Writer) {
-    match answer(session, call, &mut writer).await {
-        Ok(()) => writer.finish(),
+    let unwanted = writer.unwanted();
+    let answered = tokio::select! {
+        answered = answer(session, call, &mut writer) => answered,
+        () = unwanted => Err(Ended::Gone),
+    };
+    match answered {
+        Ok(()) => writer.finish().await,
         Err(ended) => writer.fail(ended).await,
     }
 }

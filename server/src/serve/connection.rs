@@ -126,19 +126,19 @@ async fn answer(session: Session, send: SendStream, receive: RecvStream) {
     };
     match first.kind {
         OpenWriter::KIND => match OpenWriter::read(&first) {
-            Ok(open) => writer::serve(&session, &open, reader, writer.is_for(Kind::Writer)).await,
+            Ok(open) => writer::serve(&session, &open, reader, writer.of_kind(Kind::Writer)).await,
             Err(malformed) => writer.fail(malformed.into()).await,
         },
         message::Query::KIND => match message::Query::read(&first) {
             Ok(asked) => {
                 let begun = Instant::now();
-                query::serve(&session, &asked, writer.is_for(Kind::Query)).await;
+                query::serve(&session, &asked, writer.of_kind(Kind::Query)).await;
                 session.server.metrics.request(Kind::Query, "", "", begun.elapsed());
             }
             Err(malformed) => writer.fail(malformed.into()).await,
         },
         Call::KIND => match Call::read(&first) {
-            Ok(call) => call::serve(&session, call, writer.is_for(Kind::Call)).await,
+            Ok(call) => call::serve(&session, call, writer.of_kind(Kind::Call)).await,
             Err(malformed) => writer.fail(malformed.into()).await,
         },
         kind => {

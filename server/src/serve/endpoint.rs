@@ -18,7 +18,7 @@ use super::metrics::Refusal;
 use super::session::Server;
 use super::settings::Settings;
 use super::{connection, failed};
-use crate::certificates::{Identity, Judge};
+use crate::certificates::{Identity, Judge, Office};
 use crate::failure::{Failure, Outcome};
 
 /// Bytes of one stream, and of all of a connection, that were received and not read yet.
@@ -33,7 +33,7 @@ pub(crate) struct Guests {
     /// What TLS is to do.
     pub(crate) tls: Arc<rustls::ServerConfig>,
     /// Who says what their certificates are worth. Without, everybody may do everything.
-    pub(crate) judge: Option<Arc<Judge>>,
+    pub(crate) office: Option<Arc<Office>>,
 }
 
 /// Someone who came through it.
@@ -41,24 +41,24 @@ pub(crate) struct Guests {
 pub(super) struct Guest {
     pub(super) caller: Caller,
     certificates: Vec<CertificateDer<'static>>,
-    judge: Option<Arc<Judge>>,
+    office: Option<Arc<Office>>,
 }
 
 impl Guest {
     /// Whom a connection's certificate names. The handshake has looked at it already.
-    fn of(connection: &Connection, judge: Option<Arc<Judge>>) -> Result<Guest, Failed> {
-        let Some(judge) = judge else { return Ok(Guest { caller: Caller::Anybody, certificates: Vec::new(), judge: None }) };
+    fn of(connection: &Connection, office: Option<Arc<Office>>) -> Result<Guest, Failed> {
+        let Some(office) = office else { return Ok(Guest { caller: Caller::Anybody, certificates: Vec::new(), office: None }) };
         let certificates =
             connection.peer_identity().and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok());
         let certificates = certificates.map(|certificates| *certificates).unwrap_or_default();
-        let Identity { principal, key, .. } = identify(&judge, &certificates)?;
+        let Identity { principal, key, .. } = identify(office.judge(), &certificates)?;
         let caller = Caller::Certified { principal: principal.into(), key };
-        Ok(Guest { caller, certificates, judge: Some(judge) })
+        Ok(Guest { caller, certificates, office: Some(office) })
     }
 
     /// Whether the certificate still holds: it may have ended, and its authority may be trusted no more.
     pub(super) fn check(&self) -> Result<(), Failed> {
-        self.judge.as_ref().map_or(Ok(()), |judge| identify(judge, &self.certificates).map(|_| ()))
+        self.office.as_ref().map_or(Ok(()), |office| identify(office.judge(), &self.certificates).map(|_| ()))
     }
 }
 
@@ -115,14 +115,14 @@ pub(super) async fn accept(server: Arc<Server>, api: Router, endpoint: Endpoint,
             let _ = incoming.retry();
             continue;
         }
-        let (server, connections, judge, api) = (server.clone(), connections.clone(), guests.judge.clone(), api.clone());
+        let (server, connections, office, api) = (server.clone(), connections.clone(), guests.office.clone(), api.clone());
         tokio::spawn(async move {
             let connected = shake(incoming, &server).await;
             drop(handshake);
             let Some(connection) = connected else { return };
             let guest = match connections.try_acquire_owned() {
                 Ok(place) => {
-                    Guest::of(&connection, judge).map(|guest| (guest, place)).map_err(|failed| (Refusal::Nobody, failed))
+                    Guest::of(&connection, office).map(|guest| (guest, place)).map_err(|failed| (Refusal::Nobody, failed))
                 }
                 Err(_) => Err((Refusal::Full, failed::busy("too many connections: connect again later"))),
             };

@@ -4,7 +4,7 @@
 //!
 //! - `endpoint`: sockets, handshakes, and how many of each;
 //! - `connection`: the greeting, then a task for every stream; `stream`: frames, each within its time;
-//! - `writer`: batches that count once, and the threads that apply them; `query`: answers; `call`: what is asked in JSON;
+//! - `writer`: batches that count once, and the threads that apply them; `intake`: rows of requests; `query`: answers; `call`: what is asked in JSON;
 //! - `http`: the same for people and tools;
 //! - `access`: who may do what; `failed`: what went wrong, as clients are told;
 //! - `metrics`: what those who watch are told;
@@ -17,8 +17,9 @@ mod connection;
 mod endpoint;
 pub(crate) mod failed;
 mod http;
+pub(crate) mod intake;
 pub(crate) mod metrics;
-mod query;
+pub(crate) mod query;
 mod readiness;
 mod session;
 mod settings;
@@ -32,6 +33,7 @@ use std::time::Duration;
 
 use alluvium::Database;
 use alluvium_protocol::code::Code;
+use alluvium_protocol::message::Failed;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 use tracing::{debug, warn};
@@ -70,6 +72,8 @@ pub(crate) struct Running {
     endpoint: quinn::Endpoint,
     /// Where it listens in fact.
     pub(crate) places: Places,
+    /// Whether HTTP is served over TLS.
+    pub(crate) is_secure: bool,
     closing: watch::Sender<bool>,
     lanes: LaneThreads,
 }
@@ -85,14 +89,15 @@ impl Running {
     ) -> Outcome<Running> {
         let endpoint = endpoint(&guests, &settings, places.quic)?;
         let http = match places.http {
-            Some(at) => Some(http::listen(at).await?),
+            Some(at) => Some(http::Door::open(at, &guests).await?),
             None => None,
         };
         let unknown = |error| Failure::io("ask for", "the address of the server", &error);
         let places = Places {
             quic: endpoint.local_addr().map_err(unknown)?,
-            http: http.as_ref().map(|http| http.local_addr()).transpose().map_err(unknown)?,
+            http: http.as_ref().map(http::Door::at).transpose().map_err(unknown)?,
         };
+        let is_secure = http.as_ref().is_some_and(http::Door::is_secure);
         let metrics = Metrics::new();
         let (lanes, threads) =
             Lanes::start(&db, settings.lanes, &metrics).map_err(|error| Failure::io("start", "a thread", &error))?;
@@ -102,11 +107,14 @@ impl Running {
             access: Access::new(db.clone()),
             db,
             gateway,
+            office: guests.office.clone(),
             lanes,
             seats: writer::Seats::default(),
             metrics,
             sampled: Sampled::default(),
-            wall: WallClock::new(guests.judge.as_ref().map_or_else(|| Clock::new(None), |judge| judge.clock().clone())),
+            wall: WallClock::new(
+                guests.office.as_ref().map_or_else(|| Clock::new(None), |office| office.judge().clock().clone()),
+            ),
             room: Arc::new(room),
             queries: Arc::new(queries),
             closing: is_closing,
@@ -115,19 +123,24 @@ impl Running {
         let api = api::router(server.clone());
         if let Some(http) = http {
             // Without certificates there are no tokens either.
-            let open = guests.judge.is_none().then_some(axum::Extension(Caller::Anybody));
+            let open = guests.office.is_none().then_some(axum::Extension(Caller::Anybody));
             let api = open.map_or(api.clone(), |anybody| api.clone().layer(anybody));
             tokio::spawn(http::serve(server.clone(), api, http));
         }
         tokio::spawn(endpoint::accept(server.clone(), api, endpoint.clone(), guests));
         tokio::spawn(write_refusals(server.clone()));
         tokio::spawn(watch_the_clock(server.clone()));
-        Ok(Running { server, endpoint, places, closing, lanes: threads })
+        Ok(Running { server, endpoint, places, is_secure, closing, lanes: threads })
     }
 
     /// The gate of all requests, to be told of changes.
     pub(crate) fn access(&self) -> &Access {
         &self.server.access
+    }
+
+    /// Whether the disk takes writes.
+    pub(crate) async fn check(&self) -> Result<(), Failed> {
+        self.server.engine(Database::flush).await
     }
 
     /// Ends: takes no more, waits for what is under way, no longer than the settings say, and writes what was refused.

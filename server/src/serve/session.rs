@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use alluvium::Database;
-use alluvium_protocol::code::Code;
 use alluvium_protocol::message::Failed;
 use axum::Router;
 use tokio::sync::{Semaphore, watch};
@@ -14,6 +13,7 @@ use super::metrics::{Metrics, Present, Sampled};
 use super::settings::Settings;
 use super::wall::WallClock;
 use super::writer::{Lanes, Seats};
+use crate::certificates::Office;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(crate) struct Server {
     pub(crate) settings: Settings,
     /// The gateway's id.
     pub(crate) gateway: String,
+    /// Its certificates, unless it goes without.
+    pub(crate) office: Option<Arc<Office>>,
     pub(crate) metrics: Metrics,
     pub(crate) sampled: Sampled,
     pub(crate) wall: WallClock,
@@ -53,7 +55,7 @@ impl Session {
 
 impl Server {
     /// Resolves once the server is about to end.
-    pub(super) async fn is_closing(&self) {
+    pub(crate) async fn is_closing(&self) {
         // The sender lives as long as the server runs.
         let _ = self.closing.clone().wait_for(|closing| *closing).await;
     }
@@ -82,6 +84,6 @@ impl Server {
     ) -> Result<alluvium::Result<T>, Failed> {
         let db = self.db.clone();
         let done = tokio::task::spawn_blocking(move || work(&db)).await;
-        done.map_err(|_| Failed::new(Code::Internal, "the engine gave up on a request: the server's log says more"))
+        done.map_err(|_| failed::gave_up())
     }
 }

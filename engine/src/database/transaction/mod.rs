@@ -302,16 +302,17 @@ impl Access for &Database {
 
     fn write_early<T: Send + 'static>(
         &mut self,
-        write: impl Fn(&mut keyspace::Transaction) -> Result<T> + Send + Sync + 'static,
+        early: impl FnOnce(&mut keyspace::Transaction) -> Result<T>,
+        again: impl FnOnce(&mut keyspace::Transaction) -> Result<T> + Send + 'static,
     ) -> Result<(T, Sequence)> {
-        let mut early = self.inner.begin_keys()?;
-        let answer = Arc::new(Mutex::new(Some(write(&mut early)?)));
+        let mut transaction = self.inner.begin_keys()?;
+        let answer = Arc::new(Mutex::new(Some(early(&mut transaction)?)));
         let place = answer.clone();
         let again = move |transaction: &mut _| {
-            *place.lock() = Some(write(transaction)?);
+            *place.lock() = Some(again(transaction)?);
             Ok(())
         };
-        let sequence = self.inner.commit(Work::decided_early(early.finish(), again))?;
+        let sequence = self.inner.commit(Work::decided_early(transaction.finish(), again))?;
         take(&answer, sequence)
     }
 
@@ -367,9 +368,11 @@ impl Access for &mut Transaction<'_> {
 
     fn write_early<T: Send + 'static>(
         &mut self,
-        write: impl Fn(&mut keyspace::Transaction) -> Result<T> + Send + Sync + 'static,
+        early: impl FnOnce(&mut keyspace::Transaction) -> Result<T>,
+        _again: impl FnOnce(&mut keyspace::Transaction) -> Result<T> + Send + 'static,
     ) -> Result<(T, Sequence)> {
-        self.write(write)
+        self.grows = true;
+        self.keys.whole(early).map(|answer| (answer, 0))
     }
 
     fn free<T: Send + 'static>(

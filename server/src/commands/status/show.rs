@@ -77,7 +77,7 @@ fn long(seconds: f64) -> String {
     let whole = Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs();
     match whole {
         ..3_600 => format!("{} min {} s", whole / 60, whole % 60),
-        ..86_400 => format!("{} h {} min", whole / 3_600, whole / 60 % 60),
+        3_600..86_400 => format!("{} h {} min", whole / 3_600, whole / 60 % 60),
         _ => format!("{} d {} h", whole / 86_400, whole / 3_600 % 24),
     }
 }

@@ -105,10 +105,13 @@ fn storage(registry: &mut Registry, Sample { at, status, counts, .. }: &Sample) 
     registry.register("sampled_timestamp_seconds", "When storage was looked at, since 1970", ConstGauge::new(seconds(*at)));
 }
 
+/// A number of a table: its name, what it is, and how it is found.
+type Described = (&'static str, &'static str, fn(&TableStatus) -> u64);
+
 fn tables(registry: &mut Registry, tables: &[TableStatus]) {
     registry.register("tables", "Tables there are", gauge(tables.len() as u64));
     let told = &tables[..tables.len().min(TABLES)];
-    let gauges: [(&str, &str, fn(&TableStatus) -> u64); 5] = [
+    let gauges: [Described; 5] = [
         ("table_rows", "Rows, once for each segment or unsealed run that holds them", |table| table.rows),
         ("table_unsealed_rows", "Rows not yet in segments", |table| table.unsealed_rows),
         ("table_series", "Different series", |table| table.series),

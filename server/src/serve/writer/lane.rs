@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use alluvium::{Database, Error, Transaction};
+use alluvium::{Database, Error, Transaction, WriterPast};
 use alluvium_protocol::code::Code;
 use alluvium_protocol::message::Failed;
 use arrow::array::RecordBatch;
@@ -49,7 +49,7 @@ impl Lanes {
     }
 
     /// Where the batches of a writer go.
-    pub(super) fn of(&self, writer: &WriterKey) -> Sender<Job> {
+    pub(in crate::serve) fn of(&self, writer: &WriterKey) -> Sender<Job> {
         let lane = self.hasher.hash_one(writer) as usize % self.senders.len();
         self.senders[lane].clone()
     }
@@ -80,15 +80,17 @@ fn run(db: &Database, metrics: &Metrics, jobs: &mut Receiver<Job>) {
 
 /// Applies batches all at once, or one by one where one of them is refused.
 fn apply(db: &Database, metrics: &Metrics, jobs: Vec<Job>) {
-    if jobs.len() > 1 && write(db, metrics, &jobs).is_ok() {
-        jobs.into_iter().for_each(|job| job.done(What::Applied));
+    if jobs.len() > 1
+        && let Ok(applied) = write(db, metrics, &jobs)
+    {
+        jobs.into_iter().zip(applied).for_each(|(job, what)| job.done(what));
         return;
     }
     for job in jobs {
         let what = match write(db, metrics, std::slice::from_ref(&job)) {
-            Ok(()) => What::Applied,
-            // The stream lets none through that leaves a gap; so one before it was refused meanwhile.
-            Err(Error::WriterGap { .. }) => What::HeldUp,
+            Ok(mut applied) => applied.pop().unwrap_or(What::Applied { again: false }),
+            // A stream lets none through that leaves a gap; so one before it was refused meanwhile.
+            Err(error @ Error::WriterGap { .. }) => What::HeldUp(failed::of_engine(&error)),
             Err(error) if failed::is_of_request(&error) => What::Refused(failed::of_engine(&error)),
             Err(error) => What::Ended(failed::of_engine(&error)),
         };
@@ -96,31 +98,45 @@ fn apply(db: &Database, metrics: &Metrics, jobs: Vec<Job>) {
     }
 }
 
-fn write(db: &Database, metrics: &Metrics, jobs: &[Job]) -> Result<(), Error> {
+fn write(db: &Database, metrics: &Metrics, jobs: &[Job]) -> Result<Vec<What>, Error> {
     let begun = Instant::now();
-    transact(db, jobs)?;
+    let applied = transact(db, jobs)?;
     let sum = |of: fn(&Job) -> usize| jobs.iter().map(of).sum();
     let batches = jobs.iter().filter(|job| !matches!(job.content, Content::Nothing)).count();
     metrics.applied(batches, sum(|job| job.content.rows()), sum(|job| job.bytes), begun.elapsed());
-    Ok(())
+    Ok(applied)
 }
 
-fn transact(db: &Database, jobs: &[Job]) -> Result<(), Error> {
+fn transact(db: &Database, jobs: &[Job]) -> Result<Vec<What>, Error> {
     db.transaction(|transaction| {
-        let mut rows = Rows::default();
+        let (mut rows, mut applied) = (Rows::default(), Vec::with_capacity(jobs.len()));
         for job in jobs {
-            let WriterKey { principal, id } = &*job.writer;
-            if !transaction.writers().advance(principal, *id, job.number)? {
+            let is_next = advance(transaction, job)?;
+            applied.push(What::Applied { again: !is_next });
+            if !is_next {
                 continue;
             }
             match &job.content {
-                Content::Rows { table, rows: batch } => rows.add(table, batch),
+                Content::Rows(batches) => batches.iter().for_each(|(table, batch)| rows.add(table, batch)),
                 Content::Mutations(mutations) => mutations.iter().try_for_each(|mutation| mutate(transaction, mutation))?,
                 Content::Nothing => {}
             }
         }
-        rows.append(transaction)
+        rows.append(transaction)?;
+        Ok(applied)
     })
+}
+
+/// Whether a batch is the next of its writer.
+fn advance(transaction: &mut Transaction<'_>, job: &Job) -> Result<bool, Error> {
+    let WriterKey { principal, id } = &*job.writer;
+    match transaction.writers().advance(principal, *id, job.number) {
+        Err(Error::WriterExpired { .. }) if job.begins => {
+            transaction.writers().open(principal, *id, WriterPast::New)?;
+            transaction.writers().advance(principal, *id, job.number)
+        }
+        outcome => outcome,
+    }
 }
 
 /// Rows of several batches, by table.
@@ -149,6 +165,6 @@ impl<'j> Rows<'j> {
 }
 
 /// The lane of a writer has ended, which it does only with the server or by a defect.
-pub(super) fn gone() -> Failed {
+pub(in crate::serve) fn gone() -> Failed {
     Failed { may_retry: true, ..Failed::new(Code::Internal, "the thread that applies batches has ended: connect again") }
 }
