@@ -140,6 +140,7 @@ impl Transaction {
     }
 }
 
+type OwnCells<'t> = Map<Written<'t>, fn((&'t Key, &'t Value)) -> (Key, Option<Stored>)>;
 type Written<'t> = Flatten<option::IntoIter<btree_map::Range<'t, Key, Value>>>;
 
 fn written((key, value): (&Key, &Value)) -> (Key, Option<Stored>) {
@@ -152,7 +153,7 @@ fn own(value: &Value) -> Option<Stored> {
 
 /// A scan that notes how far it went.
 pub(crate) struct TrackedScan<'t> {
-    scan: Merged<Scan<'t>, Directed<Map<Written<'t>, fn((&'t Key, &'t Value)) -> (Key, Option<Stored>)>>>,
+    scan: Merged<Scan<'t>, Directed<OwnCells<'t>>>,
     reads: Option<&'t RefCell<ReadSet>>,
     range: KeyRange,
     direction: Direction,
