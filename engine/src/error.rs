@@ -119,6 +119,9 @@ pub enum Error {
     /// Others changed meanwhile what a transaction had read. Nothing of it was done; made again it may succeed.
     #[error("others changed what this transaction had read; make it again")]
     Conflict,
+    /// The query was given up before its answer was complete.
+    #[error("the query was cancelled")]
+    Cancelled,
     /// Something is not in the revision that a write was made for. Nothing was written.
     #[error("{what} is {}: read it again and decide anew", found.map_or("not there".to_owned(), |found| format!("at revision {found}")))]
     Stale {
@@ -355,7 +358,9 @@ impl Error {
             Error::NoSuchPrincipal { .. } | Error::NoSuchRole { .. } => ErrorKind::Missing,
             Error::NoSuchCursor { .. } | Error::Gap { .. } => ErrorKind::Missing,
             Error::FutureSequence { .. } => ErrorKind::Input,
-            Error::DiskFull { .. } | Error::Locked { .. } | Error::Conflict | Error::Stale { .. } => ErrorKind::Unavailable,
+            Error::DiskFull { .. } | Error::Locked { .. } | Error::Conflict | Error::Cancelled | Error::Stale { .. } => {
+                ErrorKind::Unavailable
+            }
             Error::Damaged { .. } => ErrorKind::Damaged,
             Error::Io { .. } | Error::Stopped { .. } | Error::Closed | Error::Internal(_) => ErrorKind::Fatal,
         }

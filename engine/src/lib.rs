@@ -52,7 +52,7 @@ pub use audit::{AuditEntry, AuditHead, AuditOutcome, Audited, Trail};
 pub use counters::Counts;
 pub use database::{
     BackgroundStep, Builder, ColumnInspection, CompactReport, Database, Holding, Inspection, MetadataInspection, Problem,
-    ReceiptInspection, TableInspection, Transaction, VerifyReport,
+    ReceiptInspection, Status, TableInspection, TableStatus, Transaction, VerifyReport,
 };
 pub use document::{
     Collection, CollectionSpec, CollectionState, Collections, Compatibility, Document, DocumentQuery, DocumentState, IndexSpec,
@@ -75,7 +75,7 @@ pub use model::{
     FieldType, PartitionKind, Partitioning, Sequence, SeriesId, SeriesKey, TableSchema, TableSpec, TimeRange, TimeUnit, Value,
 };
 pub use principal::{Action, Certificate, Grant, KeyHash, Object, Pattern, Principal, Principals, Rights, Scope, Target, Token};
-pub use query::{Aggregate, Aggregation, Comparison, Filter, Order, Query, QueryStream, Window};
+pub use query::{Aggregate, Aggregation, Cancel, Comparison, Filter, Order, Query, QueryStream, Window};
 pub use queue::{
     Item, ItemContent, ItemPlace, ItemState, Lease, Leased, Nacked, NewItem, Pop, Pushed, Queue, QueueSizes, QueueSpec,
     QueueState, Retry,

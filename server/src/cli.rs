@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{access, changes, cursors, delete, demo, doc, import, kv, query, queue, serve, tables};
+use crate::commands::{access, changes, config, cursors, delete, demo, doc, import, kv, query, queue, serve, tables};
 use crate::failure::{Failure, Outcome};
 
 /// An embedded historian for IoT gateways.
@@ -77,6 +77,9 @@ pub(crate) enum Command {
     Audit(access::audit::Command),
     /// Serves the database to devices over QUIC
     Serve(serve::Arguments),
+    /// Checks and shows the settings of a server
+    #[command(subcommand)]
+    Config(config::Command),
     /// Records this machine's own vitals, queries them and shows what that cost
     Demo(demo::Arguments),
 }

@@ -5,6 +5,7 @@ mod api;
 mod certificates;
 mod cli;
 mod commands;
+mod config;
 mod failure;
 mod import;
 #[cfg(feature = "internals")]

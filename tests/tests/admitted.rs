@@ -14,7 +14,8 @@ use alluvium_tests::served::Served;
 use alluvium_tests::wire::{Identity, Talk, Wire};
 use quinn::ConnectionError;
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType};
-use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -310,4 +311,39 @@ fn a_clock_of_1970_keeps_nobody_out_and_lets_nobody_in() {
     assert!(served.end().success());
     let trail = succeed(&data, ["audit", "list", "--json"]);
     assert!(trail.lines().last().unwrap().contains("1970-01-02"), "its clock did show 1970");
+}
+
+/// Only the request for its key leaves the device, and the certificate comes back.
+#[test]
+fn a_device_keeps_its_key_and_has_it_certified_over_the_network() {
+    let gateway = Gateway::new();
+    let served = gateway.serve();
+    let key = KeyPair::generate().unwrap();
+    let request = CertificateParams::default().serialize_request(&key).unwrap().pem().unwrap();
+    run(async {
+        let (admin, _greeting) = gateway.connect(&served, "eve").await;
+        let wanted = json!({ "principal": "pump-7", "csr": request, "days": 30 });
+        let (reader, _greeting) = gateway.connect(&served, "bob").await;
+        assert_eq!(reader.call("POST", "/certificates", &wanted).await.0, 403);
+        let (status, issued) = admin.call("POST", "/certificates", &wanted).await;
+        assert_eq!((status, issued["principal"].as_str()), (201, Some("pump-7")), "{issued}");
+        let chain = CertificateDer::pem_slice_iter(issued["chain"].as_str().unwrap().as_bytes());
+        let chain = chain.map(|one| one.unwrap()).collect();
+        let identity = Identity { chain, key: PrivatePkcs8KeyDer::from(key.serialize_der()).into() };
+        let (_, _, welcome) = Wire::connect(served.at, Some(&identity)).await.unwrap();
+        assert_eq!(welcome.principal, "pump-7");
+        // A key has one owner, a request is a request, and there is who it is for.
+        let other = json!({ "principal": "pump-8", "csr": request });
+        let nobody = json!({ "principal": "nobody", "csr": request });
+        let nothing = json!({ "principal": "pump-7", "csr": "nothing" });
+        for (wrong, status) in [(other, 400), (nobody, 404), (nothing, 400)] {
+            let (found, problem) = admin.call("POST", "/certificates", &wrong).await;
+            assert_eq!(found, status, "{problem}");
+        }
+        // It can be revoked like any other.
+        let named = issued["key"].as_str().unwrap();
+        assert_eq!(admin.call("DELETE", &format!("/certificates/{named}"), &Json::Null).await.0, 200);
+        assert!(Wire::connect(served.at, Some(&identity)).await.is_err());
+    });
+    assert!(served.end().success());
 }

@@ -1,54 +1,9 @@
 //! HTTP end to end: the real binary, tokens, and every path of the API.
 
-use std::net::SocketAddr;
-
 use alluvium_tests::binary::succeed;
+use alluvium_tests::gateway::Gateway;
 use alluvium_tests::http::{ask, ask_json, raw};
-use alluvium_tests::served::Served;
 use serde_json::{Value, json};
-use tempfile::TempDir;
-
-/// A served database with tokens of an admin, a reader, and a device.
-struct Gateway {
-    dir: TempDir,
-    served: Served,
-    http: SocketAddr,
-    admin: String,
-    reader: String,
-    device: String,
-}
-
-impl Gateway {
-    fn new() -> Gateway {
-        let dir = tempfile::tempdir().unwrap();
-        let token = |name: &str, role: &str| {
-            succeed(dir.path(), ["user", "add", name, "--role", role]);
-            succeed(dir.path(), ["token", "issue", name]).trim().to_owned()
-        };
-        let (admin, reader, device) = (token("eve", "admin"), token("bob", "reader"), token("pump-7", "device"));
-        let served = Served::start(dir.path(), &["--gateway", "gateway-1"]);
-        let http = served.http.unwrap();
-        Gateway { dir, served, http, admin, reader, device }
-    }
-
-    /// As the admin.
-    fn ask(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
-        ask_json(self.http, &self.admin, method, path, &body)
-    }
-
-    /// The same, with this status.
-    fn done(&self, status: u16, method: &str, path: &str, body: Value) -> Value {
-        let (found, answer) = self.ask(method, path, body);
-        assert_eq!(found, status, "{method} {path}: {answer}");
-        answer
-    }
-
-    fn end(self) -> TempDir {
-        assert!(self.served.end().success());
-        succeed(self.dir.path(), ["verify"]);
-        self.dir
-    }
-}
 
 #[test]
 fn only_who_has_a_token_is_answered() {

@@ -1,9 +1,11 @@
 //! The server beside the engine in process: the engine and the server on one core, clients on the other.
 
 mod clients;
+mod idle;
 mod inside;
+mod queries;
+mod round_trips;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use alluvium_tests::served::Served;
@@ -13,6 +15,8 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 /// The core of the engine or server, and that of clients.
 const SERVER_CORE: usize = 0;
 const CLIENT_CORE: usize = 1;
+/// Connections that do nothing.
+const IDLE: usize = 1_000;
 
 /// What is measured.
 #[derive(Debug, clap::Args)]
@@ -39,16 +43,31 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let counted = inside::counted(&fresh("counted")?, options.seconds)?;
     println!("in process, as batches of a writer: {counted:.0} rows/s, {:.2} of that", counted / alone);
     for connections in [1, 4, 16] {
-        let rows = with_server(&fresh("served")?, options, |at| clients::batches(at, connections, options.seconds))?;
+        let rows = with_server(&fresh("served")?, options, |served| clients::batches(served.at, connections, options.seconds))?;
         println!("served, {connections} writer streams: {rows:.0} rows/s, {:.2} of that", rows / alone);
     }
-    let rows = with_server(&fresh("single")?, options, |at| clients::single_rows(at, 200, options.seconds))?;
+    let rows = with_server(&fresh("single")?, options, |served| clients::single_rows(served.at, 200, options.seconds))?;
     println!("served, single rows from 200 connections: {rows:.0} rows/s");
+    let (rate, bytes) = with_server(&directory.join("counted"), options, |served| queries::everything(served.at))?;
+    println!("served, a query of {} MB of Arrow: {:.0} MB/s", bytes / 1_000_000, rate / 1e6);
+    let memory = with_server(&fresh("idle")?, options, |served| idle::connections(served.at, served.id(), IDLE))?;
+    println!("served, {IDLE} idle connections: {:.1} MiB", memory as f64 / f64::from(1 << 20));
+    pin(SERVER_CORE)?;
+    let echo = round_trips::Echo::start()?;
+    pin(CLIENT_CORE)?;
+    let bare = echo.times()?;
+    drop(echo);
+    let served = with_server(&fresh("requests")?, options, |served| round_trips::requests(served.at))?;
+    let ratio = served.median.as_secs_f64() / bare.median.as_secs_f64();
+    println!(
+        "round trips of a request: median {:?}, {ratio:.2} of a bare echo; at 1,000 a second 99 % within {:?} (echo {:?})",
+        served.median, served.p99, bare.p99
+    );
     Ok(())
 }
 
 /// Does something to a server that serves a directory.
-fn with_server<T>(data: &Path, options: &Options, work: impl FnOnce(SocketAddr) -> Result<T>) -> Result<T> {
+fn with_server<T>(data: &Path, options: &Options, work: impl FnOnce(&Served) -> Result<T>) -> Result<T> {
     let beside = || Some(std::env::current_exe().ok()?.parent()?.join("alluvium"));
     let binary = options.binary.clone().or_else(beside).context("this program lies nowhere")?;
     let mut command = std::process::Command::new(&binary);
@@ -61,7 +80,7 @@ fn with_server<T>(data: &Path, options: &Options, work: impl FnOnce(SocketAddr) 
     pin(SERVER_CORE)?;
     let served = Served::spawn(command);
     pin(CLIENT_CORE)?;
-    let outcome = work(served.at);
+    let outcome = work(&served);
     served.end();
     pin(SERVER_CORE)?;
     outcome

@@ -131,6 +131,12 @@ impl Changes {
         self.feed.visible.wait_above(self.through(), timeout)
     }
 
+    /// Completes once there is something behind [`Changes::through`], shown or not: [`Changes::wait`] for a task, on any runtime.
+    /// [`Error::Closed`] where nothing will be any more.
+    pub fn changed(&self) -> impl Future<Output = Result<()>> + Send + 'static {
+        self.feed.visible.rise(self.through())
+    }
+
     /// The next change, after waiting for one at most so long. `None` if there was none, and once the limit is reached.
     ///
     /// ```

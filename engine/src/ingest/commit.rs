@@ -74,6 +74,17 @@ struct Written {
     series: Vec<NewSeries>,
 }
 
+/// How much log there is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogDepth {
+    /// Bytes of all files.
+    pub(crate) on_disk: u64,
+    /// Bytes that hold records from some sequence on, as [`Log::bytes_since`] counts them.
+    pub(crate) bytes: u64,
+    /// Files that do.
+    pub(crate) files: u64,
+}
+
 /// Series `first` up to, without, `end`, which the log now knows.
 struct NewSeries {
     table: Arc<Table>,
@@ -152,6 +163,12 @@ impl Committer {
     /// Bytes of log that hold records after `sequence`.
     pub(crate) fn bytes_since(&self, sequence: Sequence) -> u64 {
         self.state().log.bytes_since(sequence)
+    }
+
+    /// How much log there is, and how much of it holds records from `sequence` on.
+    pub(crate) fn log_depth(&self, sequence: Sequence) -> LogDepth {
+        let log = &self.state().log;
+        LogDepth { on_disk: log.bytes_on_disk(), bytes: log.bytes_since(sequence), files: log.files_since(sequence) }
     }
 
     /// Bytes of all log files.

@@ -100,6 +100,10 @@ impl Disk for MeteredDisk {
         self.inner.sync_dir(dir, label)
     }
 
+    fn free_bytes(&self, dir: &Path) -> io::Result<Option<u64>> {
+        self.inner.free_bytes(dir)
+    }
+
     fn lock(&self, path: &Path, note: &str) -> io::Result<Box<dyn DirectoryLock>> {
         self.inner.lock(path, note)
     }

@@ -122,6 +122,10 @@ pub trait Disk: Debug + Send + Sync {
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Makes creations, renames and removals in `dir` survive a power cut.
     fn sync_dir(&self, dir: &Path, label: SyncLabel) -> io::Result<()>;
+    /// Bytes that may still be written below a directory, by whoever is not root; `None` where nobody knows.
+    fn free_bytes(&self, _dir: &Path) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
     /// Takes the exclusive lock of a file, creating it if need be and leaving `note` in it for others to read. `Err(WouldBlock)`
     /// carries the holder's note as its message. The lock goes with the returned handle.
     fn lock(&self, path: &Path, note: &str) -> io::Result<Box<dyn DirectoryLock>>;

@@ -140,8 +140,10 @@ impl Transaction {
     }
 }
 
-type OwnCells<'t> = Map<Written<'t>, fn((&'t Key, &'t Value)) -> (Key, Option<Stored>)>;
 type Written<'t> = Flatten<option::IntoIter<btree_map::Range<'t, Key, Value>>>;
+
+/// The same from the end where a scan begins, as the scan has them.
+type OwnWrites<'t> = Directed<Map<Written<'t>, fn((&'t Key, &'t Value)) -> (Key, Option<Stored>)>>;
 
 fn written((key, value): (&Key, &Value)) -> (Key, Option<Stored>) {
     (key.clone(), own(value))
@@ -153,7 +155,7 @@ fn own(value: &Value) -> Option<Stored> {
 
 /// A scan that notes how far it went.
 pub(crate) struct TrackedScan<'t> {
-    scan: Merged<Scan<'t>, Directed<OwnCells<'t>>>,
+    scan: Merged<Scan<'t>, OwnWrites<'t>>,
     reads: Option<&'t RefCell<ReadSet>>,
     range: KeyRange,
     direction: Direction,

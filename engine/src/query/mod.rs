@@ -3,6 +3,7 @@
 mod accumulate;
 mod aggregate;
 mod assemble;
+mod cancel;
 mod compare;
 mod filter;
 mod group;
@@ -18,6 +19,7 @@ mod time_order;
 mod totals;
 mod window;
 
+pub use cancel::Cancel;
 pub use spec::{Aggregate, Aggregation, Comparison, Filter, Order, Query, Window};
 pub use stream::QueryStream;
 

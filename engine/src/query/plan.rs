@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::cancel::Cancel;
 use super::filter::Filters;
 use super::projection::Projection;
 use super::scan::Scan;
@@ -33,7 +34,8 @@ impl Plan {
         let projection = Projection::new(&schema, &query.fields)?;
         let series = select(table, &filters);
         let fields = fields_read(&filters, projection.fields().iter().copied());
-        let scan = Scan { schema, state, store: store.clone(), series, range: query.range, fields, times: true };
+        let cancel = Cancel::default();
+        let scan = Scan { schema, state, store: store.clone(), series, range: query.range, fields, times: true, cancel };
         Ok(Plan { table: table.clone(), scan, filters, projection, limit: query.limit })
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
+use super::cancel::Cancel;
 use super::group::Groups;
 use super::last::LastValues;
 use super::plan::Plan;
@@ -19,9 +20,11 @@ use crate::store::Store;
 use crate::table::{Table, TableState};
 
 /// The answer to a query, batch by batch, in bounded memory. It reads from a snapshot, untouched by what is written
-/// meanwhile.
+/// meanwhile. It ends behind an error.
 pub struct QueryStream {
     schema: SchemaRef,
+    cancel: Cancel,
+    failed: bool,
     batches: Box<dyn Iterator<Item = Result<RecordBatch>> + Send>,
 }
 
@@ -30,13 +33,39 @@ impl QueryStream {
     pub fn schema(&self) -> SchemaRef {
         self.schema.clone()
     }
+
+    /// What ends it from elsewhere, while somebody waits for its next batch.
+    ///
+    /// ```
+    /// use alluvium::{Aggregate, Database, Error, FieldType, Query, RowBuilder, TableSpec};
+    ///
+    /// # fn main() -> alluvium::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let db = Database::open(dir.path().join("data"))?;
+    /// let mut rows = RowBuilder::new(db.create_table(TableSpec::new("air").field("co2", FieldType::Float64))?);
+    /// rows.row(1).value("co2", 612.5)?;
+    /// db.append("air", &rows.finish()?)?;
+    /// let mut answer = db.query(&Query::table("air").aggregate([Aggregate::Mean]))?;
+    /// let cancel = answer.cancel();
+    /// std::thread::spawn(move || cancel.cancel()).join().unwrap();
+    /// assert!(matches!(answer.next(), Some(Err(Error::Cancelled))));
+    /// # Ok(()) }
+    /// ```
+    pub fn cancel(&self) -> Cancel {
+        self.cancel.clone()
+    }
 }
 
 impl Iterator for QueryStream {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.batches.next()
+        if self.failed {
+            return None;
+        }
+        let next = self.batches.next();
+        self.failed = matches!(next, Some(Err(_)));
+        next
     }
 }
 
@@ -64,6 +93,7 @@ pub(crate) fn run_within(table: &Arc<Table>, store: &Arc<Store>, query: &Query, 
 }
 
 fn answer(mut plan: Plan, query: &Query) -> Result<QueryStream> {
+    let cancel = plan.scan.cancel.clone();
     if let Some(aggregation) = &query.aggregation {
         if query.last {
             return Err(Error::invalid("a query asks either for last values or for aggregates: leave out one"));
@@ -72,7 +102,7 @@ fn answer(mut plan: Plan, query: &Query) -> Result<QueryStream> {
         plan.read_only(groups.reads().map(|(field, _)| field));
         plan.scan.times = groups.reads_times();
         let schema = groups.schema();
-        return Ok(QueryStream { schema, batches: Box::new(Totals::new(plan, groups)) });
+        return Ok(QueryStream { schema, cancel, failed: false, batches: Box::new(Totals::new(plan, groups)) });
     }
     let schema = plan.projection.row_schema(&plan.scan.schema);
     let batches: Box<dyn Iterator<Item = Result<RecordBatch>> + Send> = match (query.last, query.order) {
@@ -82,5 +112,5 @@ fn answer(mut plan: Plan, query: &Query) -> Result<QueryStream> {
         (false, Order::TimeAscending) => Box::new(TimeOrdered::new(plan, false)),
         (false, Order::TimeDescending) => Box::new(TimeOrdered::new(plan, true)),
     };
-    Ok(QueryStream { schema, batches })
+    Ok(QueryStream { schema, cancel, failed: false, batches })
 }

@@ -199,7 +199,12 @@ impl<A: Access> Queue<A> {
 
     /// How many items are where. Looks at none of them, but at those whose time has come since the queue was last changed.
     pub fn sizes(&self) -> Result<QueueSizes> {
-        self.access.read(|transaction| ready::sizes(transaction, &self.name))
+        self.sizes_within(usize::MAX)
+    }
+
+    /// The same, looking at so many at most of those whose time has come; the others count where they were.
+    pub(crate) fn sizes_within(&self, due: usize) -> Result<QueueSizes> {
+        self.access.read(|transaction| ready::sizes(transaction, &self.name, due))
     }
 
     fn purge_all(&mut self, which: Which) -> Result<usize> {

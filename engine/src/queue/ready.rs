@@ -64,8 +64,8 @@ pub(super) fn peek(transaction: &Transaction, queue: &str, limit: usize) -> Resu
     waiting.into_iter().take(limit).map(stored).collect()
 }
 
-/// How many items are where, with those whose time has come where they are to be.
-pub(super) fn sizes(transaction: &Transaction, queue: &str) -> Result<QueueSizes> {
+/// How many items are where, with those whose time has come where they are to be: so many of them at most.
+pub(super) fn sizes(transaction: &Transaction, queue: &str, limit: usize) -> Result<QueueSizes> {
     let desk = Desk::open(transaction, queue)?;
     let tally = &desk.tally;
     let mut sizes = QueueSizes {
@@ -75,7 +75,7 @@ pub(super) fn sizes(transaction: &Transaction, queue: &str) -> Result<QueueSizes
         delayed: tally.delayed,
         dead: tally.dead,
     };
-    for Due { state, fate, .. } in promote::due(transaction, &desk, usize::MAX)? {
+    for Due { state, fate, .. } in promote::due(transaction, &desk, limit)? {
         let from = match state.place {
             Place::Scheduled { .. } => &mut sizes.scheduled,
             Place::Leased { .. } => &mut sizes.leased,

@@ -304,6 +304,16 @@ impl Log {
         before.map_or(0, |(_, written)| self.written - written)
     }
 
+    /// Files that hold records from `sequence` on.
+    pub(crate) fn files_since(&self, sequence: Sequence) -> u64 {
+        if sequence > self.committed {
+            return 0;
+        }
+        let begun = self.files.iter().filter(|file| file.begun).map(|file| file.first);
+        // That in which it lies, and those that begin behind it.
+        1 + begun.filter(|first| *first > sequence).count() as u64
+    }
+
     /// Makes everything durable and leaves a mark that says so. Every later call but this one fails.
     pub(crate) fn close(&mut self) -> Result<()> {
         if matches!(self.state, State::Closed) {

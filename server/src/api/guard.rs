@@ -1,17 +1,22 @@
 //! Who asks, and what they may.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use alluvium::{Action, AuditEntry, AuditOutcome, Database, Error, Target, Transaction};
-use axum::extract::{FromRequestParts, Request};
+use alluvium_protocol::message::Failed;
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::{Instrument, debug, info_span};
 
 use super::{Answer, Problem};
-use crate::serve::{Caller, Server};
+use crate::import::{Look, Part};
+use crate::serve::intake::{self, Numbered, Put};
+use crate::serve::metrics::Kind;
+use crate::serve::{Caller, Server, failed};
 
 /// What a request is called in its answer and in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,27 +33,35 @@ impl FromRequestParts<Arc<Server>> for Guard {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, server: &Arc<Server>) -> Answer<Guard> {
-        let caller = match parts.extensions.get::<Caller>() {
-            Some(caller) => caller.clone(),
-            None => bearer(parts, server)?,
-        };
-        server.access.rights(&caller)?;
-        Ok(Guard { server: server.clone(), caller })
+        Guard::enter(parts, server, secret(&parts.headers))
     }
 }
 
-/// Whose token comes along.
-fn bearer(parts: &Parts, server: &Server) -> Answer<Caller> {
+/// The token that comes along.
+fn secret(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("Token "))
+}
+
+/// Whose token this is.
+fn bearer(secret: Option<&str>, server: &Server) -> Answer<Caller> {
     let missing = || Problem::new(StatusCode::UNAUTHORIZED, "a token is needed: see `alluvium token issue`");
-    let value = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let text =
-        value.and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("Token "))).ok_or_else(missing)?;
     let wrong = || Problem::new(StatusCode::UNAUTHORIZED, "the token does not hold, or its principal does not: issue another");
-    let token = server.db.principals().authenticate(text.trim())?.ok_or_else(wrong)?;
+    let token = server.db.principals().authenticate(secret.ok_or_else(missing)?.trim())?.ok_or_else(wrong)?;
     Ok(Caller::Bearer { principal: token.principal.into() })
 }
 
 impl Guard {
+    /// Lets in whom the transport knows, or else whose token comes along.
+    pub(super) fn enter(parts: &Parts, server: &Arc<Server>, secret: Option<&str>) -> Answer<Guard> {
+        let caller = match parts.extensions.get::<Caller>() {
+            Some(caller) => caller.clone(),
+            None => bearer(secret, server)?,
+        };
+        server.access.rights(&caller)?;
+        Ok(Guard { server: server.clone(), caller })
+    }
+
     /// Refuses what is not allowed.
     pub(super) fn permit(&self, action: Action, target: Target<'_>) -> Answer<()> {
         Ok(self.server.access.permit(&self.caller, action, target)?)
@@ -65,6 +78,17 @@ impl Guard {
         work: impl FnOnce(&Database) -> Result<T, Error> + Send + 'static,
     ) -> Answer<T> {
         self.server.blocking(work).await?.map_err(Problem::from)
+    }
+
+    /// Puts rows, which `read` reads from what was received: see [`intake::put`].
+    pub(super) async fn put<T: Send + 'static, E: From<Failed> + From<Error> + Send + 'static>(
+        self,
+        numbered: Option<Numbered>,
+        read: impl FnMut(&mut Look<'_, E>) -> Result<(Vec<Part>, T), E> + Send + 'static,
+    ) -> Result<(Put, T), E> {
+        let Guard { server, caller } = self;
+        let put = tokio::task::spawn_blocking(move || intake::put(&server, &caller, numbered, read)).await;
+        put.map_err(|_| failed::gave_up())?
     }
 
     /// Changes who may do what, which the audit trail tells of, and has everybody asked anew.
@@ -90,8 +114,10 @@ impl Guard {
     }
 }
 
-/// Gives a request a name, which its answer bears, and notes how it ended.
-pub(super) async fn identify(mut request: Request, next: Next) -> Response {
+/// Gives a request a name, which its answer bears, and notes and counts how it ended.
+pub(super) async fn identify(State(server): State<Arc<Server>>, mut request: Request, next: Next) -> Response {
+    let (begun, kind) = (Instant::now(), request.extensions().get().copied().unwrap_or(Kind::Http));
+    let (method, route) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
     let sane = |id: &&HeaderValue| id.len() <= REQUEST_ID_BYTES && id.to_str().is_ok();
     let id = request.headers().get(&REQUEST_ID).filter(sane).cloned().unwrap_or_else(new_id);
     request.headers_mut().insert(REQUEST_ID, id.clone());
@@ -99,6 +125,10 @@ pub(super) async fn identify(mut request: Request, next: Next) -> Response {
     let span = info_span!("request", id = said, method = %request.method(), path = request.uri().path());
     let mut response = next.run(request).instrument(span.clone()).await;
     span.in_scope(|| debug!(status = response.status().as_u16(), "answered"));
+    server.metrics.request(kind, method.as_str(), route.as_ref().map_or("", MatchedPath::as_str), begun.elapsed());
+    if let Some(code) = response.extensions().get() {
+        server.metrics.error(kind, *code);
+    }
     response.headers_mut().insert(REQUEST_ID, id);
     response
 }

@@ -4,15 +4,22 @@
 //! for each by itself. What is done about principals is written to the audit trail.
 
 mod audit;
+mod body;
+mod certificates;
+mod changes;
 mod collections;
 mod documents;
 mod guard;
 mod health;
+mod influx;
 mod kv;
+mod metrics;
 mod principals;
 mod problem;
+mod query;
 mod queues;
 mod tables;
+mod write;
 
 use std::sync::Arc;
 
@@ -32,20 +39,26 @@ type Answer<T> = Result<T, Problem>;
 pub(crate) fn router(server: Arc<Server>) -> Router {
     let limit = DefaultBodyLimit::max(server.settings.bulk_bytes);
     let api = Router::new()
+        .merge(changes::routes())
         .merge(collections::routes())
         .merge(documents::routes())
         .merge(kv::routes())
         .merge(queues::routes())
         .merge(tables::routes())
+        .merge(write::routes())
+        .merge(query::routes())
         .merge(principals::routes())
+        .merge(certificates::routes())
         .merge(audit::routes());
     Router::new()
         .merge(health::routes())
+        .merge(metrics::routes())
+        .merge(influx::routes())
         .nest("/api/v1", api)
         .fallback(nothing)
         .method_not_allowed_fallback(other_method)
         .layer(limit)
-        .layer(middleware::from_fn(guard::identify))
+        .layer(middleware::from_fn_with_state(server.clone(), guard::identify))
         .with_state(server)
 }
 

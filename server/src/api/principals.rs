@@ -1,4 +1,4 @@
-//! Principals, roles, tokens and certificates.
+//! Principals, roles and tokens.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Answer, Guard, Problem};
-use crate::commands::access::cert::register;
 use crate::commands::access::{lines, token, user};
 use crate::serve::Server;
 
@@ -25,8 +24,6 @@ pub(super) fn routes() -> Router<Arc<Server>> {
         .route("/roles/{name}", put(put_role).delete(remove_role))
         .route("/tokens", get(tokens).post(issue))
         .route("/tokens/{id}", delete(revoke_token))
-        .route("/certificates", get(certificates))
-        .route("/certificates/{name}", delete(revoke_certificates))
 }
 
 /// What a principal may do.
@@ -159,21 +156,6 @@ async fn revoke_token(guard: Guard, id: Named) -> Answer<StatusCode> {
     } else {
         Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no token {id:?}")))
     }
-}
-
-async fn certificates(guard: Guard) -> Answer<Json<Value>> {
-    guard.permit(Action::Administer, Target::Database)?;
-    let certificates = guard.engine(|db| db.principals().certificates()).await?;
-    Ok(Json(json!({ "certificates": certificates.iter().map(register::describe).collect::<Vec<_>>() })))
-}
-
-/// Revokes those of a principal, or of a key by its hash or the beginning of it. Connections that use them are closed.
-async fn revoke_certificates(guard: Guard, name: Named) -> Answer<Json<Value>> {
-    let Path(name) = name?;
-    let called = name.clone();
-    let revoked =
-        guard.administer("certificate.revoke", &name, "", move |transaction| register::revoke_in(transaction, &called)).await?;
-    Ok(Json(json!({ "revoked": revoked.iter().map(register::describe).collect::<Vec<_>>() })))
 }
 
 fn parse(grants: &[String]) -> Answer<Vec<Grant>> {

@@ -1,13 +1,13 @@
 //! What went wrong, as RFC 9457 has it (`application/problem+json`).
 
-use alluvium::Error;
+use alluvium::{BadRow, Error};
 use alluvium_protocol::code::Code;
 use alluvium_protocol::message::Failed;
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
 use crate::serve::failed;
@@ -17,6 +17,8 @@ use crate::serve::failed;
 pub(crate) struct Problem {
     status: StatusCode,
     failed: Failed,
+    /// What it says besides.
+    more: Map<String, Value>,
 }
 
 impl Problem {
@@ -27,7 +29,45 @@ impl Problem {
             StatusCode::NOT_FOUND => Code::Missing,
             _ => Code::Invalid,
         };
-        Problem { status, failed: Failed::new(code, detail) }
+        Problem { status, failed: Failed::new(code, detail), more: Map::new() }
+    }
+
+    /// With what a table's rows lack.
+    fn of_rows(table: &str, rows: &[BadRow]) -> Self {
+        let failed = Failed::new(Code::BadRows, bad_rows(table, rows));
+        let describe = |BadRow { row, column, reason }: &BadRow| json!({ "row": row, "column": column, "reason": reason });
+        let more = [("table", json!(table)), ("rows", rows.iter().map(describe).collect())];
+        let more = more.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+        Problem { more, ..failed.into() }
+    }
+
+    /// Its status.
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What it says.
+    pub(super) fn detail(&self) -> &str {
+        &self.failed.message
+    }
+
+    /// After how many seconds it may be tried again, if that is known.
+    pub(super) fn retry_after(&self) -> Option<u64> {
+        (self.failed.retry_after_millis > 0).then(|| u64::from(self.failed.retry_after_millis.div_ceil(1_000)))
+    }
+
+    /// What is said of it.
+    pub(super) fn describe(&self) -> Value {
+        let mut said = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason(),
+            "status": self.status.as_u16(),
+            "detail": self.failed.message,
+            "code": format!("{:?}", self.failed.code()),
+            "may_retry": self.failed.may_retry,
+        });
+        said.as_object_mut().into_iter().for_each(|said| said.extend(self.more.clone()));
+        said
     }
 
     /// A request that is wrong and stays wrong.
@@ -38,20 +78,32 @@ impl Problem {
 
 impl From<Failed> for Problem {
     fn from(failed: Failed) -> Self {
-        Problem { status: status(failed.code()), failed }
+        Problem { status: status(failed.code()), failed, more: Map::new() }
     }
 }
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
+        if let Error::BadRows { table, rows } = &error {
+            return Problem::of_rows(table, rows);
+        }
         let failed = failed::of_engine(&error);
         let status = match error {
             Error::TableExists { .. } | Error::CollectionExists { .. } | Error::QueueExists { .. } => StatusCode::CONFLICT,
             Error::LeaseLost { .. } | Error::NotUnique { .. } | Error::Referenced { .. } => StatusCode::CONFLICT,
             _ => status(failed.code()),
         };
-        Problem { status, failed }
+        Problem { status, failed, more: Map::new() }
     }
+}
+
+/// The first of them in words. A row is counted from 0, as everywhere.
+fn bad_rows(table: &str, rows: &[BadRow]) -> String {
+    let first = rows.first().map_or_else(String::new, |BadRow { row, column, reason }| match column.as_str() {
+        "" => format!("; first: row {row}: {reason}"),
+        column => format!("; first: row {row}, column {column:?}: {reason}"),
+    });
+    format!("{} bad row(s) for table {table:?}, nothing was written{first}", rows.len())
 }
 
 /// What the parsers of the command line say.
@@ -103,20 +155,15 @@ fn status(code: Code) -> StatusCode {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Problem { status, failed } = self;
-        let body = json!({
-            "type": "about:blank",
-            "title": status.canonical_reason(),
-            "status": status.as_u16(),
-            "detail": failed.message,
-            "code": format!("{:?}", failed.code()),
-            "may_retry": failed.may_retry,
-        });
+        let (body, retry_after) = (self.describe(), self.retry_after());
+        let Problem { status, failed, .. } = self;
         let mut response = (status, Json(body)).into_response();
+        // For those who count.
+        response.extensions_mut().insert(failed.code());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if failed.retry_after_millis > 0 {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(u64::from(failed.retry_after_millis.div_ceil(1_000))));
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

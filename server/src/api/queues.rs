@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium::{Action, Error, Lease, Nacked, NewItem, Pop, QueueSpec, Retry, Target};
+use alluvium::{Action, Error, Lease, Leased, Nacked, NewItem, Pop, QueueSpec, Retry, Target};
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
@@ -11,6 +11,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep_until};
 
 use super::{Answer, Guard, Problem};
 use crate::commands::queue::describe;
@@ -19,6 +20,8 @@ use crate::serve::Server;
 
 /// Items of a page, and of one call.
 const PAGE: usize = 1_000;
+/// How long a pop may wait: less than proxies let a request be silent.
+const LONGEST_WAIT: Duration = Duration::from_secs(50);
 
 pub(super) fn routes() -> Router<Arc<Server>> {
     Router::new()
@@ -70,6 +73,8 @@ struct Popped {
     #[serde(default = "one")]
     at_most: usize,
     lease_seconds: Option<f64>,
+    /// For how long to wait for something to come.
+    wait_seconds: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -157,14 +162,47 @@ async fn push(guard: Guard, name: Named, pushed: Result<Json<Pushed>, JsonReject
 async fn pop(guard: Guard, name: Named, popped: Result<Option<Json<Popped>>, JsonRejection>) -> Answer<Json<Value>> {
     let (Path(name), popped) = (name?, popped?.map(|Json(popped)| popped));
     guard.permit(Action::Consume, Target::Queue(&name))?;
-    let Popped { at_most, lease_seconds } = popped.unwrap_or(Popped { at_most: 1, lease_seconds: None });
+    let Popped { at_most, lease_seconds, wait_seconds } =
+        popped.unwrap_or(Popped { at_most: 1, lease_seconds: None, wait_seconds: None });
     let how = Pop::at_most(at_most);
     let how = match lease_seconds {
         Some(lease) => how.lease(seconds(lease)?),
         None => how,
     };
-    let popped = guard.engine(move |db| db.queue(&name).pop_many(how)).await?;
+    let wait = wait_seconds.map_or(Ok(Duration::ZERO), seconds)?;
+    if wait > LONGEST_WAIT {
+        let longest = LONGEST_WAIT.as_secs();
+        return Err(Problem::invalid(format_args!("wait_seconds is {longest} at most: ask again where nothing came")));
+    }
+    let wait = if at_most == 0 { Duration::ZERO } else { wait };
+    let popped = pop_within(&guard, name, how, wait).await?;
     Ok(Json(json!({ "items": popped.iter().map(describe::leased).collect::<Vec<_>>() })))
+}
+
+/// Pops; where there is nothing, when something is pushed or comes due within a time.
+async fn pop_within(guard: &Guard, name: String, how: Pop, within: Duration) -> Answer<Vec<Leased>> {
+    let until = Instant::now() + within;
+    loop {
+        let asked = name.clone();
+        let (popped, mut watch, quiet) = guard
+            .engine(move |db| {
+                let mut queue = db.queue(&asked);
+                // Before it looks, so that nothing is missed in between.
+                let watch = queue.watch()?;
+                Ok((queue.pop_many(how)?, watch, queue.quiet_for()?))
+            })
+            .await?;
+        let now = Instant::now();
+        if !popped.is_empty() || now >= until {
+            return Ok(popped);
+        }
+        tokio::select! {
+            () = guard.server.is_closing() => return Ok(popped),
+            () = watch.changed() => {}
+            () = sleep_until(quiet.map_or(until, |quiet| until.min(now + quiet))) => {}
+        }
+        guard.permit(Action::Consume, Target::Queue(&name))?;
+    }
 }
 
 async fn ack(guard: Guard, name: Named, leases: Result<Json<Leases>, JsonRejection>) -> Answer<StatusCode> {

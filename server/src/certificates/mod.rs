@@ -13,6 +13,7 @@ mod gateway;
 mod identity;
 mod issue;
 mod judge;
+mod office;
 mod output;
 mod roots;
 mod served;
@@ -29,6 +30,7 @@ pub(crate) use clock::Clock;
 pub(crate) use identity::{Identity, Unfit};
 pub(crate) use issue::{Issued, Subject};
 pub(crate) use judge::Judge;
+pub(crate) use office::Office;
 pub(crate) use output::Output;
 pub(crate) use store::Store;
 

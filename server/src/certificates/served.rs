@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use rustls::ServerConfig;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::TLS13;
+use rustls::{ConfigBuilder, ServerConfig, WantsVerifier};
 
 use super::{Judge, gateway, provider};
 use crate::failure::{Failure, Outcome};
@@ -50,15 +50,29 @@ impl ResolvesServerCert for Served {
     }
 }
 
+/// The same for people and tools, who have no certificates but tokens.
+pub(super) fn https_config(served: Arc<Served>) -> Outcome<ServerConfig> {
+    let mut config = builder()?.with_no_client_auth().with_cert_resolver(served);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(without_resumption(config))
+}
+
 /// TLS 1.3 and nothing before it, no early data, which could be repeated by others, and nothing kept to resume: every connection is
 /// judged anew.
 pub(super) fn config(served: Arc<Served>, judge: Arc<Judge>) -> Outcome<ServerConfig> {
-    let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13]);
-    let builder = builder.map_err(|error| Failure::failed(format_args!("cannot set up TLS 1.3: {error}")))?;
-    let mut config = builder.with_client_cert_verifier(judge).with_cert_resolver(served);
+    let mut config = builder()?.with_client_cert_verifier(judge).with_cert_resolver(served);
     config.alpn_protocols = vec![alluvium_protocol::ALPN.to_vec()];
+    Ok(without_resumption(config))
+}
+
+fn builder() -> Outcome<ConfigBuilder<ServerConfig, WantsVerifier>> {
+    let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13]);
+    builder.map_err(|error| Failure::failed(format_args!("cannot set up TLS 1.3: {error}")))
+}
+
+fn without_resumption(mut config: ServerConfig) -> ServerConfig {
     config.max_early_data_size = 0;
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    Ok(config)
+    config
 }

@@ -117,6 +117,11 @@ impl Store {
         Ok(trusted::all(&self.directory)?.into_iter().map(|trusted| trusted.issuer).collect())
     }
 
+    /// How the server shakes hands over HTTPS.
+    pub(super) fn https_config(&self) -> Outcome<ServerConfig> {
+        served::https_config(self.served.clone())
+    }
+
     /// How the server shakes hands with those whom `judge` lets in.
     pub(crate) fn server_config(&self, judge: Arc<Judge>) -> Outcome<ServerConfig> {
         served::config(self.served.clone(), judge)

@@ -20,6 +20,11 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
+    /// Of what is not said on the command line.
+    pub(crate) fn new(from: Option<String>, to: Option<String>) -> Self {
+        Bounds { from, to }
+    }
+
     /// Whether any bound was given.
     pub(crate) fn are_given(&self) -> bool {
         self.from.is_some() || self.to.is_some()

@@ -3,7 +3,8 @@
 pub(crate) mod access;
 pub(crate) mod bounds;
 pub(crate) mod changes;
-pub(crate) mod compact;
+mod compact;
+pub(crate) mod config;
 pub(crate) mod cursors;
 pub(crate) mod delete;
 pub(crate) mod demo;
@@ -14,6 +15,7 @@ pub(crate) mod kv;
 pub(crate) mod query;
 pub(crate) mod queue;
 pub(crate) mod serve;
+mod supervisor;
 pub(crate) mod tables;
 pub(crate) mod values;
 pub(crate) mod verify;
@@ -47,6 +49,11 @@ impl Context {
     /// The database directory, if somebody chose one.
     pub(crate) fn chosen_data(&self) -> Option<&Path> {
         self.data.as_deref()
+    }
+
+    /// The same for another directory, unless somebody chose one.
+    pub(crate) fn or_in(self, data: Option<PathBuf>) -> Self {
+        Context { data: self.data.or(data), ..self }
     }
 
     /// Opens the database that is there; never makes one.
@@ -88,7 +95,9 @@ fn absent(path: &Path) -> Failure {
 
 /// Runs the command.
 pub(crate) fn run(cli: Cli) -> Outcome {
-    start_log();
+    if !matches!(cli.command, Command::Serve(_)) {
+        start_log();
+    }
     let context = Context { data: cli.data, json: cli.json };
     match cli.command {
         Command::Import(arguments) => import::run(&context, arguments),
@@ -109,7 +118,8 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Token(command) => access::token::run(&context, command),
         Command::Cert(command) => access::cert::run(&context, command),
         Command::Audit(command) => access::audit::run(&context, command),
-        Command::Serve(arguments) => serve::run(&context, &arguments),
+        Command::Serve(arguments) => serve::run(context, &arguments),
+        Command::Config(command) => config::run(&context, &command),
         Command::Demo(arguments) => demo::run(&context, &arguments),
     }
 }

@@ -6,15 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium::{AuditEntry, AuditOutcome, Database, Settings as EngineSettings};
+use alluvium_protocol::code::Code;
 use clap::Args;
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::warn;
+use tracing_subscriber::EnvFilter;
 
-use crate::certificates::{Clock, Judge, Store};
+use crate::certificates::{Clock, Office};
 use crate::commands::Context;
+use crate::commands::supervisor::Supervisor;
 use crate::commands::values::say;
+use crate::config::{Config, ConfigFile, HttpAt, Log, LogFormat};
 use crate::failure::{Failure, Outcome};
+use crate::parse::size;
 use crate::serve::{Guests, Places, Running, Settings, runtime};
 
 /// Where it listens unless it is told otherwise, with certificates and without.
@@ -28,52 +33,70 @@ const DEV_WRITERS: usize = 4_096;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
+    #[command(flatten)]
+    file: ConfigFile,
     /// Where to listen for devices, over UDP [default: 0.0.0.0:7423, with --dev 127.0.0.1:7423]
     #[arg(long, value_name = "ADDRESS:PORT", env = "ALLUVIUM_LISTEN")]
     listen: Option<SocketAddr>,
-    /// Where to listen for people and tools, over HTTP on loopback; `none` for not at all
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7424", env = "ALLUVIUM_HTTP", value_parser = http_at)]
-    http: HttpAt,
+    /// Where to listen for people and tools, over HTTP, with TLS anywhere but on loopback; `none` for not at all [default: 127.0.0.1:7424]
+    #[arg(long, value_name = "ADDRESS:PORT", env = "ALLUVIUM_HTTP")]
+    http: Option<HttpAt>,
     /// The gateway's id, which clients know it by whatever its address [default: what it was before, or the host name]
     #[arg(long, value_name = "NAME", env = "ALLUVIUM_GATEWAY")]
     gateway: Option<String>,
+    /// Bytes that the storage device may be written in its life, as its maker says (such as 150TB), to tell how long it lasts
+    #[arg(long, value_name = "SIZE", env = "ALLUVIUM_DEVICE_ENDURANCE", value_parser = size::bytes)]
+    device_endurance: Option<u64>,
     /// Lets everybody on this machine do everything, without certificates: for trying things out. Refused anywhere but on loopback
     #[arg(long)]
     dev: bool,
 }
 
-/// Where HTTP is served, if it is.
-#[derive(Debug, Clone, Copy)]
-struct HttpAt(Option<SocketAddr>);
-
-fn http_at(text: &str) -> Result<HttpAt, String> {
-    match text {
-        "none" => Ok(HttpAt(None)),
-        text => text.parse().map(|at| HttpAt(Some(at))).map_err(|error| format!("{error}: write 127.0.0.1:7424, or none")),
+impl Arguments {
+    /// All that is to be done: what the command line says, then the environment, then the file.
+    fn config(&self) -> Outcome<Config> {
+        let mut config = self.file.load()?;
+        config.listen.quic = self.listen.or(config.listen.quic);
+        config.listen.http = self.http.unwrap_or(config.listen.http);
+        config.gateway = self.gateway.clone().or(config.gateway);
+        config.limits.endurance_bytes = self.device_endurance.or(config.limits.endurance_bytes);
+        if self.dev && config.engine.writers == EngineSettings::default().writers {
+            // Everybody is the same principal, who has the writers of all.
+            config.engine.writers = DEV_WRITERS;
+        }
+        Ok(config)
     }
 }
 
-pub(crate) fn run(context: &Context, arguments: &Arguments) -> Outcome {
-    let places = Places { quic: listen_at(arguments)?, http: arguments.http.0 };
-    let db = Arc::new(Database::builder().settings(engine_settings(arguments.dev)).open(context.data())?);
-    let own = Own::open(context, arguments, &db)?;
+pub(crate) fn run(context: Context, arguments: &Arguments) -> Outcome {
+    let config = arguments.config()?;
+    start_log(&config.log)?;
+    let context = context.or_in(config.data.clone());
+    let places = Places { quic: listen_at(&config, arguments.dev)?, http: config.listen.http.0 };
+    let db = Arc::new(Database::builder().settings(config.engine.clone()).open(context.data())?);
+    let own = Own::open(&context, &config, arguments.dev, &db)?;
     note(&db, "server.start", &own.gateway, if arguments.dev { "without certificates" } else { "" })?;
-    runtime()?.block_on(serve(context, &db, &own, places))?;
+    runtime()?.block_on(serve(&context, &db, &own, places, config.limits))?;
     note(&db, "server.stop", &own.gateway, "")?;
     // Nobody else has it any more, unless something hangs that was waited for in vain.
     Arc::into_inner(db).map_or(Ok(()), |db| Ok(db.close()?))
 }
 
-/// Where everybody is the same principal, it has the writers of all.
-fn engine_settings(dev: bool) -> EngineSettings {
-    let usual = EngineSettings::default();
-    EngineSettings { writers: if dev { DEV_WRITERS } else { usual.writers }, ..usual }
+/// What happens is said on stderr, as `ALLUVIUM_LOG` or the settings have it.
+fn start_log(log: &Log) -> Outcome {
+    let filter = EnvFilter::try_from_env("ALLUVIUM_LOG").or_else(|_| EnvFilter::try_new(&log.level)).map_err(Failure::usage)?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match log.format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().init(),
+    }
+    Ok(())
 }
 
-fn listen_at(arguments: &Arguments) -> Outcome<SocketAddr> {
-    let default = if arguments.dev { LOOPBACK } else { ANYWHERE };
-    let at = arguments.listen.map_or_else(|| default.parse().map_err(Failure::failed), Ok)?;
-    if arguments.dev && !at.ip().is_loopback() {
+fn listen_at(config: &Config, dev: bool) -> Outcome<SocketAddr> {
+    let default = if dev { LOOPBACK } else { ANYWHERE };
+    let at = config.listen.quic.map_or_else(|| default.parse().map_err(Failure::failed), Ok)?;
+    if dev && !at.ip().is_loopback() {
         return Err(Failure::usage(format_args!(
             "--dev lets everybody do everything, so it listens on loopback only, not on {at}: leave out --dev, or --listen"
         )));
@@ -81,12 +104,13 @@ fn listen_at(arguments: &Arguments) -> Outcome<SocketAddr> {
     Ok(at)
 }
 
-async fn serve(context: &Context, db: &Arc<Database>, own: &Own, places: Places) -> Outcome {
+async fn serve(context: &Context, db: &Arc<Database>, own: &Own, places: Places, limits: Settings) -> Outcome {
     let [mut terminate, mut interrupt, mut hang_up] =
         [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
     let mut hours = tokio::time::interval_at(tokio::time::Instant::now() + NOTED_EVERY, NOTED_EVERY);
-    let running = Running::start(db.clone(), own.gateway.clone(), own.guests.clone(), Settings::default(), places).await?;
-    tell(context, &own.gateway, running.places, own.store.is_some())?;
+    let running = Running::start(db.clone(), own.gateway.clone(), own.guests.clone(), limits, places).await?;
+    tell(context, &own.gateway, &running, own.guests.office.is_some())?;
+    let mut supervisor = Supervisor::ready();
     loop {
         tokio::select! {
             () = received(&mut terminate) => break,
@@ -95,6 +119,12 @@ async fn serve(context: &Context, db: &Arc<Database>, own: &Own, places: Places)
                 Ok(()) => running.access().changed(),
                 Err(failure) => warn!(?failure, "certificates are as before"),
             },
+            () = supervisor.beat() => match running.check().await {
+                Ok(()) => supervisor.well(),
+                // Starting anew makes no room.
+                Err(failed) if failed.code() == Code::DiskFull => supervisor.well(),
+                Err(failed) => warn!(reason = failed.message, "the disk takes no writes: the service manager is not told that all is well"),
+            },
             _ = hours.tick() => {
                 if let Err(failure) = own.note_time(db) {
                     warn!(?failure, "what time it is could not be noted");
@@ -102,6 +132,7 @@ async fn serve(context: &Context, db: &Arc<Database>, own: &Own, places: Places)
             }
         }
     }
+    supervisor.stopping();
     running.finish().await
 }
 
@@ -109,36 +140,31 @@ async fn serve(context: &Context, db: &Arc<Database>, own: &Own, places: Places)
 struct Own {
     gateway: String,
     guests: Guests,
-    /// Certificates, unless nobody is asked for any.
-    store: Option<(Store, Arc<Judge>)>,
 }
 
 impl Own {
-    fn open(context: &Context, arguments: &Arguments, db: &Database) -> Outcome<Own> {
-        if arguments.dev {
-            let gateway = arguments.gateway.clone().unwrap_or_else(|| "localhost".to_owned());
-            let guests = Guests { tls: Arc::new(throwaway(&gateway)?), judge: None };
-            return Ok(Own { gateway, guests, store: None });
+    fn open(context: &Context, config: &Config, dev: bool, db: &Database) -> Outcome<Own> {
+        if dev {
+            let gateway = config.gateway.clone().unwrap_or_else(|| "localhost".to_owned());
+            let guests = Guests { tls: Arc::new(throwaway(&gateway)?), office: None };
+            return Ok(Own { gateway, guests });
         }
         let clock = Clock::new(db.principals().noted_time()?);
-        let store = Store::open_or_make(context.data(), arguments.gateway.as_deref(), &clock)?;
-        let judge = Arc::new(Judge::new(&store, clock)?);
-        let guests = Guests { tls: Arc::new(store.server_config(judge.clone())?), judge: Some(judge.clone()) };
-        Ok(Own { gateway: store.gateway(), guests, store: Some((store, judge)) })
+        let office = Arc::new(Office::open(context.data(), config.gateway.as_deref(), clock)?);
+        let guests = Guests { tls: Arc::new(office.server_config()?), office: Some(office.clone()) };
+        Ok(Own { gateway: office.gateway(), guests })
     }
 
     /// Takes certificates and authorities as they are by now.
     fn reload(&self) -> Outcome {
-        let Some((store, judge)) = &self.store else { return Ok(()) };
-        store.reload()?;
-        judge.reload()
+        self.guests.office.as_ref().map_or(Ok(()), |office| office.reload())
     }
 
     /// Notes by which time certificates are judged, for when the clock begins anew in 1970.
     fn note_time(&self, db: &Database) -> Outcome {
-        let Some((_, judge)) = &self.store else { return Ok(()) };
-        let micros = i64::try_from(judge.clock().now().as_micros()).unwrap_or(i64::MAX);
-        db.principals().note_time(micros)?;
+        if let Some(office) = &self.guests.office {
+            db.principals().note_time(office.now_micros())?;
+        }
         Ok(())
     }
 }
@@ -153,17 +179,24 @@ async fn received(signal: &mut io::Result<Signal>) {
     }
 }
 
-fn tell(context: &Context, gateway: &str, Places { quic, http }: Places, certified: bool) -> Outcome {
+fn tell(context: &Context, gateway: &str, running: &Running, certified: bool) -> Outcome {
+    let Places { quic, http } = running.places;
     if !certified {
         let warning = "alluvium: --dev: everybody on this machine may read and change everything\n";
         let _ = io::stderr().write_all(warning.as_bytes());
     }
     if context.json {
         let http = http.map(|http| http.to_string());
-        return context
-            .print_json(&json!({ "gateway": gateway, "listen": quic.to_string(), "http": http, "certificates": certified }));
+        return context.print_json(&json!({
+            "gateway": gateway,
+            "listen": quic.to_string(),
+            "http": http,
+            "https": running.is_secure,
+            "certificates": certified,
+        }));
     }
-    let http = http.map(|http| format!(", and on http://{http}")).unwrap_or_default();
+    let scheme = if running.is_secure { "https" } else { "http" };
+    let http = http.map(|http| format!(", and on {scheme}://{http}")).unwrap_or_default();
     say(&format!("{gateway} listens on {quic}{http}; Ctrl-C ends it"))
 }
 

@@ -54,6 +54,45 @@ pub(crate) struct Cell<'a> {
     pub(crate) quoted: bool,
 }
 
+/// A value whose type its format tells.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Typed<'a> {
+    /// With the text that says it, for decimals.
+    Float(f64, &'a str),
+    Int(i64),
+    UInt(u64),
+    Bool(bool),
+    Text(&'a str),
+}
+
+/// Why a value cannot be in a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Misfit {
+    /// The column, or nothing if it is about the row.
+    pub(crate) column: String,
+    /// What is wrong.
+    pub(crate) reason: String,
+    /// What whoever imports can do about it, or nothing.
+    pub(crate) hint: String,
+}
+
+impl Misfit {
+    /// Without anything to do about it.
+    pub(crate) fn new(column: &str, reason: impl Into<String>) -> Self {
+        Misfit { column: column.to_owned(), reason: reason.into(), hint: String::new() }
+    }
+}
+
+impl From<Misfit> for String {
+    fn from(Misfit { column, reason, hint }: Misfit) -> Self {
+        match column.as_str() {
+            // What is said of the row or its time is a sentence already.
+            "" | super::rows::TIME => reason + &hint,
+            name => format!("column {name:?}: {reason}{hint}"),
+        }
+    }
+}
+
 /// Values of one type.
 enum Values {
     None,
@@ -112,10 +151,8 @@ impl ColumnBuilder {
     }
 
     /// Sets the value at `row`, where nothing has been set. Says how many bytes of text that took.
-    pub(crate) fn set(&mut self, row: usize, cell: Cell<'_>) -> Result<usize, String> {
-        if self.len() > row {
-            return Err(format!("column {:?} is given twice", self.spec.name));
-        }
+    pub(crate) fn set(&mut self, row: usize, cell: Cell<'_>) -> Result<usize, Misfit> {
+        self.check_absent(row)?;
         let is_text = matches!(self.values, Values::Text { .. } | Values::Binary { .. });
         if cell.text.is_empty() && !(cell.quoted && is_text) {
             return Ok(0);
@@ -131,6 +168,31 @@ impl ColumnBuilder {
             }
             None => Err(self.misfit(cell.text)),
         }
+    }
+
+    /// Sets a value of known type at `row`. What is of another type than the column does not fit.
+    pub(crate) fn put(&mut self, row: usize, value: Typed<'_>) -> Result<usize, Misfit> {
+        self.check_absent(row)?;
+        self.pad(row);
+        match (&mut self.values, value) {
+            (Values::Float64(values), Typed::Float(value, _)) => values.push(value),
+            (Values::Int64(values), Typed::Int(value)) => values.push(value),
+            (Values::UInt64(values), Typed::UInt(value)) => values.push(value),
+            (Values::Bool(values), Typed::Bool(value)) => values.push(value),
+            (Values::Text { .. }, Typed::Text(text)) | (Values::Float32(_) | Values::Decimal { .. }, Typed::Float(_, text)) => {
+                let bytes = self.push(text).ok_or_else(|| self.misfit(text))?;
+                self.present.append_non_null();
+                return Ok(bytes);
+            }
+            _ => return Err(Misfit::new(&self.spec.name, "a value of another type")),
+        }
+        self.present.append_non_null();
+        Ok(0)
+    }
+
+    fn check_absent(&self, row: usize) -> Result<(), Misfit> {
+        let twice = || Misfit::new(&self.spec.name, "given twice");
+        if self.len() > row { Err(twice()) } else { Ok(()) }
     }
 
     /// Appends a value; `None` if the text is none of this column's type, and nothing is appended.
@@ -228,10 +290,11 @@ impl ColumnBuilder {
     }
 
     /// Says why a text does not fit, and how to make it fit.
-    fn misfit(&self, text: &str) -> String {
+    fn misfit(&self, text: &str) -> Misfit {
         let (name, shown) = (&self.spec.name, shorten(text));
         let Role::Field(kind) = self.spec.role else {
-            return format!("tag {name:?} has {} bytes, at most {} are accepted", text.len(), limits::TAG_BYTES);
+            let (bytes, most) = (text.len(), limits::TAG_BYTES);
+            return Misfit::new(name, format!("a tag of {bytes} bytes, at most {most} are accepted"));
         };
         let what = match kind {
             FieldType::Decimal { scale } => match parse_decimal(text.trim_ascii(), scale) {
@@ -246,7 +309,7 @@ impl ColumnBuilder {
             Some(wider) if !self.spec.fixed => format!(" (--type {name}={wider}, into a new table, accepts it)"),
             _ => String::new(),
         };
-        format!("column {name:?}: {shown} {what}{hint}")
+        Misfit { column: name.clone(), reason: format!("{shown} {what}"), hint }
     }
 }
 

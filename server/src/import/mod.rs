@@ -11,6 +11,7 @@ mod line_protocol;
 mod lines;
 mod number;
 mod parquet;
+mod request;
 mod rows;
 mod run;
 mod schema;
@@ -20,10 +21,14 @@ mod testing;
 mod time;
 
 pub(crate) use column::{ColumnSpec, Role};
+pub(crate) use jsonl::object::{Refused, visit_array};
+pub(crate) use jsonl::request::Objects;
 #[cfg(feature = "internals")]
 pub(crate) use line_protocol::point::{FieldValue, parse_line};
+pub(crate) use line_protocol::request::{Precision, Taken, read as read_points};
+pub(crate) use request::{Look, MOST_BYTES, Part, too_many};
 pub(crate) use rows::Batch;
-pub(crate) use run::{OnError, Report, Sink, run};
+pub(crate) use run::{OnError, Report, Sink, run, time_unit};
 pub(crate) use schema::Wishes;
 pub(crate) use source::{Format, Source};
 pub(crate) use time::EpochUnit;

@@ -200,7 +200,8 @@ fn prepare_table(batch: &Batch, wishes: &Wishes, sink: &mut dyn Sink) -> Result<
     Ok(sink.add_columns(&wishes.table, &tags, &fields)?)
 }
 
-fn time_unit(rows: &RecordBatch) -> alluvium::TimeUnit {
+/// The unit of the times of rows.
+pub(crate) fn time_unit(rows: &RecordBatch) -> alluvium::TimeUnit {
     use arrow::datatypes::{DataType, TimeUnit};
     match rows.schema_ref().field(0).data_type() {
         DataType::Timestamp(TimeUnit::Nanosecond, _) => alluvium::TimeUnit::Nano,

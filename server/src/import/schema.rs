@@ -99,14 +99,8 @@ pub(crate) fn decide(wishes: &Wishes, table: Option<&TableSchema>, seen: &Seen) 
             }
             continue;
         }
-        check_name(&column.name).map_err(Failure::Input)?;
+        check_name(&column.name).map_err(|misfit| input(misfit.into()))?;
         columns.push(decide_column(wishes, table, column)?);
-    }
-    // The engine takes every tag of the table in each batch; what the file lacks is missing.
-    for tag in table.iter().flat_map(|table| &table.tags) {
-        if !columns.iter().any(|column| column.name == tag.name) {
-            columns.push(ColumnSpec { name: tag.name.clone(), role: Role::Tag, fixed: true });
-        }
     }
     Ok(Decision { time, unit, columns })
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use alluvium::model::TableId;
 use alluvium::{FieldType, TableSchema, TableSpec};
+use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -61,9 +62,6 @@ impl Sink for Memory {
         for field in rows.schema_ref().fields() {
             assert_eq!(schema.field_with_name(field.name()).expect("a column of the table").data_type(), field.data_type());
         }
-        for tag in &self.schema.as_ref().expect("the table exists").tags {
-            assert!(rows.column_by_name(&tag.name).is_some(), "tag {:?} is not in the batch", tag.name);
-        }
         rows.column(0).to_data().validate_full().expect("sound data");
         self.batches.push(rows.clone());
         Ok(())
@@ -105,12 +103,7 @@ impl Memory {
             for row in 0..batch.num_rows() {
                 let cells = arrow.fields().iter().map(|field| {
                     let Some(column) = batch.column_by_name(field.name()) else { return "-".to_owned() };
-                    if let DataType::Timestamp(unit, _) = field.data_type() {
-                        let data = column.to_data().into_builder().data_type(DataType::Timestamp(*unit, None));
-                        let plain = arrow::array::make_array(data.build().unwrap());
-                        return format!("{}Z", ArrayFormatter::try_new(&plain, &options).unwrap().value(row));
-                    }
-                    let text = ArrayFormatter::try_new(column, &options).unwrap().value(row).to_string();
+                    let text = cell(column, row, &options);
                     let quoted = matches!(field.data_type(), DataType::Utf8) && column.is_valid(row);
                     if quoted { format!("{text:?}") } else { text }
                 });
@@ -133,6 +126,26 @@ impl Memory {
         let source = Source::new(file.path(), Some(format)).expect("a format");
         run(&source, wishes, on_error, self)
     }
+}
+
+fn cell(column: &ArrayRef, row: usize, options: &FormatOptions<'_>) -> String {
+    if let DataType::Timestamp(unit, _) = column.data_type() {
+        let data = column.to_data().into_builder().data_type(DataType::Timestamp(*unit, None));
+        let plain = arrow::array::make_array(data.build().unwrap());
+        return format!("{}Z", ArrayFormatter::try_new(&plain, options).unwrap().value(row));
+    }
+    ArrayFormatter::try_new(column, options).unwrap().value(row).to_string()
+}
+
+/// The rows of a batch, `NAME=VALUE` of what is there, time first.
+pub(crate) fn shown(batch: &RecordBatch) -> Vec<String> {
+    let options = FormatOptions::default();
+    let columns = || batch.schema_ref().fields().iter().zip(batch.columns());
+    let row = |row: usize| {
+        let there = columns().filter(|(_, column)| column.is_valid(row));
+        there.map(|(field, column)| format!("{}={}", field.name(), cell(column, row, &options))).collect::<Vec<_>>().join(" ")
+    };
+    (0..batch.num_rows()).map(row).collect()
 }
 
 /// Wishes for nothing in particular.

@@ -104,16 +104,16 @@ pub struct Point {
 pub fn point(line: &str) -> Result<Option<Point>, String> {
     let Some(point) = import::parse_line(line)? else { return Ok(None) };
     let value = |value: FieldValue<'_>| match value {
-        FieldValue::Float(digits) => digits.to_owned(),
-        FieldValue::Int(digits) => format!("{digits}i"),
-        FieldValue::UInt(digits) => format!("{digits}u"),
+        FieldValue::Float(_, digits) => digits.to_owned(),
+        FieldValue::Int(_, digits) => format!("{digits}i"),
+        FieldValue::UInt(_, digits) => format!("{digits}u"),
         FieldValue::Bool(flag) => flag.to_string(),
-        FieldValue::Text(text) => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
+        FieldValue::Text(text) => format!("\"{}\"", text.to_string().replace('\\', "\\\\").replace('"', "\\\"")),
     };
     Ok(Some(Point {
-        measurement: point.measurement.into_owned(),
-        tags: point.tags.into_iter().map(|(key, text)| (key.into_owned(), text.into_owned())).collect(),
-        fields: point.fields.into_iter().map(|(key, found)| (key.into_owned(), value(found))).collect(),
+        measurement: point.measurement.to_string(),
+        tags: point.tags.into_iter().map(|(key, text)| (key.to_string(), text.to_string())).collect(),
+        fields: point.fields.into_iter().map(|(key, found)| (key.to_string(), value(found))).collect(),
         time: point.time,
     }))
 }

@@ -2,7 +2,7 @@
 
 mod arrow;
 mod csv;
-mod json;
+pub(crate) mod json;
 mod parquet;
 pub(crate) mod plot;
 pub(crate) mod table;

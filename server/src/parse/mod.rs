@@ -2,4 +2,5 @@
 
 pub(crate) mod duration;
 pub(crate) mod filter;
+pub(crate) mod size;
 pub(crate) mod time;

@@ -140,6 +140,11 @@ impl Access {
         Failed::new(Code::Refused, said)
     }
 
+    /// How many requests were refused.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
     fn note(&self, who: &str, what: &'static str, object: String) {
         self.refused.fetch_add(1, Ordering::Relaxed);
         let mut refusals = self.refusals.lock();

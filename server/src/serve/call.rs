@@ -8,22 +8,32 @@ use axum::http::{Request, header};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
+use super::metrics::Kind;
 use super::session::Session;
 use super::stream::{Ended, Writer};
 
 /// Where the API begins.
 const ROOT: &str = "/api/v1";
 
-/// Answers a call.
+/// Answers a call, unless the client ends it before: what waits or goes on for ever ends then.
 pub(super) async fn serve(session: &Session, call: Call, mut writer: Writer) {
-    match answer(session, call, &mut writer).await {
-        Ok(()) => writer.finish(),
+    let unwanted = writer.unwanted();
+    let answered = tokio::select! {
+        answered = answer(session, call, &mut writer) => answered,
+        () = unwanted => Err(Ended::Gone),
+    };
+    match answered {
+        Ok(()) => writer.finish().await,
         Err(ended) => writer.fail(ended).await,
     }
 }
 
 async fn answer(session: &Session, Call { method, path, body }: Call, writer: &mut Writer) -> Result<(), Ended> {
-    let mut request = Request::builder().method(method.as_str()).uri(format!("{ROOT}{path}")).extension(session.caller.clone());
+    let mut request = Request::builder()
+        .method(method.as_str())
+        .uri(format!("{ROOT}{path}"))
+        .extension(session.caller.clone())
+        .extension(Kind::Call);
     if !body.is_empty() {
         request = request.header(header::CONTENT_TYPE, "application/json");
     }

@@ -1,7 +1,7 @@
 //! A connection from its greeting to its end.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use alluvium_protocol::code::Code;
 use alluvium_protocol::greeting::Terms;
@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use tracing::{debug, info};
 
 use super::endpoint::Guest;
+use super::metrics::{Counted, Kind};
 use super::session::{Server, Session};
 use super::stream::{Ended, Reader, Writer};
 use super::{call, failed, query, writer};
@@ -23,6 +24,8 @@ const JUDGED_EVERY: Duration = Duration::from_secs(60);
 /// Serves a connection until it ends, and all that is under way on it.
 pub(super) async fn serve(server: Arc<Server>, api: Router, connection: Connection, guest: Guest) {
     let (peer, principal) = (connection.remote_address(), guest.caller.principal().to_owned());
+    server.metrics.connections_accepted.inc();
+    let _counted = Counted::among(&server.metrics.connections);
     let session = Session { server, caller: guest.caller.clone(), api };
     let mut streams = JoinSet::new();
     let outcome = converse(&session, &guest, &connection, &mut streams).await;
@@ -36,6 +39,7 @@ pub(super) async fn serve(server: Arc<Server>, api: Router, connection: Connecti
     match outcome {
         Ok(()) => debug!(%peer, principal, "disconnected"),
         Err(failed) => {
+            session.server.metrics.error(Kind::Connection, failed.code());
             close(&connection, &failed);
             info!(%peer, principal, code = failed.code, reason = failed.message, "connection closed");
         }
@@ -108,7 +112,7 @@ async fn greet(session: &Session, connection: &Connection) -> Result<Option<(Wri
 fn ends(session: &Session, send: SendStream, receive: RecvStream) -> (Reader, Writer) {
     let settings = &session.server.settings;
     let reader = Reader::new(receive, settings.bulk_bytes, session.server.room.clone(), settings.progress);
-    (reader, Writer::new(send, settings.progress))
+    (reader, Writer::new(send, settings.progress, session.server.metrics.clone()))
 }
 
 /// Answers a stream by what its first frame says it is for.
@@ -122,15 +126,19 @@ async fn answer(session: Session, send: SendStream, receive: RecvStream) {
     };
     match first.kind {
         OpenWriter::KIND => match OpenWriter::read(&first) {
-            Ok(open) => writer::serve(&session, &open, reader, writer).await,
+            Ok(open) => writer::serve(&session, &open, reader, writer.of_kind(Kind::Writer)).await,
             Err(malformed) => writer.fail(malformed.into()).await,
         },
         message::Query::KIND => match message::Query::read(&first) {
-            Ok(asked) => query::serve(&session, &asked, writer).await,
+            Ok(asked) => {
+                let begun = Instant::now();
+                query::serve(&session, &asked, writer.of_kind(Kind::Query)).await;
+                session.server.metrics.request(Kind::Query, "", "", begun.elapsed());
+            }
             Err(malformed) => writer.fail(malformed.into()).await,
         },
         Call::KIND => match Call::read(&first) {
-            Ok(call) => call::serve(&session, call, writer).await,
+            Ok(call) => call::serve(&session, call, writer.of_kind(Kind::Call)).await,
             Err(malformed) => writer.fail(malformed.into()).await,
         },
         kind => {

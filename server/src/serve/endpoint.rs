@@ -14,10 +14,11 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use super::access::Caller;
+use super::metrics::Refusal;
 use super::session::Server;
 use super::settings::Settings;
 use super::{connection, failed};
-use crate::certificates::{Identity, Judge};
+use crate::certificates::{Identity, Judge, Office};
 use crate::failure::{Failure, Outcome};
 
 /// Bytes of one stream, and of all of a connection, that were received and not read yet.
@@ -32,7 +33,7 @@ pub(crate) struct Guests {
     /// What TLS is to do.
     pub(crate) tls: Arc<rustls::ServerConfig>,
     /// Who says what their certificates are worth. Without, everybody may do everything.
-    pub(crate) judge: Option<Arc<Judge>>,
+    pub(crate) office: Option<Arc<Office>>,
 }
 
 /// Someone who came through it.
@@ -40,24 +41,24 @@ pub(crate) struct Guests {
 pub(super) struct Guest {
     pub(super) caller: Caller,
     certificates: Vec<CertificateDer<'static>>,
-    judge: Option<Arc<Judge>>,
+    office: Option<Arc<Office>>,
 }
 
 impl Guest {
     /// Whom a connection's certificate names. The handshake has looked at it already.
-    fn of(connection: &Connection, judge: Option<Arc<Judge>>) -> Result<Guest, Failed> {
-        let Some(judge) = judge else { return Ok(Guest { caller: Caller::Anybody, certificates: Vec::new(), judge: None }) };
+    fn of(connection: &Connection, office: Option<Arc<Office>>) -> Result<Guest, Failed> {
+        let Some(office) = office else { return Ok(Guest { caller: Caller::Anybody, certificates: Vec::new(), office: None }) };
         let certificates =
             connection.peer_identity().and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok());
         let certificates = certificates.map(|certificates| *certificates).unwrap_or_default();
-        let Identity { principal, key, .. } = identify(&judge, &certificates)?;
+        let Identity { principal, key, .. } = identify(office.judge(), &certificates)?;
         let caller = Caller::Certified { principal: principal.into(), key };
-        Ok(Guest { caller, certificates, judge: Some(judge) })
+        Ok(Guest { caller, certificates, office: Some(office) })
     }
 
     /// Whether the certificate still holds: it may have ended, and its authority may be trusted no more.
     pub(super) fn check(&self) -> Result<(), Failed> {
-        self.judge.as_ref().map_or(Ok(()), |judge| identify(judge, &self.certificates).map(|_| ()))
+        self.office.as_ref().map_or(Ok(()), |office| identify(office.judge(), &self.certificates).map(|_| ()))
     }
 }
 
@@ -104,6 +105,7 @@ pub(super) async fn accept(server: Arc<Server>, api: Router, endpoint: Endpoint,
         };
         let Some(incoming) = incoming else { return };
         let Ok(handshake) = handshakes.clone().try_acquire_owned() else {
+            server.metrics.handshake_refused(Refusal::Crowded);
             incoming.refuse();
             continue;
         };
@@ -113,18 +115,23 @@ pub(super) async fn accept(server: Arc<Server>, api: Router, endpoint: Endpoint,
             let _ = incoming.retry();
             continue;
         }
-        let (server, connections, judge, api) = (server.clone(), connections.clone(), guests.judge.clone(), api.clone());
+        let (server, connections, office, api) = (server.clone(), connections.clone(), guests.office.clone(), api.clone());
         tokio::spawn(async move {
             let connected = shake(incoming, &server).await;
             drop(handshake);
             let Some(connection) = connected else { return };
             let guest = match connections.try_acquire_owned() {
-                Ok(place) => Guest::of(&connection, judge).map(|guest| (guest, place)),
-                Err(_) => Err(failed::busy("too many connections: connect again later")),
+                Ok(place) => {
+                    Guest::of(&connection, office).map(|guest| (guest, place)).map_err(|failed| (Refusal::Nobody, failed))
+                }
+                Err(_) => Err((Refusal::Full, failed::busy("too many connections: connect again later"))),
             };
             match guest {
                 Ok((guest, _place)) => connection::serve(server, api, connection, guest).await,
-                Err(failed) => connection::close(&connection, &failed),
+                Err((why, failed)) => {
+                    server.metrics.handshake_refused(why);
+                    connection::close(&connection, &failed);
+                }
             }
         });
     }
@@ -135,10 +142,12 @@ async fn shake(incoming: Incoming, server: &Server) -> Option<Connection> {
     match timeout(server.settings.first_frame, incoming).await {
         Ok(Ok(connection)) => Some(connection),
         Ok(Err(error)) => {
+            server.metrics.handshake_refused(Refusal::Failed);
             debug!(%peer, %error, "handshake failed");
             None
         }
         Err(_) => {
+            server.metrics.handshake_refused(Refusal::Timeout);
             debug!(%peer, "handshake took too long");
             None
         }

@@ -28,6 +28,7 @@ fn code(error: &Error) -> Code {
         Error::WriterBehind { .. } => Code::WriterBehind,
         Error::WriterGap { .. } => Code::WriterGap,
         Error::Gap { .. } => Code::Gap,
+        Error::Cancelled => Code::Cancelled,
         Error::Conflict | Error::Stale { .. } => Code::Conflict,
         Error::DiskFull { .. } => Code::DiskFull,
         Error::Damaged { .. } => Code::Damaged,
@@ -64,8 +65,13 @@ pub(super) fn timeout(what: &str) -> Failed {
     Failed::new(Code::Timeout, format!("{what} did not come in time"))
 }
 
+/// A thread that panicked.
+pub(crate) fn gave_up() -> Failed {
+    Failed::new(Code::Internal, "the engine gave up on a request: the server's log says more")
+}
+
 /// The server is about to end.
-pub(super) fn closing() -> Failed {
+pub(crate) fn closing() -> Failed {
     Failed { retry_after_millis: LATER_MILLIS, ..Failed::new(Code::Closing, "the server is about to end: connect again") }
 }
 

@@ -4,9 +4,10 @@
 //!
 //! - `endpoint`: sockets, handshakes, and how many of each;
 //! - `connection`: the greeting, then a task for every stream; `stream`: frames, each within its time;
-//! - `writer`: batches that count once, and the threads that apply them; `query`: answers; `call`: what is asked in JSON;
+//! - `writer`: batches that count once, and the threads that apply them; `intake`: rows of requests; `query`: answers; `call`: what is asked in JSON;
 //! - `http`: the same for people and tools;
 //! - `access`: who may do what; `failed`: what went wrong, as clients are told;
+//! - `metrics`: what those who watch are told;
 //! - `session`: what requests know; `settings`: what is allowed.
 
 mod access;
@@ -15,7 +16,9 @@ mod connection;
 mod endpoint;
 pub(crate) mod failed;
 mod http;
-mod query;
+pub(crate) mod intake;
+pub(crate) mod metrics;
+pub(crate) mod query;
 mod session;
 mod settings;
 mod stream;
@@ -27,6 +30,7 @@ use std::time::Duration;
 
 use alluvium::Database;
 use alluvium_protocol::code::Code;
+use alluvium_protocol::message::Failed;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 use tracing::warn;
@@ -36,6 +40,7 @@ use crate::failure::{Failure, Outcome};
 use access::Access;
 pub(crate) use access::Caller;
 pub(crate) use endpoint::{Guests, endpoint};
+use metrics::{Metrics, Sampled};
 pub(crate) use session::Server;
 pub(crate) use settings::Settings;
 use writer::{LaneThreads, Lanes};
@@ -61,6 +66,8 @@ pub(crate) struct Running {
     endpoint: quinn::Endpoint,
     /// Where it listens in fact.
     pub(crate) places: Places,
+    /// Whether HTTP is served over TLS.
+    pub(crate) is_secure: bool,
     closing: watch::Sender<bool>,
     lanes: LaneThreads,
 }
@@ -76,23 +83,29 @@ impl Running {
     ) -> Outcome<Running> {
         let endpoint = endpoint(&guests, &settings, places.quic)?;
         let http = match places.http {
-            Some(at) => Some(http::listen(at).await?),
+            Some(at) => Some(http::Door::open(at, &guests).await?),
             None => None,
         };
         let unknown = |error| Failure::io("ask for", "the address of the server", &error);
         let places = Places {
             quic: endpoint.local_addr().map_err(unknown)?,
-            http: http.as_ref().map(|http| http.local_addr()).transpose().map_err(unknown)?,
+            http: http.as_ref().map(http::Door::at).transpose().map_err(unknown)?,
         };
-        let (lanes, threads) = Lanes::start(&db, settings.lanes).map_err(|error| Failure::io("start", "a thread", &error))?;
+        let is_secure = http.as_ref().is_some_and(http::Door::is_secure);
+        let metrics = Metrics::new();
+        let (lanes, threads) =
+            Lanes::start(&db, settings.lanes, &metrics).map_err(|error| Failure::io("start", "a thread", &error))?;
         let (closing, is_closing) = watch::channel(false);
         let (room, queries) = (Semaphore::new(settings.received_bytes), Semaphore::new(settings.queries));
         let server = Arc::new(Server {
             access: Access::new(db.clone()),
             db,
             gateway,
+            office: guests.office.clone(),
             lanes,
             seats: writer::Seats::default(),
+            metrics,
+            sampled: Sampled::default(),
             room: Arc::new(room),
             queries: Arc::new(queries),
             closing: is_closing,
@@ -101,18 +114,23 @@ impl Running {
         let api = api::router(server.clone());
         if let Some(http) = http {
             // Without certificates there are no tokens either.
-            let open = guests.judge.is_none().then_some(axum::Extension(Caller::Anybody));
+            let open = guests.office.is_none().then_some(axum::Extension(Caller::Anybody));
             let api = open.map_or(api.clone(), |anybody| api.clone().layer(anybody));
             tokio::spawn(http::serve(server.clone(), api, http));
         }
         tokio::spawn(endpoint::accept(server.clone(), api, endpoint.clone(), guests));
         tokio::spawn(write_refusals(server.clone()));
-        Ok(Running { server, endpoint, places, closing, lanes: threads })
+        Ok(Running { server, endpoint, places, is_secure, closing, lanes: threads })
     }
 
     /// The gate of all requests, to be told of changes.
     pub(crate) fn access(&self) -> &Access {
         &self.server.access
+    }
+
+    /// Whether the disk takes writes.
+    pub(crate) async fn check(&self) -> Result<(), Failed> {
+        self.server.engine(Database::flush).await
     }
 
     /// Ends: takes no more, waits for what is under way, no longer than the settings say, and writes what was refused.

@@ -1,16 +1,17 @@
 //! Answering queries: batches of the engine as an Arrow IPC stream, no faster than the client reads.
 
-use alluvium::{Action, Database, Order, Query, QueryStream, Scope, TimeRange};
+use alluvium::{Action, Order, Query, QueryStream, TimeRange};
 use alluvium_protocol::code::Code;
 use alluvium_protocol::frame::{ARROW, Frame};
 use alluvium_protocol::message::{self, Failed, QueryDone};
 use arrow::ipc::writer::StreamWriter;
 use bytes::Bytes;
 use tokio::sync::mpsc::{self, Sender};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::timeout;
 
 use super::failed;
-use super::session::Session;
+use super::session::{Server, Session};
 use super::stream::{Ended, Writer};
 use crate::parse::{duration, filter};
 
@@ -22,7 +23,7 @@ const PIECE_BYTES: usize = 256 << 10;
 /// Answers a query.
 pub(super) async fn serve(session: &Session, asked: &message::Query, mut writer: Writer) {
     match answer(session, asked, &mut writer).await {
-        Ok(()) => writer.finish(),
+        Ok(()) => writer.finish().await,
         Err(ended) => writer.fail(ended).await,
     }
 }
@@ -30,14 +31,24 @@ pub(super) async fn serve(session: &Session, asked: &message::Query, mut writer:
 async fn answer(session: &Session, asked: &message::Query, writer: &mut Writer) -> Result<(), Ended> {
     let query = query(asked)?;
     let scope = session.access().scope(&session.caller, Action::Read, &query.table)?;
-    let waiting = timeout(session.server.settings.progress, session.server.queries.clone().acquire_owned());
-    let turn = waiting.await.map_err(|_| failed::busy("too many queries at once: ask again later"))?;
-    let turn = turn.map_err(|_| failed::closing())?;
+    let turn = turn(&session.server).await?;
     let (pieces, waiting) = mpsc::channel(WAITING);
+    let (tell, cancel) = oneshot::channel();
+    let unwanted = writer.unwanted();
     let reading = session.server.engine(move |db| {
         let _turn = turn;
-        read(db, &query, &scope, &pieces)
+        let answer = db.query_within(&query, &scope)?;
+        // Nobody may want to know any more.
+        let _ = tell.send(answer.cancel());
+        read(answer, &pieces)
     });
+    let watching = async {
+        if let Ok(cancel) = cancel.await {
+            unwanted.await;
+            cancel.cancel();
+        }
+        std::future::pending::<(Result<u64, Failed>, Result<(), Ended>)>().await
+    };
     // Where the client reads no more, sending ends, and reading at the next piece that nobody takes.
     let sending = async {
         let mut waiting = waiting;
@@ -46,13 +57,24 @@ async fn answer(session: &Session, asked: &message::Query, writer: &mut Writer) 
         }
         Ok::<(), Ended>(())
     };
-    let (rows, sent) = tokio::join!(reading, sending);
+    let answering = async { tokio::join!(reading, sending) };
+    let (rows, sent) = tokio::select! {
+        answered = answering => answered,
+        never = watching => never,
+    };
     sent?;
     writer.message(&QueryDone { rows: rows? }).await
 }
 
+/// Waits until another query may run, which it may until what this answers is dropped.
+pub(crate) async fn turn(server: &Server) -> Result<OwnedSemaphorePermit, Failed> {
+    let waiting = timeout(server.settings.progress, server.queries.clone().acquire_owned());
+    let turn = waiting.await.map_err(|_| failed::busy("too many queries at once: ask again later"))?;
+    turn.map_err(|_| failed::closing())
+}
+
 /// What is asked for, in the engine's words.
-fn query(asked: &message::Query) -> Result<Query, Failed> {
+pub(crate) fn query(asked: &message::Query) -> Result<Query, Failed> {
     let invalid = |why: String| Failed::new(Code::Invalid, why);
     let (from, to) = (asked.from.unwrap_or(TimeRange::ALL.start), asked.to.unwrap_or(TimeRange::ALL.end));
     let mut query = Query::table(&asked.table).range(TimeRange::new(from, to));
@@ -81,8 +103,7 @@ fn query(asked: &message::Query) -> Result<Query, Failed> {
 }
 
 /// Reads the answer and cuts it into pieces, until all is read or nobody takes them.
-fn read(db: &Database, query: &Query, scope: &Scope, pieces: &Sender<Bytes>) -> alluvium::Result<u64> {
-    let answer = db.query_within(query, scope)?;
+fn read(answer: QueryStream, pieces: &Sender<Bytes>) -> alluvium::Result<u64> {
     let mut out = StreamWriter::try_new(Vec::new(), &answer.schema())?;
     let mut rows = 0;
     let taken = send_all(answer, &mut out, &mut rows, pieces)?;

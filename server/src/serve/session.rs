@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use alluvium::Database;
-use alluvium_protocol::code::Code;
 use alluvium_protocol::message::Failed;
 use axum::Router;
 use tokio::sync::{Semaphore, watch};
 
 use super::access::{Access, Caller};
 use super::failed;
+use super::metrics::{Metrics, Present, Sampled};
 use super::settings::Settings;
 use super::writer::{Lanes, Seats};
+use crate::certificates::Office;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -21,6 +22,10 @@ pub(crate) struct Server {
     pub(crate) settings: Settings,
     /// The gateway's id.
     pub(crate) gateway: String,
+    /// Its certificates, unless it goes without.
+    pub(crate) office: Option<Arc<Office>>,
+    pub(crate) metrics: Metrics,
+    pub(crate) sampled: Sampled,
     pub(super) lanes: Lanes,
     pub(super) seats: Seats,
     /// Bytes of large frames that may be received.
@@ -48,9 +53,18 @@ impl Session {
 
 impl Server {
     /// Resolves once the server is about to end.
-    pub(super) async fn is_closing(&self) {
+    pub(crate) async fn is_closing(&self) {
         // The sender lives as long as the server runs.
         let _ = self.closing.clone().wait_for(|closing| *closing).await;
+    }
+
+    /// What is under way, and what was refused.
+    pub(crate) fn present(&self) -> Present {
+        Present {
+            queries: self.settings.queries.saturating_sub(self.queries.available_permits()),
+            refusals: self.access.refused(),
+            endurance_bytes: self.settings.endurance_bytes,
+        }
     }
 
     /// Does something of the engine that may wait for the disk.
@@ -68,6 +82,6 @@ impl Server {
     ) -> Result<alluvium::Result<T>, Failed> {
         let db = self.db.clone();
         let done = tokio::task::spawn_blocking(move || work(&db)).await;
-        done.map_err(|_| Failed::new(Code::Internal, "the engine gave up on a request: the server's log says more"))
+        done.map_err(|_| failed::gave_up())
     }
 }

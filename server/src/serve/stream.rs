@@ -13,9 +13,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::failed;
+use super::metrics::{Kind, Metrics};
 
 /// Bytes that are taken from a stream at once.
 const CHUNK_BYTES: usize = 64 << 10;
+/// For how long the end of a stream is waited for that was sent.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Bytes of a large frame that have to come in a second at least, after the time that any frame has.
 const SLOWEST_PER_SECOND: usize = 16 << 10;
 
@@ -130,11 +133,19 @@ impl Reader {
 pub(super) struct Writer {
     stream: SendStream,
     progress: Duration,
+    metrics: Metrics,
+    /// What the stream is for.
+    kind: Kind,
 }
 
 impl Writer {
-    pub(super) fn new(stream: SendStream, progress: Duration) -> Self {
-        Writer { stream, progress }
+    pub(super) fn new(stream: SendStream, progress: Duration, metrics: Metrics) -> Self {
+        Writer { stream, progress, metrics, kind: Kind::Connection }
+    }
+
+    /// Says what the stream is for.
+    pub(super) fn of_kind(self, kind: Kind) -> Self {
+        Writer { kind, ..self }
     }
 
     /// Sends a message.
@@ -159,18 +170,32 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends it well.
-    pub(super) fn finish(&mut self) {
+    /// Resolves once the peer wants no more of it.
+    pub(super) fn unwanted(&self) -> impl Future<Output = ()> + Send + use<> {
+        let stopped = self.stream.stopped();
+        async move {
+            // Without a word, all of it came: that is not this.
+            if let Ok(None) = stopped.await {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Ends it well, and waits a moment for the peer to have all of it: what ends the connection must not overtake it.
+    pub(super) async fn finish(&mut self) {
         // The peer may not want it any more.
-        let _ = self.stream.finish();
+        if self.stream.finish().is_ok() {
+            let _ = timeout(LAST_WORDS, self.stream.stopped()).await;
+        }
     }
 
     /// Ends it with what went wrong.
     pub(super) async fn fail(&mut self, ended: Ended) {
         match ended {
             Ended::Failed(failed) => {
+                self.metrics.error(self.kind, failed.code());
                 if self.message(&failed).await.is_ok() {
-                    self.finish();
+                    self.finish().await;
                 }
             }
             Ended::Gone => {

@@ -7,6 +7,7 @@ mod power;
 mod querying;
 mod refusals;
 mod sealing;
+mod status;
 mod tables;
 mod together;
 mod transaction_rows;

@@ -250,3 +250,32 @@ fn a_scope_leaves_out_other_series_however_they_are_asked_for() {
     let (count, sum) = (counted[0].value(0), counted[1].value(0));
     assert_eq!((count, sum), (rows.len() as f64, rows.iter().sum::<i64>() as f64));
 }
+
+#[test]
+fn a_cancelled_query_reads_no_further() {
+    let (_disk, db) = begin();
+    append(&db, 0..300);
+    db.seal().unwrap();
+    append(&db, 300..310);
+    let query = Query::table("t").field("v");
+    let asked = [
+        query.clone(),
+        query.clone().order(Order::TimeAscending),
+        query.clone().order(Order::TimeDescending),
+        query.clone().last(),
+        query.clone().aggregate([Aggregate::Sum]),
+        query.clone().aggregate([Aggregate::Count]).every(Window::Fixed { micros: 1 }),
+    ];
+    for query in asked {
+        let mut answer = db.query(&query).unwrap();
+        answer.cancel().cancel();
+        assert!(matches!(answer.next(), Some(Err(Error::Cancelled))), "{query:?}");
+        assert!(answer.next().is_none(), "{query:?}");
+    }
+    // One that was begun ends behind what is given already.
+    let mut answer = db.query(&query.order(Order::Series)).unwrap();
+    assert!(answer.next().unwrap().is_ok());
+    answer.cancel().cancel();
+    let rest: Vec<_> = answer.collect();
+    assert!(matches!(rest.last(), None | Some(Err(Error::Cancelled))), "{rest:?}");
+}

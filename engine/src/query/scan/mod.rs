@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::model::{SeriesId, TableSchema, TimeRange};
+use crate::query::cancel::Cancel;
 use crate::store::Store;
 use crate::table::TableState;
 
@@ -28,6 +29,8 @@ pub(super) struct Scan {
     pub(super) fields: Arc<[usize]>,
     /// Whether times are read too. Without them blocks carry zeroes.
     pub(super) times: bool,
+    /// Whether somebody still wants to know.
+    pub(super) cancel: Cancel,
 }
 
 impl Scan {

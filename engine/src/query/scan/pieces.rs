@@ -33,6 +33,7 @@ enum Place {
 impl Scan {
     /// All pieces of a series that touch the range, in no particular order.
     pub(in crate::query) fn pieces(&self, series: SeriesId) -> Result<Vec<Piece>> {
+        self.cancel.check()?;
         let mut pieces = Vec::new();
         for (rank, entry) in self.state.segments.iter().enumerate() {
             if !self.range.touches(entry.times.0, entry.times.1) {

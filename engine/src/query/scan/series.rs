@@ -49,6 +49,7 @@ impl SeriesRows {
 
     /// The next part; `None` at the end. Parts may be empty. `judge` is asked about pieces that nothing overlaps.
     pub(in crate::query) fn next(&mut self, scan: &Scan, judge: &mut dyn FnMut(&Piece) -> Verdict) -> Result<Option<Part>> {
+        scan.cancel.check()?;
         if self.held.is_empty() {
             let Some(piece) = self.ahead.pop_front() else { return Ok(None) };
             if self.horizon().is_none_or(|next| next > piece.times.1) {

@@ -58,7 +58,7 @@ pub(super) fn check_footer(file: &dyn File, len: u64) -> Result<()> {
 /// Checks every page of a row group; how many rows may be read at once, `most` at most, so that it does not take too much memory.
 pub(super) fn check_row_group(chunks: &Arc<Chunks>, group: &RowGroupMetaData, most: usize) -> Result<usize> {
     let checked = group.columns().iter().map(|column| {
-        check_chunk(chunks, column).map_err(|error| match error {
+        check_chunk(chunks, column, group.num_rows()).map_err(|error| match error {
             Error::Invalid(message) => Error::invalid(format_args!("column {:?}: {message}", column.column_path().string())),
             error => error,
         })
@@ -121,8 +121,8 @@ impl Chunk {
     }
 }
 
-/// Checks every page of a column chunk.
-fn check_chunk(chunks: &Arc<Chunks>, column: &ColumnChunkMetaData) -> Result<Chunk> {
+/// Checks every page of a column chunk, which has a value for each row, as no list is accepted.
+fn check_chunk(chunks: &Arc<Chunks>, column: &ColumnChunkMetaData, rows: i64) -> Result<Chunk> {
     let Chunks { file, len } = &**chunks;
     let start = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
     let (Ok(mut at), Ok(size)) = (u64::try_from(start), u64::try_from(column.compressed_size())) else {
@@ -144,6 +144,10 @@ fn check_chunk(chunks: &Arc<Chunks>, column: &ColumnChunkMetaData) -> Result<Chu
             chunk.pages.push(Extent { values: page.values.unsigned_abs(), bytes: page.size })
         }
         at += page.compressed;
+    }
+    let values = chunk.pages.iter().fold(0_u64, |values, page| values.saturating_add(page.values));
+    if column.num_values() != rows || i64::try_from(values) != Ok(rows) {
+        return Err(invalid(format_args!("its pages have {values} values for {rows} rows")));
     }
     if is_delta_text {
         check_delta_text(chunks, column, &mut chunk)?;

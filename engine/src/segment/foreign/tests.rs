@@ -10,6 +10,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Decimal64Type, Int32Type, Int64Type, TimeUnit, UInt64Type};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, GzipLevel};
+use parquet::file::metadata::{FileMetaData, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter};
 use parquet::file::properties::{WriterProperties, WriterVersion};
 
 use super::*;
@@ -336,4 +337,26 @@ fn values_of_a_fixed_width_take_room_even_if_missing() {
     let bytes = written(vec![("f", Arc::new(wide) as ArrayRef)], WriterProperties::default());
     let sizes: Vec<_> = ParquetReader::open(file_of(&bytes), 1000).unwrap().map(|batch| batch.unwrap().num_rows()).collect();
     assert_eq!(sizes, [7, 7, 6]);
+}
+
+/// A file whose footer says so many rows everywhere, whatever its pages have.
+fn claiming(bytes: &[u8], rows: i64) -> Vec<u8> {
+    let footer = ParquetMetaDataReader::new().parse_and_finish(&Bytes::copy_from_slice(bytes)).unwrap();
+    let of_file = footer.file_metadata();
+    let (schema, orders) = (of_file.schema_descr_ptr(), of_file.column_orders().cloned());
+    let of_file = FileMetaData::new(of_file.version(), rows, None, None, schema, orders);
+    let group = footer.row_group(0).clone().into_builder().set_num_rows(rows).build().unwrap();
+    let length = bytes[bytes.len() - 8..].first_chunk().map(|length| u32::from_le_bytes(*length)).unwrap();
+    let mut claiming = bytes[..bytes.len() - 8 - length as usize].to_vec();
+    ParquetMetaDataWriter::new(&mut claiming, &ParquetMetaData::new(of_file, vec![group])).finish().unwrap();
+    claiming
+}
+
+#[test]
+fn pages_have_as_many_rows_as_their_group_says() {
+    let bytes = written(vec![("n", Arc::new(Int64Array::from_iter_values(0..24)) as ArrayRef)], WriterProperties::default());
+    assert_eq!(read_all(&claiming(&bytes, 24), 10).unwrap().num_rows(), 24);
+    for rows in [0, 23, 25] {
+        assert!(refusal(&claiming(&bytes, rows)).contains(&format!("24 values for {rows} rows")));
+    }
 }

@@ -47,7 +47,7 @@ fn name_of(event: &Event) -> &'static str {
 }
 
 /// An event, and all that is known of it.
-pub(super) fn describe(event: &Event) -> Json {
+pub(crate) fn describe(event: &Event) -> Json {
     let span = |table: &TableSchema, times: Option<(i64, i64)>| {
         times.map(|(a, b)| [a, b].map(|time| timestamp::utc(time, table.time_unit)))
     };

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::timestamp;
-use describe::describe;
+pub(crate) use describe::describe;
 use tell::{printable, tell};
 
 /// How long a follower waits at once.
@@ -182,12 +182,26 @@ fn lines(context: &Context, change: &Change) -> String {
     if context.json {
         let events: Vec<_> = change.events.iter().map(describe).collect();
         let mut object = json!({ "sequence": change.sequence, "events": events });
-        if let Some(at) = change.at {
-            object["at"] = json!(timestamp::utc(at.wall_micros, TimeUnit::Micro));
+        if let Some(at) = moment(change) {
+            object["at"] = json!(at);
         }
         return format!("{object}\n");
     }
     change.events.iter().map(|event| format!("{} {}\n", change.sequence, printable(&tell(event)))).collect()
+}
+
+/// When it was decided, as far as that is known.
+pub(crate) fn moment(change: &Change) -> Option<String> {
+    change.at.map(|at| timestamp::utc(at.wall_micros, TimeUnit::Micro))
+}
+
+/// The kind of this name.
+pub(crate) fn kind(name: &str) -> Result<ChangeKind, String> {
+    let kinds = || Kind::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+    Kind::from_str(name, false).map(ChangeKind::from).map_err(|_| {
+        let names: Vec<_> = kinds().map(|kind| kind.get_name().to_owned()).collect();
+        format!("{name:?} is no kind of change: there are {}", names.join(", "))
+    })
 }
 
 /// How a place is called; the time of the wall clock it lasts to, and that of the engine's.

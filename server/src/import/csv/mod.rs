@@ -159,14 +159,17 @@ fn take_record(
         let taken = match *target {
             Target::Time if cell.text.is_empty() => Ok(()),
             Target::Time => match parse_time(cell.text, unit) {
-                Ok(moment) => rows.set_time(moment),
+                Ok(moment) => rows.set_time(moment).map_err(String::from),
                 Err(error) => Err(format!("{} {error}", super::column::shorten(cell.text))),
             },
-            Target::Column(column) => rows.set(column, Cell { quoted: cell.quoted && cell.text.is_empty(), ..cell }),
+            Target::Column(column) => {
+                let quoted = cell.quoted && cell.text.is_empty();
+                rows.set(column, Cell { quoted, ..cell }).map_err(String::from)
+            }
         };
         taken.map_err(|reason| (reason, false))?;
     }
-    rows.end_row().map_err(|reason| (reason, false))
+    rows.end_row().map_err(|misfit| (misfit.into(), false))
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! JSON lines: one object of plain values per line. What is absent or `null` is missing.
 
-mod object;
+pub(super) mod object;
+pub(super) mod request;
 
 use std::collections::HashMap;
 use std::io::Read;
 
-use super::column::{Cell, Role, shorten};
+use super::column::{Cell, Misfit, Role, shorten};
 use super::infer::Guess;
 use super::lines::{LINE_LIMIT, Lines, Next};
 use super::rows::{Rows, TIME, check_name};
@@ -34,11 +35,12 @@ pub(crate) fn look(lines: &mut Lines<Look>, wishes: &Wishes) -> Result<Seen, Fai
         }
         let Ok(text) = std::str::from_utf8(&text) else { continue };
         // Bad rows are told when rows are read.
+        let unwanted = || Misfit::new("", "");
         let _ = visit_object(text, &mut |key, cell| {
             let position = match positions.get(key) {
                 Some(position) => *position,
-                None if key != TIME && check_name(key).is_err() => return Err(String::new()),
-                None if columns.len() as u64 > limits::COLUMNS => return Err(String::new()),
+                None if key != TIME && check_name(key).is_err() => return Err(unwanted()),
+                None if columns.len() as u64 > limits::COLUMNS => return Err(unwanted()),
                 None => {
                     positions.insert(key.to_owned(), columns.len());
                     columns.push((key.to_owned(), Guess::default()));
@@ -81,7 +83,7 @@ impl<R: Read + Send> RowReader for Reader<R> {
                 Next::Text(text) => match std::str::from_utf8(text) {
                     Ok(line) => match take_object(line, &self.time, self.unit, rows) {
                         Ok(()) => return Ok(Outcome::Row),
-                        Err(reason) => reason,
+                        Err(misfit) => misfit.into(),
                     },
                     Err(error) => format!("not UTF-8 text (at byte {})", error.valid_up_to() + 1),
                 },
@@ -94,11 +96,12 @@ impl<R: Read + Send> RowReader for Reader<R> {
     }
 }
 
-fn take_object(line: &str, time: &str, unit: Option<EpochUnit>, rows: &mut Rows) -> Result<(), String> {
+fn take_object(line: &str, time: &str, unit: Option<EpochUnit>, rows: &mut Rows) -> Result<(), Misfit> {
     let mut guess = 0;
     visit_object(line, &mut |key, cell: Cell<'_>| {
         if key == time {
-            let moment = parse_time(cell.text, unit).map_err(|error| format!("{} {error}", shorten(cell.text)))?;
+            let moment = parse_time(cell.text, unit);
+            let moment = moment.map_err(|error| Misfit::new(TIME, format!("{} {error}", shorten(cell.text))))?;
             return rows.set_time(moment);
         }
         let column = rows.find_or_add(key, guess, Role::Undecided)?;

@@ -1,23 +1,67 @@
-//! One JSON object of plain values. Numbers are handed on as they are written, so that no digit is lost on the way.
+//! JSON objects of plain values, and arrays of them. Numbers are handed on as they are written, so that no digit is lost on the way.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::import::column::Cell;
+use crate::import::column::{Cell, Misfit};
 
 /// Calls `visit` with each key and value of an object; `null` is left out. An error says what is wrong.
-pub(crate) fn visit_object(line: &str, visit: &mut dyn FnMut(&str, Cell<'_>) -> Result<(), String>) -> Result<(), String> {
+pub(crate) fn visit_object(line: &str, visit: &mut dyn FnMut(&str, Cell<'_>) -> Result<(), Misfit>) -> Result<(), Misfit> {
     let mut refusal = None;
     let mut reader = serde_json::Deserializer::from_str(line);
     let outcome = (&mut reader).deserialize_map(ObjectVisitor { visit, refusal: &mut refusal }).and_then(|()| reader.end());
     match (refusal, outcome) {
         (Some(reason), _) => Err(reason),
-        (None, Err(error)) => Err(describe(&error)),
+        (None, Err(error)) => Err(Misfit::new("", describe(&error))),
         (None, Ok(())) => Ok(()),
+    }
+}
+
+/// Calls `visit` with the text of each element of an array.
+pub(crate) fn visit_array<E>(array: &str, visit: &mut dyn FnMut(&str) -> Result<(), E>) -> Result<(), Refused<E>> {
+    let mut refusal = None;
+    let mut reader = serde_json::Deserializer::from_str(array);
+    let outcome = (&mut reader).deserialize_seq(ArrayVisitor { visit, refusal: &mut refusal }).and_then(|()| reader.end());
+    match (refusal, outcome) {
+        (Some(refusal), _) => Err(Refused::ByVisit(refusal)),
+        (None, Err(error)) => Err(Refused::NoArray(error.to_string())),
+        (None, Ok(())) => Ok(()),
+    }
+}
+
+/// Why an array was not read to its end.
+#[derive(Debug)]
+pub(crate) enum Refused<E> {
+    /// An element was not wanted.
+    ByVisit(E),
+    /// It is none.
+    NoArray(String),
+}
+
+struct ArrayVisitor<'a, E> {
+    visit: &'a mut dyn FnMut(&str) -> Result<(), E>,
+    refusal: &'a mut Option<E>,
+}
+
+impl<'de, E> Visitor<'de> for ArrayVisitor<'_, E> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        while let Some(element) = elements.next_element::<&RawValue>()? {
+            if let Err(refusal) = (self.visit)(element.get()) {
+                *self.refusal = Some(refusal);
+                return Err(A::Error::custom("refused"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -29,8 +73,8 @@ fn describe(error: &serde_json::Error) -> String {
 }
 
 struct ObjectVisitor<'a> {
-    visit: &'a mut dyn FnMut(&str, Cell<'_>) -> Result<(), String>,
-    refusal: &'a mut Option<String>,
+    visit: &'a mut dyn FnMut(&str, Cell<'_>) -> Result<(), Misfit>,
+    refusal: &'a mut Option<Misfit>,
 }
 
 impl<'de> Visitor<'de> for ObjectVisitor<'_> {
@@ -52,18 +96,18 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
     }
 }
 
-fn visit_value(key: &str, value: &str, visit: &mut dyn FnMut(&str, Cell<'_>) -> Result<(), String>) -> Result<(), String> {
+fn visit_value(key: &str, value: &str, visit: &mut dyn FnMut(&str, Cell<'_>) -> Result<(), Misfit>) -> Result<(), Misfit> {
     match value.as_bytes().first() {
         Some(b'n') => Ok(()),
         Some(b'"') => match value.get(1..value.len().saturating_sub(1)) {
             Some(text) if !text.contains('\\') => visit(key, Cell { text, quoted: true }),
             _ => {
-                let text: String = serde_json::from_str(value).map_err(|error| describe(&error))?;
+                let text: String = serde_json::from_str(value).map_err(|error| Misfit::new(key, describe(&error)))?;
                 visit(key, Cell { text: &text, quoted: true })
             }
         },
-        Some(b'{') => Err(format!("column {key:?} holds an object: only plain values can be imported")),
-        Some(b'[') => Err(format!("column {key:?} holds a list: only plain values can be imported")),
+        Some(b'{') => Err(Misfit::new(key, "an object, not a plain value")),
+        Some(b'[') => Err(Misfit::new(key, "a list, not a plain value")),
         _ => visit(key, Cell { text: value, quoted: false }),
     }
 }
@@ -104,8 +148,9 @@ mod tests {
         visit_object(line, &mut |key, cell| {
             found.push((key.to_owned(), cell.text.to_owned(), cell.quoted));
             Ok(())
-        })?;
-        Ok(found)
+        })
+        .map(|()| found)
+        .map_err(String::from)
     }
 
     #[test]
@@ -133,8 +178,8 @@ mod tests {
             ("{\"a\":1", "EOF"),
             ("{\"a\":1}}", "trailing characters at byte 8"),
             ("{\"a\":NaN}", "expected value at byte 6"),
-            ("{\"a\":{\"b\":1}}", "column \"a\" holds an object"),
-            ("{\"a\":[1]}", "column \"a\" holds a list"),
+            ("{\"a\":{\"b\":1}}", "column \"a\": an object"),
+            ("{\"a\":[1]}", "column \"a\": a list"),
             ("{\"a\":\"\\ud800\"}", "hex escape"),
             ("{a:1}", "key must be a string"),
         ] {
@@ -147,7 +192,8 @@ mod tests {
 
     #[test]
     fn a_refusal_is_handed_on() {
-        let refused = visit_object("{\"a\":1,\"b\":2}", &mut |key, _| if key == "b" { Err("no".to_owned()) } else { Ok(()) });
-        assert_eq!(refused, Err("no".to_owned()));
+        let no = || Misfit::new("b", "no");
+        let refused = visit_object("{\"a\":1,\"b\":2}", &mut |key, _| if key == "b" { Err(no()) } else { Ok(()) });
+        assert_eq!(refused, Err(no()));
     }
 }

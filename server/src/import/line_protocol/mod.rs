@@ -3,6 +3,8 @@
 //! A table holds one measurement: the one named like the table, or else the first in the file. Lines of others are bad rows.
 
 pub(super) mod point;
+pub(super) mod request;
+mod text;
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -58,9 +60,10 @@ pub(crate) fn look(lines: &mut Lines<Look>, wishes: &Wishes) -> Result<Found, Fa
                 continue;
             }
         };
-        let name: &str = first.get_or_insert_with(|| point.measurement.clone().into_owned());
-        if *point.measurement == *wishes.table || *point.measurement == *name {
-            sights.entry(point.measurement.clone().into_owned()).or_default().observe(&point, wishes.unit);
+        let name: &str = first.get_or_insert_with(|| point.measurement.to_string());
+        let measurement = point.measurement.to_string();
+        if measurement == wishes.table || measurement == *name {
+            sights.entry(measurement).or_default().observe(&point, wishes.unit);
         }
     }
     let Some(first) = first else {
@@ -77,10 +80,10 @@ pub(crate) fn look(lines: &mut Lines<Look>, wishes: &Wishes) -> Result<Found, Fa
 impl Sight {
     fn observe(&mut self, point: &Point<'_>, unit: Option<EpochUnit>) {
         for (key, _) in &point.tags {
-            self.observe_column(key, Kind::Text, true);
+            self.observe_column(&key.to_string(), Kind::Text, true);
         }
         for (key, value) in &point.fields {
-            self.observe_column(key, kind_of(value), false);
+            self.observe_column(&key.to_string(), kind_of(value), false);
         }
         if let Some(time) = point.time {
             self.below_micros |= moment(time, unit).is_below_micros();
@@ -110,10 +113,10 @@ fn moment(time: i64, unit: Option<EpochUnit>) -> Moment {
 
 fn kind_of(value: &FieldValue<'_>) -> Kind {
     match value {
-        FieldValue::Float(_) => Kind::Float,
-        FieldValue::Int(digits) if digits.starts_with('-') => Kind::Negative,
-        FieldValue::Int(_) => Kind::Natural,
-        FieldValue::UInt(_) => Kind::Unsigned,
+        FieldValue::Float(..) => Kind::Float,
+        FieldValue::Int(number, _) if *number < 0 => Kind::Negative,
+        FieldValue::Int(..) => Kind::Natural,
+        FieldValue::UInt(..) => Kind::Unsigned,
         FieldValue::Bool(_) => Kind::Bool,
         FieldValue::Text(_) => Kind::Text,
     }
@@ -168,44 +171,47 @@ fn take_point(
     wished_tags: &[String],
     rows: &mut Rows,
 ) -> Result<(), String> {
-    if point.measurement != measurement {
-        let other = &point.measurement;
+    let mut scratch = String::new();
+    if point.measurement.read(&mut scratch) != measurement {
+        let other = point.measurement.to_string();
         return Err(format!("measurement {other:?} among {measurement:?}: import it into a table of its own (--table {other})"));
     }
     let mut guess = 0;
     for (key, value) in &point.tags {
+        let key = key.read(&mut scratch);
         let column = rows.find_or_add(key, guess, Role::Tag)?;
         guess = column + 1;
         match rows.spec(column).map_or(Role::Tag, |spec| spec.role) {
-            Role::Tag => rows.set(column, Cell { text: value, quoted: true })?,
+            Role::Tag => rows.set(column, Cell { text: value.read(&mut scratch), quoted: true })?,
             role => return Err(format!("{key:?} is a tag here and elsewhere {}", describe(role))),
         }
     }
     for (key, value) in &point.fields {
+        let key = key.read(&mut scratch);
         let column = rows.find_or_add(key, guess, Role::Field(type_of(value)))?;
         guess = column + 1;
         if rows.spec(column).is_some_and(|spec| spec.role == Role::Tag) && !wished_tags.iter().any(|tag| tag == key) {
             return Err(format!("{key:?} is a field here and elsewhere a tag (--tag {key} makes it one everywhere)"));
         }
         let (text, quoted) = match value {
-            FieldValue::Float(number) | FieldValue::Int(number) | FieldValue::UInt(number) => (*number, false),
+            FieldValue::Float(_, digits) | FieldValue::Int(_, digits) | FieldValue::UInt(_, digits) => (*digits, false),
             FieldValue::Bool(true) => ("true", false),
             FieldValue::Bool(false) => ("false", false),
-            FieldValue::Text(text) => (&**text, true),
+            FieldValue::Text(text) => (text.read(&mut scratch), true),
         };
         rows.set(column, Cell { text, quoted })?;
     }
     if let Some(time) = point.time {
         rows.set_time(moment(time, unit))?;
     }
-    rows.end_row()
+    Ok(rows.end_row()?)
 }
 
 fn type_of(value: &FieldValue<'_>) -> FieldType {
     match value {
-        FieldValue::Float(_) => FieldType::Float64,
-        FieldValue::Int(_) => FieldType::Int64,
-        FieldValue::UInt(_) => FieldType::UInt64,
+        FieldValue::Float(..) => FieldType::Float64,
+        FieldValue::Int(..) => FieldType::Int64,
+        FieldValue::UInt(..) => FieldType::UInt64,
         FieldValue::Bool(_) => FieldType::Bool,
         FieldValue::Text(_) => FieldType::Utf8,
     }

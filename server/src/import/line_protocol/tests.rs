@@ -54,7 +54,7 @@ fn bad_rows_are_named() {
     let expected = [
         "2: the time is missing",
         "3: line protocol: a number",
-        "4: column \"a\" is given twice",
+        "4: column \"a\": given twice",
         "5: \"a\" is a field here and elsewhere a tag",
         "7: column \"f\": \"x\" is not a float64",
         "9: line protocol: a number",

@@ -118,7 +118,7 @@ fn convert_by_text(array: &ArrayRef, spec: &ColumnSpec, faults: &mut Faults) -> 
             (None, None) => Ok(()),
         };
         let set = match written {
-            Ok(()) => builder.set(row, Cell { text: &text, quoted: true }).map(|_| ()),
+            Ok(()) => builder.set(row, Cell { text: &text, quoted: true }).map(drop).map_err(String::from),
             Err(reason) => Err(format!("column {:?} {reason}", spec.name)),
         };
         if let Err(reason) = set {

@@ -11,52 +11,64 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// A writer: whose, and which.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct WriterKey {
-    pub(super) principal: Arc<str>,
-    pub(super) id: WriterId,
+pub(in crate::serve) struct WriterKey {
+    pub(in crate::serve) principal: Arc<str>,
+    pub(in crate::serve) id: WriterId,
 }
 
 /// A batch that is to be applied.
 #[derive(Debug)]
-pub(super) struct Job {
-    pub(super) writer: Arc<WriterKey>,
-    pub(super) number: u64,
-    pub(super) content: Content,
+pub(in crate::serve) struct Job {
+    pub(in crate::serve) writer: Arc<WriterKey>,
+    pub(in crate::serve) number: u64,
+    /// Whether the writer begins with it, if it is not known: one that is opened before does not.
+    pub(in crate::serve) begins: bool,
+    pub(in crate::serve) content: Content,
     /// Bytes that it took on the wire.
-    pub(super) bytes: usize,
-    pub(super) done: UnboundedSender<Done>,
+    pub(in crate::serve) bytes: usize,
+    pub(in crate::serve) done: UnboundedSender<Done>,
     /// Its share of the room for received bytes, until it is done.
     #[expect(dead_code, reason = "it counts by being there")]
-    pub(super) room: Option<OwnedSemaphorePermit>,
+    pub(in crate::serve) room: Option<OwnedSemaphorePermit>,
 }
 
 /// What a batch consists of.
 #[derive(Debug)]
-pub(super) enum Content {
-    /// Rows of a table.
-    Rows { table: Arc<str>, rows: RecordBatch },
+pub(in crate::serve) enum Content {
+    /// Rows of tables.
+    Rows(Vec<(Arc<str>, RecordBatch)>),
     /// Other things that are done.
     Mutations(Vec<Mutation>),
-    /// Nothing: it was given up.
+    /// Nothing: it was given up, or had nothing in it.
     Nothing,
+}
+
+impl Content {
+    /// Rows of tables in it.
+    pub(super) fn rows(&self) -> usize {
+        if let Content::Rows(parts) = self { parts.iter().map(|(_, rows)| rows.num_rows()).sum() } else { 0 }
+    }
 }
 
 /// What came of a batch.
 #[derive(Debug)]
-pub(super) struct Done {
-    pub(super) number: u64,
-    pub(super) bytes: usize,
-    pub(super) what: What,
+pub(in crate::serve) struct Done {
+    pub(in crate::serve) number: u64,
+    pub(in crate::serve) bytes: usize,
+    pub(in crate::serve) what: What,
 }
 
 #[derive(Debug)]
-pub(super) enum What {
+pub(in crate::serve) enum What {
     /// It is durable.
-    Applied,
+    Applied {
+        /// Whether it was before.
+        again: bool,
+    },
     /// It cannot be applied as it is.
     Refused(Failed),
-    /// It was sent behind one that was refused, and will come again.
-    HeldUp,
+    /// There is one missing before it.
+    HeldUp(Failed),
     /// The stream cannot go on.
     Ended(Failed),
 }

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
-use alluvium::{Database, Error, Transaction};
+use alluvium::{Database, Error, Transaction, WriterPast};
 use alluvium_protocol::code::Code;
 use alluvium_protocol::message::Failed;
 use arrow::array::RecordBatch;
@@ -14,6 +15,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::job::{Content, Job, What, WriterKey, mutate};
 use crate::serve::failed;
+use crate::serve::metrics::Metrics;
 
 /// Batches that wait for a lane, at most. Streams read no further while they cannot hand theirs over.
 const WAITING: usize = 4_096;
@@ -34,20 +36,20 @@ pub(crate) struct LaneThreads(Vec<JoinHandle<()>>);
 
 impl Lanes {
     /// So many.
-    pub(crate) fn start(db: &Arc<Database>, count: usize) -> std::io::Result<(Lanes, LaneThreads)> {
+    pub(crate) fn start(db: &Arc<Database>, count: usize, metrics: &Metrics) -> std::io::Result<(Lanes, LaneThreads)> {
         let (mut senders, mut threads) = (Vec::new(), Vec::new());
         for number in 0..count.max(1) {
             let (sender, mut receiver) = channel(WAITING);
-            let db = Arc::clone(db);
+            let (db, metrics) = (Arc::clone(db), metrics.clone());
             let thread = std::thread::Builder::new().name(format!("alluvium-lane-{number}"));
-            threads.push(thread.spawn(move || run(&db, &mut receiver))?);
+            threads.push(thread.spawn(move || run(&db, &metrics, &mut receiver))?);
             senders.push(sender);
         }
         Ok((Lanes { senders, hasher: std::hash::RandomState::new() }, LaneThreads(threads)))
     }
 
     /// Where the batches of a writer go.
-    pub(super) fn of(&self, writer: &WriterKey) -> Sender<Job> {
+    pub(in crate::serve) fn of(&self, writer: &WriterKey) -> Sender<Job> {
         let lane = self.hasher.hash_one(writer) as usize % self.senders.len();
         self.senders[lane].clone()
     }
@@ -63,7 +65,7 @@ impl LaneThreads {
     }
 }
 
-fn run(db: &Database, jobs: &mut Receiver<Job>) {
+fn run(db: &Database, metrics: &Metrics, jobs: &mut Receiver<Job>) {
     while let Some(first) = jobs.blocking_recv() {
         let mut bytes = first.bytes;
         let mut together = vec![first];
@@ -72,21 +74,23 @@ fn run(db: &Database, jobs: &mut Receiver<Job>) {
             bytes += job.bytes;
             together.push(job);
         }
-        apply(db, together);
+        apply(db, metrics, together);
     }
 }
 
 /// Applies batches all at once, or one by one where one of them is refused.
-fn apply(db: &Database, jobs: Vec<Job>) {
-    if jobs.len() > 1 && write(db, &jobs).is_ok() {
-        jobs.into_iter().for_each(|job| job.done(What::Applied));
+fn apply(db: &Database, metrics: &Metrics, jobs: Vec<Job>) {
+    if jobs.len() > 1
+        && let Ok(applied) = write(db, metrics, &jobs)
+    {
+        jobs.into_iter().zip(applied).for_each(|(job, what)| job.done(what));
         return;
     }
     for job in jobs {
-        let what = match write(db, std::slice::from_ref(&job)) {
-            Ok(()) => What::Applied,
-            // The stream lets none through that leaves a gap; so one before it was refused meanwhile.
-            Err(Error::WriterGap { .. }) => What::HeldUp,
+        let what = match write(db, metrics, std::slice::from_ref(&job)) {
+            Ok(mut applied) => applied.pop().unwrap_or(What::Applied { again: false }),
+            // A stream lets none through that leaves a gap; so one before it was refused meanwhile.
+            Err(error @ Error::WriterGap { .. }) => What::HeldUp(failed::of_engine(&error)),
             Err(error) if failed::is_of_request(&error) => What::Refused(failed::of_engine(&error)),
             Err(error) => What::Ended(failed::of_engine(&error)),
         };
@@ -94,22 +98,45 @@ fn apply(db: &Database, jobs: Vec<Job>) {
     }
 }
 
-fn write(db: &Database, jobs: &[Job]) -> Result<(), Error> {
+fn write(db: &Database, metrics: &Metrics, jobs: &[Job]) -> Result<Vec<What>, Error> {
+    let begun = Instant::now();
+    let applied = transact(db, jobs)?;
+    let sum = |of: fn(&Job) -> usize| jobs.iter().map(of).sum();
+    let batches = jobs.iter().filter(|job| !matches!(job.content, Content::Nothing)).count();
+    metrics.applied(batches, sum(|job| job.content.rows()), sum(|job| job.bytes), begun.elapsed());
+    Ok(applied)
+}
+
+fn transact(db: &Database, jobs: &[Job]) -> Result<Vec<What>, Error> {
     db.transaction(|transaction| {
-        let mut rows = Rows::default();
+        let (mut rows, mut applied) = (Rows::default(), Vec::with_capacity(jobs.len()));
         for job in jobs {
-            let WriterKey { principal, id } = &*job.writer;
-            if !transaction.writers().advance(principal, *id, job.number)? {
+            let is_next = advance(transaction, job)?;
+            applied.push(What::Applied { again: !is_next });
+            if !is_next {
                 continue;
             }
             match &job.content {
-                Content::Rows { table, rows: batch } => rows.add(table, batch),
+                Content::Rows(batches) => batches.iter().for_each(|(table, batch)| rows.add(table, batch)),
                 Content::Mutations(mutations) => mutations.iter().try_for_each(|mutation| mutate(transaction, mutation))?,
                 Content::Nothing => {}
             }
         }
-        rows.append(transaction)
+        rows.append(transaction)?;
+        Ok(applied)
     })
+}
+
+/// Whether a batch is the next of its writer.
+fn advance(transaction: &mut Transaction<'_>, job: &Job) -> Result<bool, Error> {
+    let WriterKey { principal, id } = &*job.writer;
+    match transaction.writers().advance(principal, *id, job.number) {
+        Err(Error::WriterExpired { .. }) if job.begins => {
+            transaction.writers().open(principal, *id, WriterPast::New)?;
+            transaction.writers().advance(principal, *id, job.number)
+        }
+        outcome => outcome,
+    }
 }
 
 /// Rows of several batches, by table.
@@ -138,6 +165,6 @@ impl<'j> Rows<'j> {
 }
 
 /// The lane of a writer has ended, which it does only with the server or by a defect.
-pub(super) fn gone() -> Failed {
+pub(in crate::serve) fn gone() -> Failed {
     Failed { may_retry: true, ..Failed::new(Code::Internal, "the thread that applies batches has ended: connect again") }
 }

@@ -9,7 +9,7 @@ mod slot;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use alluvium::{Action, Database, Target, WriterId, WriterPast};
+use alluvium::{Action, Target, WriterId, WriterPast};
 use alluvium_protocol::code::Code;
 use alluvium_protocol::frame::Frame;
 use alluvium_protocol::message::{Applied, BatchRefused, DescribeTable, Failed, Message, OpenWriter, Opened, Skip};
@@ -18,10 +18,12 @@ use alluvium_protocol::rows::{ARROW_BATCH, ROW_BATCH, split};
 use alluvium_protocol::writer::{Incoming, Receiver};
 use tokio::sync::mpsc::{self, Sender, UnboundedReceiver, UnboundedSender};
 
-use super::failed;
+use super::metrics::{Counted, Kind};
 use super::session::Session;
 use super::stream::{Ended, Reader, Received, Writer};
-use job::{Content, Done, Job, What, WriterKey};
+use super::{failed, intake};
+pub(super) use job::{Content, Done, Job, What, WriterKey};
+pub(super) use lane::gone;
 pub(crate) use lane::{LaneThreads, Lanes};
 pub(crate) use seats::Seats;
 use slot::{Slot, spec};
@@ -38,6 +40,7 @@ pub(super) async fn serve(session: &Session, open: &OpenWriter, mut reader: Read
         Ok(applied) => applied,
         Err(failed) => return writer.fail(failed.into()).await,
     };
+    let _counted = Counted::among(&session.server.metrics.writer_streams);
     let mut stream = Stream::new(session, key, applied);
     let opened = Opened { applied_through: applied, window_bytes: session.server.settings.window_bytes };
     let mut outcome = writer.message(&opened).await;
@@ -63,7 +66,7 @@ pub(super) async fn serve(session: &Session, open: &OpenWriter, mut reader: Read
         outcome = outcome.and(answered);
     }
     match outcome {
-        Ok(()) => writer.finish(),
+        Ok(()) => writer.finish().await,
         Err(ended) => writer.fail(ended).await,
     }
 }
@@ -142,7 +145,7 @@ impl<'s> Stream<'s> {
             return Ok(());
         }
         self.session.access().permit(&self.session.caller, Action::Define, Target::Table(&described.table))?;
-        server.engine(move |db| make(db, &spec)).await
+        server.engine(move |db| intake::make(db, &spec)).await
     }
 
     async fn rows(&mut self, received: Received, writer: &mut Writer) -> Result<(), Ended> {
@@ -161,12 +164,11 @@ impl<'s> Stream<'s> {
             Err(failed) if failed.code() == Code::Protocol => return Err(failed.into()),
             Err(failed) => return self.refuse(head.number, failed, writer).await,
         };
-        if let Some(row) = slot.outside(&rows, &scope) {
-            let mut failed = self.session.access().refuse(&self.session.caller, Action::Write, Target::Table(&slot.table));
-            failed.message = format!("row {row}: {} (its series)", failed.message);
+        let who = (self.session.access(), &self.session.caller);
+        if let Err(failed) = intake::check_rows(who, &slot.table, &rows, &slot.tags(), &scope) {
             return self.refuse(head.number, failed, writer).await;
         }
-        let content = Content::Rows { table: slot.table.clone(), rows };
+        let content = Content::Rows(vec![(slot.table.clone(), rows)]);
         self.hand_over(head.number, content, received).await
     }
 
@@ -209,8 +211,8 @@ impl<'s> Stream<'s> {
     async fn hand_over(&mut self, number: u64, content: Content, received: Received) -> Result<(), Ended> {
         let bytes = received.frame.payload.len();
         let (writer, done, room) = (self.key.clone(), self.tell.clone(), received.room);
-        let job = Job { writer, number, content, bytes, done, room };
-        self.lane.send(job).await.map_err(|_| lane::gone())?;
+        let job = Job { writer, number, begins: false, content, bytes, done, room };
+        self.lane.send(job).await.map_err(|_| gone())?;
         self.under_way += 1;
         self.bytes += bytes;
         Ok(())
@@ -218,6 +220,8 @@ impl<'s> Stream<'s> {
 
     async fn refuse(&mut self, number: u64, failed: Failed, writer: &mut Writer) -> Result<(), Ended> {
         self.receiver.refused(number);
+        self.session.server.metrics.batches_refused.inc();
+        self.session.server.metrics.error(Kind::Writer, failed.code());
         writer.message(&BatchRefused { number, failed }).await
     }
 
@@ -229,8 +233,8 @@ impl<'s> Stream<'s> {
             self.under_way -= 1;
             self.bytes -= done.bytes;
             match done.what {
-                What::Applied => self.applied = done.number,
-                What::HeldUp => {}
+                What::Applied { .. } => self.applied = done.number,
+                What::HeldUp(_) => {}
                 What::Ended(failed) => return Err(failed.into()),
                 What::Refused(failed) => {
                     if self.applied > before {
@@ -243,22 +247,6 @@ impl<'s> Stream<'s> {
         }
         if self.applied > before { writer.message(&Applied { through: self.applied }).await } else { Ok(()) }
     }
-}
-
-/// Makes a table, or the columns that it lacks.
-fn make(db: &Database, spec: &alluvium::TableSpec) -> alluvium::Result<()> {
-    match db.create_table(spec.clone()) {
-        Ok(_) => return Ok(()),
-        Err(alluvium::Error::TableExists { .. }) => {}
-        Err(error) => return Err(error),
-    }
-    let schema = db.table(&spec.name)?;
-    let tags: Vec<_> = spec.tags.iter().filter(|tag| schema.tag_position(tag).is_none()).cloned().collect();
-    let fields: Vec<_> = spec.fields.iter().filter(|(name, _)| schema.field_position(name).is_none()).cloned().collect();
-    if tags.is_empty() && fields.is_empty() {
-        return Ok(());
-    }
-    db.add_columns(&spec.name, &tags, &fields).map(|_| ())
 }
 
 /// What has to be allowed for a mutation.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use alluvium::{FieldType, Scope, TableSpec, TimeUnit, fence};
+use alluvium::{FieldType, TableSpec, TimeUnit, fence};
 use alluvium_protocol::code::Code;
 use alluvium_protocol::frame::Frame;
 use alluvium_protocol::message::{DescribeTable, Failed};
 use alluvium_protocol::rows::{ARROW_BATCH, FieldKind, Layout, Reader, Row, split};
-use arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions, StringArray, new_null_array};
+use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::buffer::Buffer;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -99,21 +99,10 @@ impl Slot {
         RecordBatch::try_new_with_options(self.schema.clone(), columns, &options).map_err(|error| error.to_string())
     }
 
-    /// The first row that is of a series outside a scope.
-    pub(super) fn outside(&self, batch: &RecordBatch, scope: &Scope) -> Option<usize> {
-        if scope.is_everything() {
-            return None;
-        }
-        let names: Vec<&str> = self.schema.fields().iter().skip(1).take(self.tags).map(|field| field.name().as_str()).collect();
-        let columns: Vec<&StringArray> = batch.columns().iter().skip(1).take(self.tags).map(|tag| tag.as_string()).collect();
-        let value = |row: usize, name: &str| value_at(columns[names.iter().position(|known| *known == name)?], row);
-        let is_as_before = |row: usize| row > 0 && columns.iter().all(|tag| value_at(tag, row - 1) == value_at(tag, row));
-        (0..batch.num_rows()).find(|&row| !is_as_before(row) && !scope.holds(|name| value(row, name)))
+    /// The names of its tags.
+    pub(super) fn tags(&self) -> Vec<&str> {
+        self.schema.fields().iter().skip(1).take(self.tags).map(|field| field.name().as_str()).collect()
     }
-}
-
-fn value_at(tag: &StringArray, row: usize) -> Option<&str> {
-    tag.is_valid(row).then(|| tag.value(row))
 }
 
 /// The table that a description makes, if it is to.

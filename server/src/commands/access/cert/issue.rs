@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use alluvium::{Certificate, Database, Error, KeyHash};
+use alluvium::{Certificate, Database, Error};
 use clap::Args;
 use serde_json::json;
 
-use super::super::{change, principal};
+use super::super::change;
 use super::{clock, open_store, register};
 use crate::certificates::{Clock, Issued, Output, Subject};
 use crate::commands::Context;
@@ -102,11 +102,8 @@ fn note(
     let (name, key) = (&certificate.principal, certificate.key);
     let detail = format!("key {key} until {}", register::until(certificate));
     change(database, what, name, &detail, |transaction| {
-        principal(transaction, name)?;
-        let all = transaction.principals().certificates()?;
-        check_key(&all, name, key)?;
-        permit(&held(all, name), clock.seconds())?;
-        transaction.principals().put_certificate(certificate)
+        permit(&held(transaction.principals().certificates()?, name), clock.seconds())?;
+        register::put_in(transaction, certificate)
     })?;
     Ok(())
 }
@@ -114,21 +111,6 @@ fn note(
 /// What a principal has, of all.
 fn held(all: Vec<Certificate>, name: &str) -> Vec<Certificate> {
     all.into_iter().filter(|one| one.principal == name).collect()
-}
-
-/// A key has one owner, and never holds again once it was revoked.
-fn check_key(all: &[Certificate], name: &str, key: KeyHash) -> Result<(), Error> {
-    match all.iter().find(|one| one.key == key) {
-        Some(one) if one.revoked_at.is_some() => {
-            Err(Error::Invalid(format!("key {} was revoked: have the device make another", register::short(key))))
-        }
-        Some(one) if one.principal != name => Err(Error::Invalid(format!(
-            "key {} is that of {:?}: have the device make one of its own",
-            register::short(key),
-            one.principal
-        ))),
-        _ => Ok(()),
-    }
 }
 
 fn tell(context: &Context, issued: &Issued, certificate: &Path, key: Option<&Path>) -> Outcome {

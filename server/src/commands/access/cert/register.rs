@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use alluvium::{Certificate, Error, KeyHash, TimeUnit, Transaction};
 use serde_json::{Value as Json, json};
 
-use super::super::change;
+use super::super::{change, principal};
 use super::clock;
 use crate::commands::Context;
 use crate::commands::values::say;
@@ -67,6 +67,27 @@ pub(crate) fn revoke_in(transaction: &mut Transaction<'_>, name: &str) -> Result
         _ => {
             Err(Error::Invalid(format!("no certificate that holds is called {name:?}: `alluvium cert list` shows what there is")))
         }
+    }
+}
+
+/// Puts one that was issued, if there is who it is for.
+pub(crate) fn put_in(transaction: &mut Transaction<'_>, certificate: &Certificate) -> Result<(), Error> {
+    principal(transaction, &certificate.principal)?;
+    let all = transaction.principals().certificates()?;
+    check_key(&all, &certificate.principal, certificate.key)?;
+    transaction.principals().put_certificate(certificate).map(|_| ())
+}
+
+/// A key has one owner, and never holds again once it was revoked.
+fn check_key(all: &[Certificate], name: &str, key: KeyHash) -> Result<(), Error> {
+    match all.iter().find(|one| one.key == key) {
+        Some(one) if one.revoked_at.is_some() => {
+            Err(Error::Invalid(format!("key {} was revoked: have the device make another", short(key))))
+        }
+        Some(one) if one.principal != name => {
+            Err(Error::Invalid(format!("key {} is that of {:?}: have the device make one of its own", short(key), one.principal)))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,0 +1,105 @@
+//! Which changes are asked for.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use alluvium::{Action, ChangeKind, Changes, Database, Target};
+
+use super::super::{Answer, Guard, Problem};
+use crate::commands::changes::kind;
+
+/// What follows the path, as it is meant.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// The sequence to begin with.
+    pub(super) from: Option<u64>,
+    /// Whether to wait for more at the end.
+    pub(super) follows: bool,
+    /// Whether rows are told, and not only how many there are.
+    pub(super) rows: bool,
+    limit: Option<u64>,
+    cursor: Option<String>,
+    kinds: Vec<ChangeKind>,
+    tables: Vec<String>,
+    collections: Vec<String>,
+    queues: Vec<String>,
+    prefixes: Vec<String>,
+}
+
+impl Asked {
+    /// Names may come several times. Those who take events follow unless they say otherwise.
+    pub(super) fn parse(pairs: Vec<(String, String)>, follows: bool) -> Answer<Asked> {
+        let mut asked = Asked { follows, ..Asked::default() };
+        for (name, value) in pairs {
+            match name.as_str() {
+                "from" => asked.from = Some(parse(&name, &value)?),
+                "limit" => asked.limit = Some(parse(&name, &value)?),
+                "follow" => asked.follows = parse(&name, &value)?,
+                "rows" => asked.rows = parse(&name, &value)?,
+                "cursor" => asked.cursor = Some(value),
+                "kind" => asked.kinds.push(kind(&value).map_err(Problem::invalid)?),
+                "table" => asked.tables.push(value),
+                "collection" => asked.collections.push(value),
+                "queue" => asked.queues.push(value),
+                "prefix" => asked.prefixes.push(value),
+                _ => {
+                    let known = "from, limit, follow, rows, cursor, kind, table, collection, queue and prefix";
+                    return Err(Problem::invalid(format_args!("{name:?} says nothing here: there are {known}")));
+                }
+            }
+        }
+        if asked.cursor.is_some() && asked.from.is_some() {
+            return Err(Problem::invalid("a cursor says where to begin: leave out either cursor or from"));
+        }
+        Ok(asked)
+    }
+
+    /// Refuses what is named and may not be seen at all. Of all else that is left out.
+    pub(super) fn permit(&self, guard: &Guard) -> Answer<()> {
+        for table in &self.tables {
+            guard.server.access.scope(&guard.caller, Action::Read, table)?;
+        }
+        let collections = self.collections.iter().map(|name| Target::Collection(name));
+        let queues = self.queues.iter().map(|name| Target::Queue(name));
+        let cursor = self.cursor.iter().map(|_| Target::Database);
+        collections.chain(queues).chain(cursor).try_for_each(|target| guard.permit(Action::Read, target))
+    }
+
+    /// Begins to read.
+    pub(super) fn begin(&self, db: &Database) -> alluvium::Result<Changes> {
+        let mut wanted = match &self.cursor {
+            Some(name) => db.cursor(name)?.changes()?,
+            None => db.changes().from(self.from.unwrap_or(1)),
+        };
+        wanted = self.kinds.iter().fold(wanted, |wanted, kind| wanted.kind(*kind));
+        wanted = self.tables.iter().fold(wanted, |wanted, table| wanted.table(table));
+        wanted = self.collections.iter().fold(wanted, |wanted, name| wanted.collection(name));
+        wanted = self.queues.iter().fold(wanted, |wanted, name| wanted.queue(name));
+        wanted = self.prefixes.iter().fold(wanted, |wanted, prefix| wanted.prefix(prefix));
+        wanted.limit(self.limit.unwrap_or(u64::MAX)).read()
+    }
+}
+
+fn parse<T: FromStr<Err: Display>>(name: &str, value: &str) -> Answer<T> {
+    value.parse().map_err(|error| Problem::invalid(format_args!("{name}={value}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(pairs: &[(&str, &str)]) -> Answer<Asked> {
+        Asked::parse(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(), false)
+    }
+
+    #[test]
+    fn names_may_come_several_times_and_no_others() {
+        let several =
+            asked(&[("table", "air"), ("table", "water"), ("kind", "rows"), ("from", "7"), ("follow", "true")]).unwrap();
+        assert_eq!(several.tables, ["air", "water"]);
+        assert_eq!((several.kinds, several.from, several.follows), (vec![ChangeKind::Rows], Some(7), true));
+        for wrong in [&[("tabel", "air")][..], &[("kind", "row")], &[("from", "-1")], &[("from", "1"), ("cursor", "a")]] {
+            assert!(asked(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

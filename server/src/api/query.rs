@@ -1,0 +1,188 @@
+//! Queries: rows, aggregates or last values as lines of JSON, no faster than they are read.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use alluvium::{Action, Cancel, QueryStream, TableSchema};
+use alluvium_protocol::message;
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::JsonRejection;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use futures_util::stream;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::time::timeout;
+
+use super::{Answer, Guard, Problem};
+use crate::commands::bounds::Bounds;
+use crate::failure::{Failure, Outcome};
+use crate::output::Sink;
+use crate::output::json::JsonLines;
+use crate::parse::duration;
+use crate::serve::{Server, query};
+
+/// Bytes of a piece of an answer, about, and pieces that wait for whoever reads it.
+const PIECE_BYTES: usize = 64 << 10;
+const WAITING: usize = 2;
+
+pub(super) fn routes() -> Router<Arc<Server>> {
+    Router::new().route("/query", post(answer))
+}
+
+/// What is asked for, in the words of the command line.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    table: String,
+    /// From then on and before, as the command line reads times; a number counts in the table's unit.
+    from: Option<String>,
+    to: Option<String>,
+    #[serde(default)]
+    r#where: Vec<String>,
+    #[serde(default)]
+    fields: Vec<String>,
+    order: Option<Order>,
+    limit: Option<u64>,
+    #[serde(default)]
+    functions: Vec<String>,
+    #[serde(default)]
+    every: String,
+    #[serde(default)]
+    zone: String,
+    #[serde(default)]
+    by: Vec<String>,
+    #[serde(default)]
+    last: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Order {
+    Asc,
+    Desc,
+}
+
+async fn answer(guard: Guard, asked: Result<Json<Asked>, JsonRejection>) -> Answer<Response> {
+    let Json(asked) = asked?;
+    let scope = guard.server.access.scope(&guard.caller, Action::Read, &asked.table)?;
+    let turn = query::turn(&guard.server).await?;
+    let table = asked.table.clone();
+    let schema = guard.engine(move |db| db.table(&table)).await?;
+    let wanted = query::query(&asked.message(&schema)?)?;
+    let stream = guard.engine(move |db| db.query_within(&wanted, &scope)).await?;
+    let (pieces, waiting) = mpsc::channel(WAITING);
+    let given_up = GivenUp(stream.cancel());
+    let pieces = Pieces { pieces, within: guard.server.settings.progress, text: Vec::new() };
+    tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        let mut pieces = pieces;
+        // Whoever has gone, or reads no more, needs no end of it; what went wrong is the last line.
+        let ended = read(stream, &mut pieces).or_else(|failure| match failure {
+            Failure::BrokenPipe => Err(()),
+            failure => writeln!(pieces, "{}", json!({ "failed": Problem::from(failure).describe() })).map_err(|_| ()),
+        });
+        if ended.is_ok() && pieces.flush().is_ok() {
+            let _ = pieces.send(None);
+        }
+    });
+    let mut response = body(waiting, given_up).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    Ok(response)
+}
+
+impl Asked {
+    fn message(self, schema: &TableSchema) -> Answer<message::Query> {
+        let zone = match self.zone.as_str() {
+            "" => TimeZone::UTC,
+            name => duration::zone(name).map_err(Problem::invalid)?,
+        };
+        let (from, to) = (self.from.is_some(), self.to.is_some());
+        let range = Bounds::new(self.from, self.to).range(schema.time_unit, &zone)?;
+        Ok(message::Query {
+            table: self.table,
+            from: from.then_some(range.start),
+            to: to.then_some(range.end),
+            conditions: self.r#where,
+            fields: self.fields,
+            order: match self.order {
+                None => 0,
+                Some(Order::Asc) => 1,
+                Some(Order::Desc) => 2,
+            },
+            limit: self.limit,
+            functions: self.functions,
+            every: self.every,
+            zone: self.zone,
+            by: self.by,
+            last: self.last,
+        })
+    }
+}
+
+/// Ends a query once nobody reads its answer any more.
+struct GivenUp(Cancel);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// The pieces up to the one that says that there are no more. Without it the answer was cut, and must not pass for whole.
+fn body(waiting: Receiver<Option<Bytes>>, given_up: GivenUp) -> Body {
+    Body::from_stream(stream::unfold(Some((waiting, given_up)), |rest| async {
+        let (mut waiting, given_up) = rest?;
+        match waiting.recv().await {
+            Some(piece) => Some((Ok(piece?), Some((waiting, given_up)))),
+            None => Some((Err(io::Error::from(io::ErrorKind::TimedOut)), None)),
+        }
+    }))
+}
+
+fn read(answer: QueryStream, pieces: &mut Pieces) -> Outcome {
+    let mut lines = Box::new(JsonLines::new(pieces, &answer.schema()));
+    for batch in answer {
+        lines.write(&batch?)?;
+    }
+    lines.finish()
+}
+
+/// Lines on their way to whoever reads them.
+struct Pieces {
+    pieces: Sender<Option<Bytes>>,
+    /// For how long one may wait to be taken.
+    within: Duration,
+    text: Vec<u8>,
+}
+
+impl Pieces {
+    fn send(&self, piece: Option<Bytes>) -> io::Result<()> {
+        let sent = Handle::current().block_on(timeout(self.within, self.pieces.send(piece)));
+        sent.ok().and_then(Result::ok).ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text.extend_from_slice(bytes);
+        if self.text.len() >= PIECE_BYTES {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.text.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::take(&mut self.text);
+        self.send(Some(piece.into()))
+    }
+}

@@ -1,0 +1,196 @@
+//! Writing rows: `POST /write`, as JSON or as JSON lines, of one table or several, all or nothing.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::body::{Received, receive};
+use super::{Answer, Guard, Problem};
+use crate::import::{EpochUnit, Look, MOST_BYTES, Objects, Part, Refused, too_many, visit_array};
+use crate::serve::Server;
+use crate::serve::intake::{Numbered, Put};
+
+/// The header that makes a request count once.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+pub(super) fn routes() -> Router<Arc<Server>> {
+    Router::new().route("/write", post(write))
+}
+
+/// Rows of a table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table<'a> {
+    table: String,
+    /// Makes the table, or the columns that it lacks.
+    #[serde(default)]
+    create: bool,
+    /// Which of the columns that are made are tags.
+    #[serde(default)]
+    tags: Vec<String>,
+    #[serde(default)]
+    time_unit: Unit,
+    #[serde(borrow)]
+    rows: &'a RawValue,
+}
+
+/// The same for lines of which each is a row.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    table: Option<String>,
+    #[serde(default)]
+    create: bool,
+    /// With commas between.
+    #[serde(default)]
+    tags: String,
+    #[serde(default)]
+    time_unit: Unit,
+}
+
+/// The unit of integer times.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Unit {
+    S,
+    Ms,
+    #[default]
+    Us,
+    Ns,
+}
+
+impl From<Unit> for EpochUnit {
+    fn from(unit: Unit) -> Self {
+        match unit {
+            Unit::S => EpochUnit::Second,
+            Unit::Ms => EpochUnit::Milli,
+            Unit::Us => EpochUnit::Micro,
+            Unit::Ns => EpochUnit::Nano,
+        }
+    }
+}
+
+async fn write(guard: Guard, asked: Result<Query<Asked>, QueryRejection>, headers: HeaderMap, body: Body) -> Answer<Json<Value>> {
+    let Query(asked) = asked?;
+    let (is_lines, numbered) = (is_lines(&headers)?, numbered(&headers)?);
+    if !is_lines && asked.table.is_some() {
+        return Err(Problem::invalid("the table of JSON stands in the body: name it in the query for lines of JSON, each a row"));
+    }
+    let mut received = receive(&guard.server, &headers, body).await?;
+    let put = guard.put(numbered, move |look| Ok((read(&mut received, is_lines, &asked, look)?, ())));
+    let (Put { rows, again }, ()) = put.await?;
+    Ok(Json(match numbered {
+        None => json!({ "rows": rows }),
+        Some(Numbered { writer, number }) => {
+            json!({ "rows": rows, "writer": writer.to_string(), "number": number, "again": again })
+        }
+    }))
+}
+
+/// Which batch of which writer a request says that it is.
+pub(super) fn numbered(headers: &HeaderMap) -> Answer<Option<Numbered>> {
+    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = key.to_str().map_err(|_| Problem::invalid("Idempotency-Key is to be of ASCII"))?;
+    Ok(Some(Numbered::read(key)?))
+}
+
+fn is_lines(headers: &HeaderMap) -> Answer<bool> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    match kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "application/json" => Ok(false),
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => Ok(true),
+        other => {
+            let said = format!("rows come as application/json or application/x-ndjson, not as {other:?}");
+            Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, said))
+        }
+    }
+}
+
+fn read(received: &mut Received, is_lines: bool, asked: &Asked, look: &mut Look<'_, Problem>) -> Answer<Vec<Part>> {
+    let body = received.open()?;
+    let text = std::str::from_utf8(&body).map_err(|error| Problem::invalid(format_args!("the body is no text: {error}")))?;
+    let mut reading = Reading { look, parts: Vec::new(), named: HashSet::new(), bytes: 0 };
+    match &asked.table {
+        Some(table) => {
+            let tags: Vec<String> = asked.tags.split(',').filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
+            reading.table(table, asked.create.then_some(&tags), asked.time_unit, |take| lines(text).try_for_each(take))?;
+        }
+        None if is_lines => lines(text).try_for_each(|line| reading.tables(line))?,
+        None => match text.trim_ascii_start().starts_with('[') {
+            true => visit_array(text, &mut |one| reading.tables(one)).map_err(refused)?,
+            false => reading.tables(text)?,
+        },
+    }
+    Ok(reading.parts)
+}
+
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split('\n').map(str::trim_ascii).filter(|line| !line.is_empty())
+}
+
+fn refused(refused: Refused<Problem>) -> Problem {
+    match refused {
+        Refused::ByVisit(problem) => problem,
+        Refused::NoArray(why) => Problem::invalid(format_args!("rows are an array of objects: {why}")),
+    }
+}
+
+/// What was read so far.
+struct Reading<'l, 'r> {
+    look: &'r mut Look<'l, Problem>,
+    parts: Vec<Part>,
+    named: HashSet<String>,
+    bytes: usize,
+}
+
+impl Reading<'_, '_> {
+    /// Reads an object with a table and rows of it.
+    fn tables(&mut self, text: &str) -> Answer<()> {
+        let read: Result<Table<'_>, _> = serde_json::from_str(text);
+        let asked = read.map_err(|error| {
+            Problem::invalid(format_args!("it is no object of a \"table\" and its \"rows\", as in PROTOCOL.md: {error}"))
+        })?;
+        let made = asked.create.then_some(&asked.tags);
+        self.table(&asked.table, made, asked.time_unit, |take| visit_array(asked.rows.get(), take).map_err(refused))
+    }
+
+    /// Reads rows of a table, which `each` hands over one by one.
+    fn table(
+        &mut self,
+        table: &str,
+        made: Option<&Vec<String>>,
+        unit: Unit,
+        each: impl FnOnce(&mut dyn FnMut(&str) -> Answer<()>) -> Answer<()>,
+    ) -> Answer<()> {
+        if !self.named.insert(table.to_owned()) {
+            return Err(Problem::invalid(format_args!("table {table:?} is named twice: put its rows together")));
+        }
+        let schema = (self.look)(table)?;
+        if schema.is_none() && made.is_none() {
+            let said =
+                format!("there is no table {table:?}: make it first, or write with \"create\" and the names of its \"tags\"");
+            return Err(Problem::new(StatusCode::NOT_FOUND, said));
+        }
+        let mut objects = Objects::new(table, schema.as_deref(), unit.into(), made.map(Vec::as_slice));
+        let before = self.bytes;
+        each(&mut |object| {
+            objects.take(object)?;
+            match before + objects.bytes() {
+                bytes if bytes > MOST_BYTES => Err(too_many(bytes).into()),
+                _ => Ok(()),
+            }
+        })?;
+        self.bytes += objects.bytes();
+        self.parts.push(objects.finish()?);
+        Ok(())
+    }
+}
