@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{access, changes, config, cursors, delete, demo, doc, import, kv, query, queue, serve, tables};
+use crate::commands::{access, changes, config, cursors, delete, demo, doc, import, kv, query, queue, serve, status, tables};
 use crate::failure::{Failure, Outcome};
 
 /// An embedded historian for IoT gateways.
@@ -80,6 +80,8 @@ pub(crate) enum Command {
     /// Checks and shows the settings of a server
     #[command(subcommand)]
     Config(config::Command),
+    /// Shows how the database stands, and its server
+    Status(status::Arguments),
     /// Records this machine's own vitals, queries them and shows what that cost
     Demo(demo::Arguments),
 }

@@ -11,9 +11,11 @@ mod import;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals;
+mod local;
 mod output;
 mod parse;
 mod serve;
+mod status;
 
 use std::process::ExitCode;
 

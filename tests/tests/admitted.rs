@@ -10,7 +10,7 @@ use alluvium_protocol::message::{
 use alluvium_protocol::mutation::{Condition, Mutation, MutationBatch};
 use alluvium_protocol::rows::{Layout, Value, Writer};
 use alluvium_tests::binary::succeed;
-use alluvium_tests::served::Served;
+use alluvium_tests::served::{Served, libfaketime};
 use alluvium_tests::wire::{Identity, Talk, Wire};
 use quinn::ConnectionError;
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType};
@@ -286,12 +286,6 @@ fn only_sound_certificates_of_a_trusted_authority_are_let_in() {
         assert_eq!(welcome.principal, "pump-7@factory");
     });
     assert!(served.end().success());
-}
-
-/// What has a process see another time. Preloaded by hand: the command of the same name stays in between.
-fn libfaketime() -> std::path::PathBuf {
-    let places = std::fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path().join("faketime/libfaketime.so.1"));
-    places.into_iter().find(|place| place.exists()).expect("libfaketime is missing: tests/run installs it")
 }
 
 /// A gateway whose clock begins in 1970 lets in whom it let in before.

@@ -1,16 +1,18 @@
 //! What those who watch a server are told of it: the real binary, scraped and asked while it is used.
 
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use alluvium_protocol::message::{Applied, BatchRefused, DescribeTable, Field, Message, OpenWriter, Opened, Query, QueryDone};
 use alluvium_protocol::mutation::{Condition, Mutation, MutationBatch};
 use alluvium_protocol::rows::{Layout, Value as Cell, Writer};
-use alluvium_tests::binary::succeed;
+use alluvium_tests::binary::{command, fail, succeed};
 use alluvium_tests::http::{ask, ask_json};
 use alluvium_tests::metrics::Scrape;
-use alluvium_tests::served::Served;
+use alluvium_tests::served::{Served, libfaketime};
 use alluvium_tests::wire::{Identity, Wire};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -227,4 +229,173 @@ fn check_document(scrape: &Scrape) {
     for (name, kind, labels) in listed {
         assert_eq!((scrape.types[name].as_str(), scrape.labels(name).into_iter().collect()), (kind, labels), "{name}");
     }
+}
+
+/// The status of `/health/ready`, and what it says of one thing.
+fn ready(http: SocketAddr, check: &str) -> (u16, String) {
+    let answer = ask(http, "GET", "/health/ready", &[], b"");
+    let said = answer.json();
+    assert_eq!(said["status"], if answer.status == 200 { "ready" } else { "not ready" });
+    (answer.status, said["checks"][check].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_server_is_ready_or_says_why_not() {
+    let gateway = Gateway::new();
+    let (served, http) = gateway.serve(&[]);
+    for check in ["storage", "disk", "clock"] {
+        assert_eq!(ready(http, check), (200, "ok".to_owned()));
+    }
+    assert_eq!(ask(http, "GET", "/health", &[], b"").status, 200);
+    assert!(served.end().success());
+    let (served, http) = gateway.serve(&["--min-free", "8000PB"]);
+    let (status, said) = ready(http, "disk");
+    assert!(status == 503 && said.contains("are free and 7105.4 PiB are needed"), "{said}");
+    assert_eq!(ready(http, "clock").1, "ok");
+    assert_eq!((ask(http, "GET", "/health/live", &[], b"").status, ask(http, "GET", "/health", &[], b"").status), (200, 503));
+    assert!(served.end().success());
+}
+
+#[test]
+fn a_clock_that_is_wrong_or_jumps_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let time = dir.path().join("time");
+    let data = dir.path().join("data");
+    let mut serve = command(&data, ["serve", "--json", "--dev", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+    std::fs::write(&time, "@1970-01-02 00:00:00").unwrap();
+    serve.env("LD_PRELOAD", libfaketime()).env("FAKETIME_TIMESTAMP_FILE", &time).env("FAKETIME_NO_CACHE", "1");
+    serve.env("DONT_FAKE_MONOTONIC", "1");
+    let served = Served::spawn(serve);
+    let http = served.http.unwrap();
+    let set = |text: &str| {
+        std::fs::write(dir.path().join("next"), text).unwrap();
+        std::fs::rename(dir.path().join("next"), &time).unwrap();
+    };
+    let (status, said) = ready(http, "clock");
+    assert!(status == 503 && said.starts_with("it shows 1970-01-02T00:0"), "{said}");
+    set("@2031-01-01 00:00:00");
+    assert_eq!(ready(http, "clock"), (200, "ok".to_owned()), "it was set right");
+    set("@2031-01-01 05:00:00");
+    let (status, said) = ready(http, "clock");
+    assert!(status == 503 && said.starts_with("it jumped by +"), "{said}");
+    assert!(served.end().success());
+}
+
+#[test]
+fn a_disk_that_fails_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let plain = command(dir.path(), ["serve", "--json", "--dev", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+    let mut traced = Command::new("strace");
+    // From some sync on that is long after the start, all of them fail.
+    let inject = ["-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=60+"];
+    traced.args(inject).arg(plain.get_program()).args(plain.get_args());
+    let served = Served::spawn(traced);
+    let http = served.http.unwrap();
+    assert_eq!(ready(http, "storage"), (200, "ok".to_owned()));
+    let put = |n: u32| ask_json(http, "", "PUT", &format!("/kv/{n}"), &json!({ "value": "x" })).0;
+    let failed = (0..2_000).map(put).find(|status| *status != 200);
+    assert_eq!(failed, Some(503));
+    let (status, said) = ready(http, "storage");
+    assert!(status == 503 && said.contains("stopped"), "{said}");
+    assert_eq!((ready(http, "clock").1.as_str(), ask(http, "GET", "/health/live", &[], b"").status), ("ok", 200));
+}
+
+/// A command that runs and is read line by line, until it is dropped.
+struct Reading {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Reading {
+    fn of(mut command: Command) -> Reading {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        Reading { child, out }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        assert!(self.out.read_line(&mut line).unwrap() > 0, "it goes on");
+        line
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn status(data: &Path) -> Value {
+    serde_json::from_str(&succeed(data, ["status", "--json"])).unwrap()
+}
+
+#[test]
+fn the_command_line_finds_the_server_that_has_the_directory_open() {
+    let gateway = Gateway::new();
+    let data = gateway.data();
+    let (served, http) = gateway.serve(&[]);
+    use_http(&gateway, http);
+    let file = data.join("local/token");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600, "only the owner may read it");
+    let token = std::fs::read_to_string(&file).unwrap().trim().to_owned();
+    let found = status(&data);
+    assert_eq!((&found["server"]["gateway"], &found["server"]["checks"]["storage"]), (&json!("gateway-1"), &json!("ok")));
+    assert_eq!((&found["queues"][0]["ready"], &found["queues"][0]["leased"]), (&json!(2), &json!(1)));
+    let head: Value = serde_json::from_str(&found["audit"]["number"].to_string()).unwrap();
+    assert!(head.as_u64().unwrap() >= 5 && found["audit"]["hash"].as_str().unwrap().len() == 64);
+    for (token, expected) in [(&token, 200), (&gateway.eve, 200), (&gateway.bob, 200)] {
+        assert_eq!(ask_json(http, token, "GET", "/status", &Value::Null).0, expected);
+    }
+    gateway.done(http, 200, "PUT", "/principals/pump-7", json!({ "roles": ["device"] }));
+    let device = gateway.done(http, 201, "POST", "/tokens", json!({ "principal": "pump-7" }));
+    assert_eq!(ask_json(http, device["token"].as_str().unwrap(), "GET", "/status", &Value::Null).0, 403);
+    assert!(succeed(&data, ["status"]).starts_with("server         gateway-1, alluvium "));
+    // The file stays as it is, and one that was lost is replaced, its token revoked.
+    assert!(served.end().success());
+    assert_eq!(status(&data)["server"], Value::Null);
+    let (served, _) = gateway.serve(&[]);
+    assert_eq!(std::fs::read_to_string(&file).unwrap().trim(), token);
+    std::fs::remove_file(&file).unwrap();
+    served.kill();
+    let (served, http) = gateway.serve(&[]);
+    assert_eq!(ask_json(http, &token, "GET", "/status", &Value::Null).0, 401);
+    assert_eq!(status(&data)["server"]["gateway"], "gateway-1");
+    // Whoever wants none leaves an empty one.
+    std::fs::write(&file, "").unwrap();
+    served.kill();
+    let (served, _) = gateway.serve(&[]);
+    assert_eq!(std::fs::read(&file).unwrap(), b"");
+    assert!(fail(1, &data, ["status"]).contains("local/token does not hold"));
+    // One that ended without a word is not asked.
+    served.kill();
+    assert!(data.join("local/server.json").exists());
+    assert_eq!(status(&data)["server"], Value::Null);
+}
+
+#[test]
+fn whoever_has_the_directory_open_and_is_no_server_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    succeed(dir.path(), ["kv", "put", "a", "1"]);
+    let mut follow = Reading::of(command(dir.path(), ["changes", "--follow", "--json"]));
+    follow.line();
+    let said = fail(1, dir.path(), ["status"]);
+    assert!(said.contains(&format!("process {} has", follow.child.id())) && said.contains("no server"), "{said}");
+}
+
+#[test]
+fn the_status_is_told_again_and_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(dir.path(), &["--dev"]);
+    let mut watch = Reading::of(command(dir.path(), ["status", "--watch", "--every", "1", "--json"]));
+    let mut next = || -> Value { serde_json::from_str(&watch.line()).unwrap() };
+    let uptime = |document: &Value| document["server"]["uptime_seconds"].as_f64().unwrap();
+    assert_eq!(next()["table_count"], 0);
+    assert_eq!(ask_json(served.http.unwrap(), "", "PUT", "/tables/air", &json!({ "fields": [] })).0, 201);
+    let first = std::iter::repeat_with(&mut next).find(|document| document["table_count"] == 1).unwrap();
+    assert!(uptime(&next()) > uptime(&first));
+    assert!(fail(2, dir.path(), ["status", "--watch"]).contains("add --json"));
+    assert!(served.end().success());
 }

@@ -18,6 +18,7 @@ mod principals;
 mod problem;
 mod query;
 mod queues;
+mod status;
 mod tables;
 mod write;
 
@@ -49,7 +50,8 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .merge(query::routes())
         .merge(principals::routes())
         .merge(certificates::routes())
-        .merge(audit::routes());
+        .merge(audit::routes())
+        .merge(status::routes());
     Router::new()
         .merge(health::routes())
         .merge(metrics::routes())

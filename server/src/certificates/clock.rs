@@ -30,8 +30,12 @@ impl Clock {
 
     /// What it shows, since 1970.
     pub(crate) fn now(&self) -> Duration {
-        let noted = self.noted.saturating_add(self.since.elapsed());
-        noted.max((self.system)()).max(BUILT)
+        self.latest_known().max((self.system)())
+    }
+
+    /// The latest time that is known whatever the system's clock shows, since 1970.
+    pub(crate) fn latest_known(&self) -> Duration {
+        self.noted.saturating_add(self.since.elapsed()).max(BUILT)
     }
 
     /// The same in whole seconds.

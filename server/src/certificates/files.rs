@@ -12,7 +12,7 @@ use crate::failure::{Failure, Outcome};
 
 /// Who may read a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(crate) enum Kept {
     /// Everybody.
     Open,
     /// Only its owner.
@@ -51,12 +51,12 @@ impl Written {
 }
 
 /// Puts a file, in the place of what is called so.
-pub(super) fn put(path: &Path, content: &[u8], kept: Kept) -> Outcome {
+pub(crate) fn put(path: &Path, content: &[u8], kept: Kept) -> Outcome {
     write(path, content, kept)?.replace(path)
 }
 
 /// Removes a file. Answers whether there was one.
-pub(super) fn remove(path: &Path) -> Outcome<bool> {
+pub(crate) fn remove(path: &Path) -> Outcome<bool> {
     match fs::remove_file(path) {
         Ok(()) => sync(directory_of(path)).map(|()| true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -65,7 +65,7 @@ pub(super) fn remove(path: &Path) -> Outcome<bool> {
 }
 
 /// Makes a directory where there is none, in one that is there.
-pub(super) fn make_directory(path: &Path) -> Outcome {
+pub(crate) fn make_directory(path: &Path) -> Outcome {
     match fs::create_dir(path) {
         Ok(()) => sync(directory_of(path)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
@@ -74,7 +74,7 @@ pub(super) fn make_directory(path: &Path) -> Outcome {
 }
 
 /// What a file holds; `None` where there is none.
-pub(super) fn read(path: &Path) -> Outcome<Option<Vec<u8>>> {
+pub(crate) fn read(path: &Path) -> Outcome<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(content) => Ok(Some(content)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

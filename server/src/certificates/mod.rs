@@ -8,7 +8,7 @@
 mod authority;
 mod clock;
 mod der;
-mod files;
+pub(crate) mod files;
 mod gateway;
 mod identity;
 mod issue;

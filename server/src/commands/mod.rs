@@ -15,6 +15,7 @@ pub(crate) mod kv;
 pub(crate) mod query;
 pub(crate) mod queue;
 pub(crate) mod serve;
+pub(crate) mod status;
 mod supervisor;
 pub(crate) mod tables;
 pub(crate) mod values;
@@ -120,6 +121,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Audit(command) => access::audit::run(&context, command),
         Command::Serve(arguments) => serve::run(context, &arguments),
         Command::Config(command) => config::run(&context, &command),
+        Command::Status(arguments) => status::run(&context, &arguments),
         Command::Demo(arguments) => demo::run(&context, &arguments),
     }
 }

@@ -19,6 +19,7 @@ use crate::commands::supervisor::Supervisor;
 use crate::commands::values::say;
 use crate::config::{Config, ConfigFile, HttpAt, Log, LogFormat};
 use crate::failure::{Failure, Outcome};
+use crate::local::Local;
 use crate::parse::size;
 use crate::serve::{Guests, Places, Running, Settings, runtime};
 
@@ -47,6 +48,9 @@ pub(crate) struct Arguments {
     /// Bytes that the storage device may be written in its life, as its maker says (such as 150TB), to tell how long it lasts
     #[arg(long, value_name = "SIZE", env = "ALLUVIUM_DEVICE_ENDURANCE", value_parser = size::bytes)]
     device_endurance: Option<u64>,
+    /// Is not ready with less free on the disk (such as 500MB) [default: what the next seal may take]
+    #[arg(long, value_name = "SIZE", env = "ALLUVIUM_MIN_FREE", value_parser = size::bytes)]
+    min_free: Option<u64>,
     /// Lets everybody on this machine do everything, without certificates: for trying things out. Refused anywhere but on loopback
     #[arg(long)]
     dev: bool,
@@ -60,6 +64,7 @@ impl Arguments {
         config.listen.http = self.http.unwrap_or(config.listen.http);
         config.gateway = self.gateway.clone().or(config.gateway);
         config.limits.endurance_bytes = self.device_endurance.or(config.limits.endurance_bytes);
+        config.limits.min_free_bytes = self.min_free.or(config.limits.min_free_bytes);
         if self.dev && config.engine.writers == EngineSettings::default().writers {
             // Everybody is the same principal, who has the writers of all.
             config.engine.writers = DEV_WRITERS;
@@ -75,6 +80,9 @@ pub(crate) fn run(context: Context, arguments: &Arguments) -> Outcome {
     let places = Places { quic: listen_at(&config, arguments.dev)?, http: config.listen.http.0 };
     let db = Arc::new(Database::builder().settings(config.engine.clone()).open(context.data())?);
     let own = Own::open(&context, &config, arguments.dev, &db)?;
+    if own.guests.office.is_some() && places.http.is_some() {
+        Local::of(context.data()).leave_token(&db)?;
+    }
     note(&db, "server.start", &own.gateway, if arguments.dev { "without certificates" } else { "" })?;
     runtime()?.block_on(serve(&context, &db, &own, places, config.limits))?;
     note(&db, "server.stop", &own.gateway, "")?;
@@ -109,6 +117,10 @@ async fn serve(context: &Context, db: &Arc<Database>, own: &Own, places: Places,
         [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
     let mut hours = tokio::time::interval_at(tokio::time::Instant::now() + NOTED_EVERY, NOTED_EVERY);
     let running = Running::start(db.clone(), own.gateway.clone(), own.guests.clone(), limits, places).await?;
+    let local = Local::of(context.data());
+    if let Some(http) = running.places.http {
+        local.announce(http)?;
+    }
     tell(context, &own.gateway, &running, own.guests.office.is_some())?;
     let mut supervisor = Supervisor::ready();
     loop {
@@ -133,6 +145,7 @@ async fn serve(context: &Context, db: &Arc<Database>, own: &Own, places: Places,
         }
     }
     supervisor.stopping();
+    local.withdraw()?;
     running.finish().await
 }
 

@@ -7,6 +7,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Width assumed where there is no terminal to ask.
 const WIDTH: u16 = 100;
+/// Height likewise.
+const HEIGHT: u16 = 30;
 
 /// Whether stdout shows colours and wants them (<https://no-color.org>).
 pub(crate) fn colour() -> bool {
@@ -18,6 +20,12 @@ pub(crate) fn colour() -> bool {
 pub(crate) fn width() -> u16 {
     let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     asked.or_else(|| terminal_size::terminal_size().map(|(width, _)| width.0)).unwrap_or(WIDTH)
+}
+
+/// Lines of the terminal.
+pub(crate) fn height() -> u16 {
+    let asked = std::env::var("LINES").ok().and_then(|lines| lines.parse().ok());
+    asked.or_else(|| terminal_size::terminal_size().map(|(_, height)| height.0)).unwrap_or(HEIGHT)
 }
 
 /// A remark for people on stderr, kept from logs and pipes.

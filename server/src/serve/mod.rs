@@ -8,6 +8,7 @@
 //! - `http`: the same for people and tools;
 //! - `access`: who may do what; `failed`: what went wrong, as clients are told;
 //! - `metrics`: what those who watch are told;
+//! - `readiness`: whether it can be relied on; `wall`: whether the clock can;
 //! - `session`: what requests know; `settings`: what is allowed.
 
 mod access;
@@ -19,9 +20,11 @@ mod http;
 pub(crate) mod intake;
 pub(crate) mod metrics;
 pub(crate) mod query;
+mod readiness;
 mod session;
 mod settings;
 mod stream;
+mod wall;
 mod writer;
 
 use std::net::SocketAddr;
@@ -33,16 +36,19 @@ use alluvium_protocol::code::Code;
 use alluvium_protocol::message::Failed;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::api;
+use crate::certificates::Clock;
 use crate::failure::{Failure, Outcome};
 use access::Access;
 pub(crate) use access::Caller;
 pub(crate) use endpoint::{Guests, endpoint};
 use metrics::{Metrics, Sampled};
+pub(crate) use readiness::{Checks, checks};
 pub(crate) use session::Server;
 pub(crate) use settings::Settings;
+use wall::WallClock;
 use writer::{LaneThreads, Lanes};
 
 /// How often refusals are written to the audit trail.
@@ -106,6 +112,9 @@ impl Running {
             seats: writer::Seats::default(),
             metrics,
             sampled: Sampled::default(),
+            wall: WallClock::new(
+                guests.office.as_ref().map_or_else(|| Clock::new(None), |office| office.judge().clock().clone()),
+            ),
             room: Arc::new(room),
             queries: Arc::new(queries),
             closing: is_closing,
@@ -120,6 +129,7 @@ impl Running {
         }
         tokio::spawn(endpoint::accept(server.clone(), api, endpoint.clone(), guests));
         tokio::spawn(write_refusals(server.clone()));
+        tokio::spawn(watch_the_clock(server.clone()));
         Ok(Running { server, endpoint, places, is_secure, closing, lanes: threads })
     }
 
@@ -164,6 +174,15 @@ async fn write_refusals(server: Arc<Server>) {
         let written = server.engine(move |_| access.access.write_refusals()).await;
         if let Err(failed) = written {
             warn!(reason = failed.message, "refusals wait to be written to the audit trail");
+        }
+    }
+}
+
+/// Notices when the wall clock jumps, until the server ends.
+async fn watch_the_clock(server: Arc<Server>) {
+    while tokio::time::timeout(wall::LOOKED_AT_EVERY, server.is_closing()).await.is_err() {
+        if let Err(reason) = server.wall.look() {
+            debug!(reason, "the wall clock cannot be believed");
         }
     }
 }

@@ -11,6 +11,7 @@ use super::access::{Access, Caller};
 use super::failed;
 use super::metrics::{Metrics, Present, Sampled};
 use super::settings::Settings;
+use super::wall::WallClock;
 use super::writer::{Lanes, Seats};
 use crate::certificates::Office;
 
@@ -26,6 +27,7 @@ pub(crate) struct Server {
     pub(crate) office: Option<Arc<Office>>,
     pub(crate) metrics: Metrics,
     pub(crate) sampled: Sampled,
+    pub(crate) wall: WallClock,
     pub(super) lanes: Lanes,
     pub(super) seats: Seats,
     /// Bytes of large frames that may be received.

@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) lanes: usize,
     /// Bytes that the storage device may be written in its life, as its maker says.
     pub(crate) endurance_bytes: Option<u64>,
+    /// Bytes that have to be free on the disk, lest the server be not ready. Without, what the next seal may take.
+    pub(crate) min_free_bytes: Option<u64>,
     /// Within which time a stream has to say what it is for.
     #[serde(with = "duration")]
     pub(crate) first_frame: Duration,
@@ -62,6 +64,7 @@ impl Default for Settings {
             queries: 8,
             lanes: 2,
             endurance_bytes: None,
+            min_free_bytes: None,
             first_frame: Duration::from_secs(5),
             progress: Duration::from_secs(30),
             idle: Duration::from_secs(30),

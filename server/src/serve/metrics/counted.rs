@@ -78,6 +78,16 @@ impl Metrics {
         }
     }
 
+    /// When the process was started.
+    pub(crate) fn started(&self) -> SystemTime {
+        self.started
+    }
+
+    /// Rows in batches that are durable.
+    pub(crate) fn rows_applied(&self) -> u64 {
+        self.rows_applied.get()
+    }
+
     /// For how long it has run.
     pub(crate) fn uptime(&self) -> Duration {
         self.running_since.elapsed()

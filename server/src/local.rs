@@ -1,0 +1,107 @@
+//! How the command line finds the server that has a database open: in `local/` of its directory the server leaves `server.json`,
+//! which says where it is, and at its first start `token`, which only the owner may read. Whoever may read that file may read the
+//! database itself.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use alluvium::{AuditEntry, AuditOutcome, Database, Error, Principal, Transaction};
+use serde::{Deserialize, Serialize};
+
+use crate::certificates::files::{self, Kept};
+use crate::failure::{Failure, Outcome};
+
+const DIRECTORY: &str = "local";
+const TOKEN: &str = "token";
+const SERVER: &str = "server.json";
+/// The principal of the token.
+const PRINCIPAL: &str = "local";
+/// What the token is called among others.
+const LABEL: &str = "the command line on this machine";
+/// Its role, if nobody gave it another.
+const ROLE: &str = "admin";
+
+/// What is left for the command line.
+#[derive(Debug)]
+pub(crate) struct Local {
+    directory: PathBuf,
+}
+
+/// A server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Found {
+    /// Its process.
+    process: u32,
+    /// Where it serves HTTP.
+    pub(crate) http: SocketAddr,
+}
+
+impl Found {
+    /// Whether it is the one that the lock of the directory names.
+    pub(crate) fn is(&self, holder: &str) -> bool {
+        holder.strip_prefix("process ").is_some_and(|process| process == self.process.to_string())
+    }
+}
+
+impl Local {
+    /// In a database directory.
+    pub(crate) fn of(data: &Path) -> Self {
+        Local { directory: data.join(DIRECTORY) }
+    }
+
+    /// Where the token is, or would be.
+    pub(crate) fn token_file(&self) -> PathBuf {
+        self.directory.join(TOKEN)
+    }
+
+    /// The token; `None` where there is none, or an empty file in its place, which keeps any from being made.
+    pub(crate) fn token(&self) -> Outcome<Option<String>> {
+        let found = files::read(&self.token_file())?;
+        let text = found.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
+        Ok(text.filter(|text| !text.is_empty()))
+    }
+
+    /// Leaves a token where no file of one is. Those of a file that was lost are revoked.
+    pub(crate) fn leave_token(&self, db: &Database) -> Outcome {
+        if files::read(&self.token_file())?.is_some() {
+            return Ok(());
+        }
+        files::make_directory(&self.directory)?;
+        let text = db.transaction(issue)?;
+        files::put(&self.token_file(), format!("{text}\n").as_bytes(), Kept::Secret)
+    }
+
+    /// Says where this process serves.
+    pub(crate) fn announce(&self, http: SocketAddr) -> Outcome {
+        files::make_directory(&self.directory)?;
+        let found = Found { process: std::process::id(), http };
+        let said = serde_json::to_vec(&found).map_err(Failure::failed)?;
+        files::put(&self.directory.join(SERVER), &said, Kept::Open)
+    }
+
+    /// Says no more where it did.
+    pub(crate) fn withdraw(&self) -> Outcome {
+        files::remove(&self.directory.join(SERVER)).map(|_| ())
+    }
+
+    /// Where a server is, or was that ended without a word; `None` if none says so.
+    pub(crate) fn find(&self) -> Outcome<Option<Found>> {
+        let said = files::read(&self.directory.join(SERVER))?;
+        Ok(said.and_then(|said| serde_json::from_slice(&said).ok()))
+    }
+}
+
+fn issue(transaction: &mut Transaction<'_>) -> Result<String, Error> {
+    if transaction.principals().get(PRINCIPAL)?.is_none() {
+        transaction.principals().put(&Principal::new(PRINCIPAL).role(ROLE))?;
+    }
+    let lost =
+        transaction.principals().tokens()?.into_iter().filter(|token| token.principal == PRINCIPAL && token.label == LABEL);
+    for token in lost {
+        transaction.principals().revoke_token(&token.id)?;
+    }
+    let (text, _) = transaction.principals().issue_token(PRINCIPAL, LABEL, None)?;
+    let entry = AuditEntry::new("server", "token.issue", AuditOutcome::Done).object(PRINCIPAL).detail(LABEL);
+    transaction.trail().append(entry)?;
+    Ok(text)
+}
