@@ -4,6 +4,7 @@ pub mod actors;
 pub mod answers;
 pub mod binary;
 pub mod campaign;
+pub mod device;
 pub mod documents;
 pub mod feed;
 pub mod gateway;

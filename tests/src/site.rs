@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -105,23 +105,14 @@ impl Site {
         self.served.as_ref().expect("it runs")
     }
 
-    /// How somebody connects, to the server or to a proxy before it. The times are short.
+    /// How somebody connects, to the server or to a proxy before it.
     pub fn settings(&self, name: &str, at: SocketAddr) -> Settings {
-        let pem = |file: PathBuf| Pem::File(file);
-        let authority = pem(self.authority());
-        let mut settings = Settings::new(
-            GATEWAY,
-            at.to_string(),
-            authority,
-            pem(self.file(&format!("{name}.pem"))),
-            pem(self.file(&format!("{name}.key"))),
-        );
-        let limits = &mut settings.limits;
-        limits.handshake = Duration::from_secs(10);
-        limits.idle = Duration::from_millis(1_500);
-        limits.first_retry = Duration::from_millis(50);
-        limits.longest_retry = Duration::from_millis(500);
-        settings
+        settings(self.dir.path(), &self.authority(), name, at)
+    }
+
+    /// Where certificates, keys and other files of the test are.
+    pub fn directory(&self) -> &Path {
+        self.dir.path()
     }
 
     /// The certificate of its authority.
@@ -175,6 +166,18 @@ impl Site {
     pub fn memory(&self) -> u64 {
         memory(self.served().id())
     }
+}
+
+/// How somebody whose certificate is in a directory connects. The times are short.
+pub fn settings(directory: &Path, authority: &Path, name: &str, at: SocketAddr) -> Settings {
+    let pem = |ending: &str| Pem::File(directory.join(format!("{name}.{ending}")));
+    let mut settings = Settings::new(GATEWAY, at.to_string(), Pem::File(authority.to_owned()), pem("pem"), pem("key"));
+    let limits = &mut settings.limits;
+    limits.handshake = Duration::from_secs(10);
+    limits.idle = Duration::from_millis(1_500);
+    limits.first_retry = Duration::from_millis(50);
+    limits.longest_retry = Duration::from_millis(500);
+    settings
 }
 
 /// Memory of a process that is not that of files, in KiB.

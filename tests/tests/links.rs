@@ -5,10 +5,11 @@ use std::ops::Range;
 use std::time::Duration;
 
 use alluvium_client::{Client, Error, State, WriterSettings};
+use alluvium_tests::device::{Device, Orders};
 use alluvium_tests::metrics::Scrape;
 use alluvium_tests::proxy::{Proxy, Weather};
 use alluvium_tests::seed;
-use alluvium_tests::site::{Numbers, Site, append, batch, everything, table};
+use alluvium_tests::site::{Numbers, Site, append, batch, everything, memory, table};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -186,6 +187,55 @@ fn what_waits_for_a_link_has_its_bound() {
         writer.flush().await.unwrap();
         let reader = site.client("eve", proxy.at).await;
         is_all_there(&site, &reader, &all(0..1, next + ROWS)).await;
+    });
+    site.end();
+}
+
+/// A device that cannot send holds no more than it was told to, however much it has to say.
+#[test]
+fn a_device_without_a_link_does_not_grow() {
+    const ROOM: usize = 256 << 10;
+    const GROWTH_KIB: u64 = 2 << 10;
+    let (site, seed) = (Site::new(1), seed(6));
+    run(async {
+        let proxy = Proxy::start(site.at, seed, GOOD).await;
+        let orders = Orders {
+            name: "pump-0".to_owned(),
+            at: proxy.at,
+            directory: site.directory().to_owned(),
+            authority: site.authority(),
+            queue: None,
+            room: ROOM,
+            from: 0,
+            rows: 100,
+            pause_millis: 1,
+        };
+        let device = Device::start(env!("CARGO_BIN_EXE_device"), &orders);
+        let beats = || tokio::time::sleep(Duration::from_millis(20));
+        while device.said().1 < 20_000 {
+            beats().await;
+        }
+        let before = memory(device.id());
+        proxy.weather(CUT);
+        let (mut taken, mut same) = (device.said().0, 0);
+        // It takes what there is room for, and then nothing more.
+        while same < 50 {
+            beats().await;
+            let now = device.said().0;
+            same = if now == taken { same + 1 } else { 0 };
+            taken = now;
+        }
+        let waiting = taken - device.said().1;
+        assert!(waiting * 10 < ROOM as i64, "{waiting} rows wait, which do not fit {ROOM} bytes");
+        let grown = memory(device.id()).saturating_sub(before);
+        assert!(grown < GROWTH_KIB, "{grown} KiB more");
+        proxy.weather(GOOD);
+        while device.said().1 <= taken {
+            beats().await;
+        }
+        let (_, rows) = tokio::task::spawn_blocking(|| device.finish()).await.unwrap();
+        let reader = site.client("eve", site.at).await;
+        is_all_there(&site, &reader, &all(0..1, rows)).await;
     });
     site.end();
 }
