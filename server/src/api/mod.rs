@@ -11,6 +11,7 @@ mod changes;
 mod collections;
 mod document;
 mod documents;
+mod doors;
 mod guard;
 mod health;
 mod influx;
@@ -40,6 +41,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::serve::Server;
+pub(crate) use doors::hang;
 use guard::Guard;
 use page::Paged;
 use problem::Problem;

@@ -71,6 +71,7 @@ impl Problem {
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let code = match status {
             StatusCode::UNAUTHORIZED => Code::Unauthenticated,
+            StatusCode::FORBIDDEN => Code::Refused,
             StatusCode::NOT_FOUND => Code::Missing,
             _ => Code::Invalid,
         };

@@ -16,6 +16,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use super::super::answer::text;
+use super::super::doors::Live;
 use super::super::{Guard, Problem};
 use super::seen::{Sight, Viewer};
 use crate::failure::{Failure, Outcome};
@@ -66,13 +67,18 @@ impl Form {
 #[derive(Debug)]
 pub(super) struct Feed {
     form: Form,
+    follows: bool,
     body: Body,
 }
 
 impl IntoResponse for Feed {
     fn into_response(self) -> Response {
         let headers = [(header::CONTENT_TYPE, self.form.content_type()), (header::CACHE_CONTROL, "no-store")];
-        (headers, self.body).into_response()
+        let mut response = (headers, self.body).into_response();
+        if self.follows {
+            response.extensions_mut().insert(Live);
+        }
+        response
     }
 }
 
@@ -111,12 +117,12 @@ impl Follower {
 
     /// The changes, which end when nobody takes them any more.
     pub(super) fn into_feed(self) -> Feed {
-        let form = self.form;
+        let (form, follows) = (self.form, self.follows);
         let body = Body::from_stream(stream::unfold(Some(self), |follower| async {
             let (piece, rest) = follower?.next().await?;
             Some((Ok::<_, Infallible>(piece), rest))
         }));
-        Feed { form, body }
+        Feed { form, follows, body }
     }
 
     /// What comes next, and who goes on behind it.
