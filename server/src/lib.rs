@@ -16,6 +16,7 @@ mod output;
 mod parse;
 mod serve;
 mod status;
+mod told;
 
 use std::process::ExitCode;
 

@@ -4,22 +4,29 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aide::OperationOutput;
+use aide::axum::ApiRouter;
+use aide::axum::routing::post_with;
+use aide::generate::GenContext;
+use aide::openapi::{Operation, Response as Told};
 use alluvium::{Action, Cancel, QueryStream, TableSchema};
 use alluvium_protocol::message;
+use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::JsonRejection;
-use axum::http::{HeaderValue, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Json, Router};
 use futures_util::stream;
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::timeout;
 
+use super::answer::text;
+use super::document::says;
 use super::{Answer, Guard, Problem};
 use crate::commands::bounds::Bounds;
 use crate::failure::{Failure, Outcome};
@@ -32,44 +39,59 @@ use crate::serve::{Server, query};
 const PIECE_BYTES: usize = 64 << 10;
 const WAITING: usize = 2;
 
-pub(super) fn routes() -> Router<Arc<Server>> {
-    Router::new().route("/query", post(answer))
+/// What answers are: an object a line.
+const LINES: &str = "application/x-ndjson";
+
+pub(super) fn routes() -> ApiRouter<Arc<Server>> {
+    let summary = "Rows, aggregates or last values of a table. An answer that breaks off ends with a line of what `failed`.";
+    ApiRouter::new().api_route("/query", post_with(answer, says("query", summary)))
 }
 
 /// What is asked for, in the words of the command line.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Query")]
 struct Asked {
     table: String,
-    /// From then on and before, as the command line reads times; a number counts in the table's unit.
+    /// From then on, as the command line reads times; a number counts in the table's unit.
     from: Option<String>,
+    /// Before then.
     to: Option<String>,
+    /// Conditions, as `room=A` or `kw>=3`.
     #[serde(default)]
     r#where: Vec<String>,
+    /// Columns besides the time; all if none is named.
     #[serde(default)]
     fields: Vec<String>,
+    /// By time.
     order: Option<Order>,
+    /// Rows at most.
     limit: Option<u64>,
+    /// Aggregates, as `mean` or `max`.
     #[serde(default)]
     functions: Vec<String>,
+    /// Steps of aggregates, as `15m` or `1d`.
     #[serde(default)]
     every: String,
+    /// The time zone of steps and times, as the IANA database calls it; UTC without.
     #[serde(default)]
     zone: String,
+    /// Tags of which each has aggregates of its own.
     #[serde(default)]
     by: Vec<String>,
+    /// Only the last value of every series.
     #[serde(default)]
     last: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Order {
     Asc,
     Desc,
 }
 
-async fn answer(guard: Guard, asked: Result<Json<Asked>, JsonRejection>) -> Answer<Response> {
+async fn answer(guard: Guard, asked: Result<Json<Asked>, JsonRejection>) -> Answer<Lines> {
     let Json(asked) = asked?;
     let scope = guard.server.access.scope(&guard.caller, Action::Read, &asked.table)?;
     let turn = query::turn(&guard.server).await?;
@@ -92,9 +114,25 @@ async fn answer(guard: Guard, asked: Result<Json<Asked>, JsonRejection>) -> Answ
             let _ = pieces.send(None);
         }
     });
-    let mut response = body(waiting, given_up).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-    Ok(response)
+    Ok(Lines(body(waiting, given_up)))
+}
+
+/// An answer on its way.
+#[derive(Debug)]
+struct Lines(Body);
+
+impl IntoResponse for Lines {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, LINES)], self.0).into_response()
+    }
+}
+
+impl OperationOutput for Lines {
+    type Inner = String;
+
+    fn inferred_responses(context: &mut GenContext, _: &mut Operation) -> Vec<(Option<u16>, Told)> {
+        vec![(Some(200), text(context, "A row a line, as an object by the names of its columns.", &[LINES]))]
+    }
 }
 
 impl Asked {

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use alluvium::{Pair, Put, Scan};
 use clap::{Args, Subcommand};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::Context;
-use super::values::{condition, put_bytes, say, seconds, shown, standard_input, time};
+use super::values::{condition, say, seconds, shown, standard_input, text_or_base64, time};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
+use crate::told;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -169,11 +170,8 @@ fn absent(key: &str) -> Failure {
 }
 
 /// A pair for programs. A value that is no text is in base64.
-pub(crate) fn describe(key: &str, pair: &Pair) -> Json {
-    let mut object = json!({ "key": key, "revision": pair.revision });
-    put_bytes(&mut object, "value", &pair.value);
-    if let Some(left) = pair.expires_in {
-        object["expires_in_seconds"] = json!(left.as_secs_f64());
-    }
-    object
+pub(crate) fn describe(key: &str, pair: &Pair) -> told::Pair {
+    let (value, base64) = text_or_base64(&pair.value);
+    let expires_in_seconds = pair.expires_in.map(|left| left.as_secs_f64());
+    told::Pair { key: key.to_owned(), revision: pair.revision, value, base64, expires_in_seconds }
 }

@@ -4,12 +4,13 @@ use std::io::{self, Write};
 
 use alluvium::{Partitioning, TableSchema, TimeUnit};
 use clap::Subcommand;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
 use crate::output::terminal;
+use crate::told;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -95,15 +96,15 @@ fn print(table: &TableSchema, out: &mut dyn Write) -> Outcome {
 }
 
 /// A table for programs.
-pub(crate) fn describe(table: &TableSchema) -> Json {
-    let fields: Vec<_> = table.fields.iter().map(|field| json!({ "name": field.name, "type": field.kind.to_string() })).collect();
-    json!({
-        "name": table.name,
-        "time_unit": unit_name(table.time_unit),
-        "partitioning": partitioning_name(table.partitioning),
-        "tags": table.tags.iter().map(|tag| tag.name.as_str()).collect::<Vec<_>>(),
-        "fields": fields,
-    })
+pub(crate) fn describe(table: &TableSchema) -> told::Table {
+    let field = |field: &alluvium::model::Field| told::Field { name: field.name.clone(), r#type: field.kind.to_string() };
+    told::Table {
+        name: table.name.clone(),
+        time_unit: unit_name(table.time_unit),
+        partitioning: partitioning_name(table.partitioning),
+        tags: table.tags.iter().map(|tag| tag.name.clone()).collect(),
+        fields: table.fields.iter().map(field).collect(),
+    }
 }
 
 /// `ms`, `us` or `ns`.
@@ -154,7 +155,7 @@ mod tests {
             "air   type\n────  ──────────\ntime  time (us)\nroom  tag\nco2   decimal(1)\n"
         );
         assert_eq!(
-            describe(&schema()).to_string(),
+            serde_json::to_string(&describe(&schema())).unwrap(),
             r#"{"name":"air","time_unit":"us","partitioning":"auto","tags":["room"],"fields":[{"name":"co2","type":"decimal(1)"}]}"#
         );
     }

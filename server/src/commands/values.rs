@@ -6,7 +6,6 @@ use std::time::Duration;
 use alluvium::IfRevision;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::{Value as Json, json};
 
 use crate::failure::{Failure, Outcome};
 use crate::parse;
@@ -37,11 +36,11 @@ pub(crate) fn condition(if_absent: bool, if_revision: Option<u64>) -> IfRevision
     }
 }
 
-/// Puts bytes into an object for programs: as text under a name, or as `base64` where they are no text.
-pub(super) fn put_bytes(object: &mut Json, name: &str, bytes: &[u8]) {
+/// Bytes for programs: as text where they are that, else in base64.
+pub(super) fn text_or_base64(bytes: &[u8]) -> (Option<String>, Option<String>) {
     match std::str::from_utf8(bytes) {
-        Ok(text) => object[name] = json!(text),
-        Err(_) => object["base64"] = json!(BASE64_STANDARD.encode(bytes)),
+        Ok(text) => (Some(text.to_owned()), None),
+        Err(_) => (None, Some(BASE64_STANDARD.encode(bytes))),
     }
 }
 

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use alluvium::{AuditEntry, AuditOutcome, Audited, Database, TimeUnit};
 use clap::{Args, Subcommand};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use crate::commands::Context;
 use crate::commands::values::say;
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
 use crate::output::timestamp;
+use crate::told;
 
 /// Entries read at once.
 const PAGE: usize = 1_000;
@@ -135,24 +136,24 @@ fn export(database: &Database, file: &PathBuf) -> Outcome {
     });
     let head = database.trail().head()?;
     writeln!(out, "{}", json!({ "dropped": head.dropped, "hash": hex(&head.dropped_hash) }))?;
-    each(database, 1, |found| Ok(writeln!(out, "{}", describe(&found))?))?;
+    each(database, 1, |found| Ok(writeln!(out, "{}", json!(describe(&found)))?))?;
     Ok(out.flush()?)
 }
 
 /// An entry for programs.
-pub(crate) fn describe(found: &Audited) -> Json {
+pub(crate) fn describe(found: &Audited) -> told::Entry {
     let Audited { number, at, entry, hash, .. } = found;
-    json!({
-        "number": number,
-        "at": timestamp::utc(*at, TimeUnit::Micro),
-        "who": entry.who,
-        "what": entry.what,
-        "object": entry.object,
-        "outcome": entry.outcome.name(),
-        "detail": entry.detail,
-        "times": entry.times,
-        "hash": hex(hash),
-    })
+    told::Entry {
+        number: *number,
+        at: timestamp::utc(*at, TimeUnit::Micro),
+        who: entry.who.clone(),
+        what: entry.what.clone(),
+        object: entry.object.clone(),
+        outcome: entry.outcome.name(),
+        detail: entry.detail.clone(),
+        times: entry.times,
+        hash: hex(hash),
+    }
 }
 
 /// An entry in a line.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use alluvium::{Error, TimeUnit, Token};
 use clap::{Args, Subcommand};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::change;
 use crate::commands::Context;
@@ -13,6 +13,7 @@ use crate::commands::values::{say, seconds, time};
 use crate::failure::Outcome;
 use crate::output::table::{Align, Table};
 use crate::output::timestamp;
+use crate::told;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -53,9 +54,7 @@ fn issue(context: &Context, IssueArguments { name, label, lasts }: &IssueArgumen
         change(&database, "token.issue", name, label, |transaction| transaction.principals().issue_token(name, label, *lasts))?;
     database.close()?;
     if context.json {
-        let mut object = describe(&token);
-        object["token"] = json!(text);
-        return context.print_json(&object);
+        return context.print_json(&told::Issued { issued: describe(&token), token: text });
     }
     // Alone on stdout, for scripts.
     say(&text)?;
@@ -99,12 +98,12 @@ fn revoke(context: &Context, id: &str) -> Outcome {
 }
 
 /// A token for programs, without its text.
-pub(crate) fn describe(token: &Token) -> Json {
-    json!({
-        "id": token.id,
-        "principal": token.principal,
-        "label": token.label,
-        "issued_at": timestamp::utc(token.issued_at, TimeUnit::Micro),
-        "expires_in_seconds": token.expires_in.map(|left| left.as_secs_f64()),
-    })
+pub(crate) fn describe(token: &Token) -> told::Token {
+    told::Token {
+        id: token.id.clone(),
+        principal: token.principal.clone(),
+        label: token.label.clone(),
+        issued_at: timestamp::utc(token.issued_at, TimeUnit::Micro),
+        expires_in_seconds: token.expires_in.map(|left| left.as_secs_f64()),
+    }
 }

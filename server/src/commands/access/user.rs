@@ -4,13 +4,14 @@ use std::io::{self, Write};
 
 use alluvium::{Error, Grant, Principal};
 use clap::{Args, Subcommand};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::{change, lines, parse_grant, principal};
 use crate::commands::Context;
 use crate::commands::values::say;
 use crate::failure::Outcome;
 use crate::output::table::{Align, Table};
+use crate::told;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -145,9 +146,9 @@ fn sentence(principal: &Principal) -> String {
 }
 
 /// A principal for programs.
-pub(crate) fn describe(principal: &Principal) -> Json {
+pub(crate) fn describe(principal: &Principal) -> told::Principal {
     let Principal { name, roles, grants, disabled } = principal;
-    json!({ "name": name, "roles": roles, "grants": lines(grants), "disabled": disabled })
+    told::Principal { name: name.clone(), roles: roles.clone(), grants: lines(grants), disabled: *disabled }
 }
 
 fn list(context: &Context) -> Outcome {
@@ -177,7 +178,7 @@ fn show(context: &Context, name: &str) -> Outcome {
     }
     database.close()?;
     if context.json {
-        let mut object = describe(&principal);
+        let mut object = json!(describe(&principal));
         object["roles"] = by_role.into_iter().map(|(role, grants)| (role, json!(grants))).collect();
         return context.print_json(&object);
     }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use alluvium::{CollectionSpec, Compatibility, Database, IndexSpec, OnDelete, Path, ReferenceSpec};
 use clap::{Args, ValueEnum};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::super::Context;
 use super::super::values::{say, time};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
 use crate::output::terminal;
+use crate::told;
 
 #[derive(Debug, Args)]
 pub(crate) struct Create {
@@ -203,26 +204,26 @@ fn done(context: &Context, database: Database, collection: &str, words: &str) ->
 }
 
 /// A collection for programs.
-pub(crate) fn describe(spec: &CollectionSpec, count: u64) -> Json {
-    let paths = |paths: &[Path]| paths.iter().map(|path| path.as_str().to_owned()).collect::<Vec<_>>();
-    let index = |index: &IndexSpec| json!({ "name": index.name, "paths": paths(&index.paths), "unique": index.unique });
+pub(crate) fn describe(spec: &CollectionSpec, count: u64) -> told::Collection {
+    let paths = |paths: &[Path]| paths.iter().map(|path| path.as_str().to_owned()).collect();
+    let index = |index: &IndexSpec| told::Index { name: index.name.clone(), paths: paths(&index.paths), unique: index.unique };
     let reference = |reference: &ReferenceSpec| {
         let on_delete = match reference.on_delete {
             OnDelete::Restrict => "restrict",
             OnDelete::Cascade => "cascade",
             OnDelete::SetNull => "set-null",
         };
-        json!({ "path": reference.path.as_str(), "to": reference.to, "on_delete": on_delete })
+        told::Reference { path: reference.path.as_str().to_owned(), to: reference.to.clone(), on_delete }
     };
-    json!({
-        "collection": spec.name,
-        "documents": count,
-        "soft_delete": spec.soft_delete,
-        "keep_deleted_seconds": spec.keep_deleted.map(|keep| keep.as_secs_f64()),
-        "history": spec.history,
-        "indexes": spec.indexes.iter().map(index).collect::<Vec<_>>(),
-        "references": spec.references.iter().map(reference).collect::<Vec<_>>(),
-    })
+    told::Collection {
+        collection: spec.name.clone(),
+        documents: count,
+        soft_delete: spec.soft_delete,
+        keep_deleted_seconds: spec.keep_deleted.map(|keep| keep.as_secs_f64()),
+        history: spec.history,
+        indexes: spec.indexes.iter().map(index).collect(),
+        references: spec.references.iter().map(reference).collect(),
+    }
 }
 
 /// `NAME=PATH,PATH`.

@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 use super::super::Context;
 use super::super::values::{condition, say, time};
 use crate::failure::{Failure, Outcome};
+use crate::told;
 
 /// Documents that are put together.
 const TOGETHER: usize = 256;
@@ -241,13 +242,12 @@ fn absent(name: &Name) -> Failure {
 }
 
 /// A document for programs.
-pub(crate) fn describe(document: &Document) -> Json {
-    let mut object = json!({ "id": document.id, "revision": document.revision, "document": document.content });
-    if let Some(left) = document.expires_in {
-        object["expires_in_seconds"] = json!(left.as_secs_f64());
+pub(crate) fn describe(document: &Document) -> told::Document {
+    told::Document {
+        id: document.id.clone(),
+        revision: document.revision,
+        document: document.content.clone(),
+        expires_in_seconds: document.expires_in.map(|left| left.as_secs_f64()),
+        deleted_at_micros: document.deleted_at,
     }
-    if let Some(at) = document.deleted_at {
-        object["deleted_at_micros"] = json!(at);
-    }
-    object
 }

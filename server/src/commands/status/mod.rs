@@ -28,11 +28,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let document = runtime.map_err(|error| Failure::io("start", "asking", &error))?.block_on(fetch(context))?;
-    if context.json { print_json(context, &document) } else { show::print(&document) }
-}
-
-fn print_json(context: &Context, document: &Document) -> Outcome {
-    context.print_json(&serde_json::to_value(document).map_err(Failure::failed)?)
+    if context.json { context.print_json(&document) } else { show::print(&document) }
 }
 
 /// Asks whoever has the database open, or opens it.

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 
 use alluvium::{Certificate, Error, KeyHash, TimeUnit, Transaction};
-use serde_json::{Value as Json, json};
 
 use super::super::{change, principal};
 use super::clock;
@@ -12,6 +11,7 @@ use crate::commands::values::say;
 use crate::failure::Outcome;
 use crate::output::table::{Align, Table};
 use crate::output::timestamp;
+use crate::told;
 
 /// Digits of a hash that are shown: more than enough to call it by.
 const DIGITS: usize = 16;
@@ -130,16 +130,16 @@ fn state(certificate: &Certificate, now: i64) -> String {
 }
 
 /// A certificate for programs.
-pub(crate) fn describe(certificate: &Certificate) -> Json {
+pub(crate) fn describe(certificate: &Certificate) -> told::Certificate {
     let Certificate { key, principal, not_before, not_after, revoked_at } = certificate;
     let known = |seconds: i64| (seconds != 0).then(|| at(seconds.saturating_mul(1_000_000)));
-    json!({
-        "key": key.to_string(),
-        "principal": principal,
-        "not_before": known(*not_before),
-        "not_after": known(*not_after),
-        "revoked_at": revoked_at.map(at),
-    })
+    told::Certificate {
+        key: key.to_string(),
+        principal: principal.clone(),
+        not_before: known(*not_before),
+        not_after: known(*not_after),
+        revoked_at: revoked_at.map(at),
+    }
 }
 
 #[cfg(test)]
