@@ -57,12 +57,31 @@ pub(super) fn routes(document: Arc<OnceLock<Bytes>>) -> ApiRouter<Arc<Server>> {
 pub(super) fn finish(routes: ApiRouter<Arc<Server>>, document: &OnceLock<Bytes>) -> Router<Arc<Server>> {
     let mut api = OpenApi::default();
     let routes = routes.finish_api_with(&mut api, describe);
-    match serde_json::to_vec(&api) {
+    match serde_json::to_value(&api) {
         // It is made once.
-        Ok(text) => drop(document.set(text.into())),
+        Ok(mut told) => {
+            without_null(&mut told);
+            drop(document.set(told.to_string().into()));
+        }
         Err(error) => error!(%error, "the document of the API cannot be made"),
     }
     routes
+}
+
+/// Lets parameters be left out, but not be null: there is no such thing in an address or a header.
+fn without_null(document: &mut Value) {
+    let paths = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
+    let operations = paths.filter_map(Value::as_object_mut).flat_map(|path| path.values_mut());
+    let parameters = operations.filter_map(|operation| operation.get_mut("parameters")?.as_array_mut()).flatten();
+    for schema in parameters.filter_map(|parameter| parameter.get_mut("schema")) {
+        if let Some(types) = schema.get("type").and_then(Value::as_array) {
+            let kept: Vec<Value> = types.iter().filter(|kind| *kind != "null").cloned().collect();
+            schema["type"] = match <[Value; 1]>::try_from(kept) {
+                Ok([one]) => one,
+                Err(several) => several.into(),
+            };
+        }
+    }
 }
 
 /// The document itself.

@@ -16,7 +16,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::rejection::JsonRejection;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -175,13 +175,15 @@ impl Drop for GivenUp {
 
 /// The pieces up to the one that says that there are no more. Without it the answer was cut, and must not pass for whole.
 fn body(waiting: Receiver<Option<Bytes>>, given_up: GivenUp) -> Body {
-    Body::from_stream(stream::unfold(Some((waiting, given_up)), |rest| async {
+    let pieces = stream::unfold(Some((waiting, given_up)), |rest| async {
         let (mut waiting, given_up) = rest?;
         match waiting.recv().await {
             Some(piece) => Some((Ok(piece?), Some((waiting, given_up)))),
             None => Some((Err(io::Error::from(io::ErrorKind::TimedOut)), None)),
         }
-    }))
+    });
+    // Whoever packs it asks once more after the end.
+    Body::from_stream(pieces.fuse())
 }
 
 fn read(answer: QueryStream, pieces: &mut Pieces) -> Outcome {

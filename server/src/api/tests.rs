@@ -31,6 +31,9 @@ fn every_operation_says_what_it_does_needs_and_answers() {
             let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
             let in_path = parameters.iter().filter(|parameter| parameter["in"] == "path");
             assert_eq!(in_path.map(|one| one["name"].as_str().unwrap()).collect::<BTreeSet<_>>(), variables, "{named}");
+            for parameter in &parameters {
+                assert!(!parameter["schema"].to_string().contains("null"), "{named}: {parameter}");
+            }
             let responses = operation["responses"].as_object().expect(&named);
             assert!(responses.keys().any(|status| status.starts_with('2')), "{named}");
             if path.starts_with("/api/v1") {

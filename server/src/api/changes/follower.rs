@@ -10,7 +10,7 @@ use alluvium::{Changes, Error, Rights};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
@@ -118,11 +118,12 @@ impl Follower {
     /// The changes, which end when nobody takes them any more.
     pub(super) fn into_feed(self) -> Feed {
         let (form, follows) = (self.form, self.follows);
-        let body = Body::from_stream(stream::unfold(Some(self), |follower| async {
+        let pieces = stream::unfold(Some(self), |follower| async {
             let (piece, rest) = follower?.next().await?;
             Some((Ok::<_, Infallible>(piece), rest))
-        }));
-        Feed { form, follows, body }
+        });
+        // Whoever packs it asks once more after the end.
+        Feed { form, follows, body: Body::from_stream(pieces.fuse()) }
     }
 
     /// What comes next, and who goes on behind it.
