@@ -10,8 +10,10 @@ pub fn path() -> PathBuf {
         return named.into();
     }
     let here = std::env::current_exe().expect("the path of this test");
+    // A test lies in target/PROFILE/deps, a benchmark beside the binary.
+    let beside = here.parent().expect("a directory").join("alluvium");
     let profile = here.ancestors().nth(2).expect("a test lies in target/PROFILE/deps");
-    let binary = profile.join("alluvium");
+    let binary = if beside.exists() { beside } else { profile.join("alluvium") };
     assert!(binary.exists(), "{} is missing: run `cargo build -p alluvium-server` first, as tests/run does", binary.display());
     binary
 }

@@ -2,6 +2,7 @@
 
 pub mod actors;
 pub mod answers;
+pub mod attacks;
 pub mod binary;
 pub mod campaign;
 pub mod device;

@@ -13,8 +13,8 @@ use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Answer, Problem};
-use crate::serve::Server;
 use crate::serve::intake::Share;
+use crate::serve::{Caller, Server};
 
 /// Bytes that have to come in a second at least, after the time that any body has.
 const SLOWEST_PER_SECOND: usize = 16 << 10;
@@ -31,14 +31,14 @@ pub(super) struct Received {
 }
 
 /// Receives a body.
-pub(super) async fn receive(server: &Server, headers: &HeaderMap, mut body: Body) -> Answer<Received> {
+pub(super) async fn receive(server: &Server, caller: &Caller, headers: &HeaderMap, mut body: Body) -> Answer<Received> {
     let (is_packed, settings) = (is_packed(headers)?, &server.settings);
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     let most = settings.bulk_bytes;
     if announced.is_some_and(|bytes| bytes > most) {
         return Err(too_large(most, "a body"));
     }
-    let mut share = Share::new(server);
+    let mut share = Share::new(server, caller);
     let mut bytes = Vec::with_capacity(announced.unwrap_or_default());
     share.grow(bytes.capacity()).await?;
     let began = Instant::now();

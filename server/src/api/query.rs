@@ -94,7 +94,7 @@ enum Order {
 async fn answer(guard: Guard, asked: Result<Json<Asked>, JsonRejection>) -> Answer<Lines> {
     let Json(asked) = asked?;
     let scope = guard.server.access.scope(&guard.caller, Action::Read, &asked.table)?;
-    let turn = query::turn(&guard.server).await?;
+    let turn = query::turn(&guard.server, &guard.caller).await?;
     let table = asked.table.clone();
     let schema = guard.engine(move |db| db.table(&table)).await?;
     let wanted = query::query(&asked.message(&schema)?)?;

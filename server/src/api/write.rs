@@ -169,7 +169,7 @@ async fn write(
     if !is_lines && asked.table.is_some() {
         return Err(Problem::invalid("the table of JSON stands in the body: name it in the query for lines of JSON, each a row"));
     }
-    let mut received = receive(&guard.server, &headers, body).await?;
+    let mut received = receive(&guard.server, &guard.caller, &headers, body).await?;
     let put = guard.put(numbered, move |look| Ok((read(&mut received, is_lines, &asked, look)?, ())));
     let (Put { rows, again }, ()) = put.await?;
     let counted = numbered.map(|Numbered { writer, number }| Counted { writer: writer.to_string(), number, again });

@@ -111,7 +111,7 @@ async fn greet(session: &Session, connection: &Connection) -> Result<Option<(Wri
 
 fn ends(session: &Session, send: SendStream, receive: RecvStream) -> (Reader, Writer) {
     let settings = &session.server.settings;
-    let reader = Reader::new(receive, settings.bulk_bytes, session.server.room.clone(), settings.progress);
+    let reader = Reader::new(receive, settings.bulk_bytes, session.server.room.of(&session.caller), settings.progress);
     (reader, Writer::new(send, settings.progress, session.server.metrics.clone()))
 }
 

@@ -97,7 +97,6 @@ fn transport(settings: &Settings) -> Outcome<TransportConfig> {
 /// Lets connections in until the server ends.
 pub(super) async fn accept(server: Arc<Server>, api: Router, endpoint: Endpoint, guests: Guests) {
     let handshakes = Arc::new(Semaphore::new(server.settings.handshakes));
-    let connections = Arc::new(Semaphore::new(server.settings.connections));
     loop {
         let incoming = tokio::select! {
             () = server.is_closing() => return,
@@ -115,17 +114,16 @@ pub(super) async fn accept(server: Arc<Server>, api: Router, endpoint: Endpoint,
             let _ = incoming.retry();
             continue;
         }
-        let (server, connections, office, api) = (server.clone(), connections.clone(), guests.office.clone(), api.clone());
+        let (server, office, api) = (server.clone(), guests.office.clone(), api.clone());
         tokio::spawn(async move {
             let connected = shake(incoming, &server).await;
             drop(handshake);
             let Some(connection) = connected else { return };
-            let guest = match connections.try_acquire_owned() {
-                Ok(place) => {
-                    Guest::of(&connection, office).map(|guest| (guest, place)).map_err(|failed| (Refusal::Nobody, failed))
-                }
+            let guest = Guest::of(&connection, office).map_err(|failed| (Refusal::Nobody, failed));
+            let guest = guest.and_then(|guest| match server.connections.of(&guest.caller).try_take(1) {
+                Ok(place) => Ok((guest, place)),
                 Err(_) => Err((Refusal::Full, failed::busy("too many connections: connect again later"))),
-            };
+            });
             match guest {
                 Ok((guest, _place)) => connection::serve(server, api, connection, guest).await,
                 Err((why, failed)) => {

@@ -9,7 +9,7 @@
 //! - `access`: who may do what; `failed`: what went wrong, as clients are told;
 //! - `metrics`: what those who watch are told;
 //! - `readiness`: whether it can be relied on; `wall`: whether the clock can;
-//! - `session`: what requests know; `settings`: what is allowed.
+//! - `session`: what requests know; `settings`: what is allowed; `shares`: how much of it one principal has.
 
 mod access;
 mod call;
@@ -23,6 +23,7 @@ pub(crate) mod query;
 mod readiness;
 mod session;
 mod settings;
+mod shares;
 mod stream;
 mod wall;
 mod writer;
@@ -35,7 +36,7 @@ use alluvium::Database;
 use alluvium_protocol::code::Code;
 use alluvium_protocol::message::Failed;
 use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use crate::api;
@@ -49,6 +50,7 @@ use metrics::{Metrics, Sampled};
 pub(crate) use readiness::{Checks, checks};
 pub(crate) use session::Server;
 pub(crate) use settings::Settings;
+use shares::Shares;
 use wall::WallClock;
 use writer::{LaneThreads, Lanes};
 
@@ -104,7 +106,8 @@ impl Running {
         let (lanes, threads) =
             Lanes::start(&db, settings.lanes, &metrics).map_err(|error| Failure::io("start", "a thread", &error))?;
         let (closing, is_closing) = watch::channel(false);
-        let (room, queries) = (Semaphore::new(settings.received_bytes), Semaphore::new(settings.queries));
+        let room = Shares::new(settings.received_bytes, settings.bulk_bytes + settings.unpacked_bytes + intake::STEP);
+        let (queries, connections) = (Shares::new(settings.queries, 1), Shares::new(settings.connections, 1));
         let server = Arc::new(Server {
             access: Access::new(db.clone()),
             db,
@@ -117,8 +120,9 @@ impl Running {
             wall: WallClock::new(
                 guests.office.as_ref().map_or_else(|| Clock::new(None), |office| office.judge().clock().clone()),
             ),
-            room: Arc::new(room),
-            queries: Arc::new(queries),
+            room,
+            queries,
+            connections,
             closing: is_closing,
             settings,
         });

@@ -7,11 +7,13 @@ use alluvium_protocol::message::{self, Failed, QueryDone};
 use arrow::ipc::writer::StreamWriter;
 use bytes::Bytes;
 use tokio::sync::mpsc::{self, Sender};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::access::Caller;
 use super::failed;
 use super::session::{Server, Session};
+use super::shares::Taken;
 use super::stream::{Ended, Writer};
 use crate::parse::{duration, filter};
 
@@ -31,7 +33,7 @@ pub(super) async fn serve(session: &Session, asked: &message::Query, mut writer:
 async fn answer(session: &Session, asked: &message::Query, writer: &mut Writer) -> Result<(), Ended> {
     let query = query(asked)?;
     let scope = session.access().scope(&session.caller, Action::Read, &query.table)?;
-    let turn = turn(&session.server).await?;
+    let turn = turn(&session.server, &session.caller).await?;
     let (pieces, waiting) = mpsc::channel(WAITING);
     let (tell, cancel) = oneshot::channel();
     let unwanted = writer.unwanted();
@@ -67,8 +69,9 @@ async fn answer(session: &Session, asked: &message::Query, writer: &mut Writer) 
 }
 
 /// Waits until another query may run, which it may until what this answers is dropped.
-pub(crate) async fn turn(server: &Server) -> Result<OwnedSemaphorePermit, Failed> {
-    let waiting = timeout(server.settings.progress, server.queries.clone().acquire_owned());
+pub(crate) async fn turn(server: &Server, caller: &Caller) -> Result<Taken, Failed> {
+    let share = server.queries.of(caller);
+    let waiting = timeout(server.settings.progress, share.take(1));
     let turn = waiting.await.map_err(|_| failed::busy("too many queries at once: ask again later"))?;
     turn.map_err(|_| failed::closing())
 }

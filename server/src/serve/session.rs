@@ -5,12 +5,13 @@ use std::sync::Arc;
 use alluvium::Database;
 use alluvium_protocol::message::Failed;
 use axum::Router;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::access::{Access, Caller};
 use super::failed;
 use super::metrics::{Metrics, Present, Sampled};
 use super::settings::Settings;
+use super::shares::Shares;
 use super::wall::WallClock;
 use super::writer::{Lanes, Seats};
 use crate::certificates::Office;
@@ -31,9 +32,11 @@ pub(crate) struct Server {
     pub(super) lanes: Lanes,
     pub(super) seats: Seats,
     /// Bytes of large frames that may be received.
-    pub(super) room: Arc<Semaphore>,
+    pub(super) room: Shares,
     /// Queries that may run.
-    pub(super) queries: Arc<Semaphore>,
+    pub(super) queries: Shares,
+    /// Connections over QUIC that may be.
+    pub(super) connections: Shares,
     /// Whether the server is about to end.
     pub(super) closing: watch::Receiver<bool>,
 }
@@ -63,7 +66,7 @@ impl Server {
     /// What is under way, and what was refused.
     pub(crate) fn present(&self) -> Present {
         Present {
-            queries: self.settings.queries.saturating_sub(self.queries.available_permits()),
+            queries: self.settings.queries.saturating_sub(self.queries.left()),
             refusals: self.access.refused(),
             endurance_bytes: self.settings.endurance_bytes,
         }

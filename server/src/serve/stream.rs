@@ -1,6 +1,5 @@
 //! Frames on a QUIC stream, each within its time.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_protocol::Malformed;
@@ -10,11 +9,11 @@ use alluvium_protocol::message::{Failed, Message};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use quinn::{ReadError, RecvStream, SendStream, VarInt, WriteError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::failed;
 use super::metrics::{Kind, Metrics};
+use super::shares::{Share, Taken};
 
 /// Bytes that are taken from a stream at once.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -60,7 +59,7 @@ impl From<WriteError> for Ended {
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) frame: Frame,
-    pub(super) room: Option<OwnedSemaphorePermit>,
+    pub(super) room: Option<Taken>,
 }
 
 /// What comes on a stream.
@@ -68,8 +67,8 @@ pub(super) struct Received {
 pub(super) struct Reader {
     stream: RecvStream,
     frames: Frames,
-    room: Arc<Semaphore>,
-    taken: Option<OwnedSemaphorePermit>,
+    room: Share,
+    taken: Option<Taken>,
     /// One that was given back.
     held: Option<Received>,
     progress: Duration,
@@ -79,7 +78,7 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Frames that are large take their bytes of `room` first.
-    pub(super) fn new(stream: RecvStream, bulk_bytes: usize, room: Arc<Semaphore>, progress: Duration) -> Self {
+    pub(super) fn new(stream: RecvStream, bulk_bytes: usize, room: Share, progress: Duration) -> Self {
         Reader { stream, frames: Frames::new(bulk_bytes), room, taken: None, held: None, progress, deadline: None }
     }
 
@@ -117,7 +116,7 @@ impl Reader {
         let Some(announced) = self.frames.announced().filter(|bytes| *bytes > MESSAGE_BYTES) else { return Ok(()) };
         if self.taken.is_none() {
             let bytes = u32::try_from(announced).unwrap_or(u32::MAX);
-            let taken = timeout(self.progress, self.room.clone().acquire_many_owned(bytes)).await;
+            let taken = timeout(self.progress, self.room.take(bytes)).await;
             let taken = taken.map_err(|_| failed::busy("too much is being received at once: send it again later"))?;
             self.taken = Some(taken.map_err(|_| failed::closing())?);
             let slowest = Duration::from_secs((announced / SLOWEST_PER_SECOND) as u64);

@@ -26,7 +26,7 @@ async fn take(dialect: Dialect, server: &Arc<Server>, request: Request) -> Answe
     let (parts, body) = request.into_parts();
     let guard = Guard::enter(&parts, server, secret(&parts.headers, &asked).as_deref())?;
     let (precision, numbered) = (precision(dialect, asked.precision.as_deref())?, numbered(&parts.headers)?);
-    let mut received = receive(server, &parts.headers, body).await?;
+    let mut received = receive(server, &guard.caller, &parts.headers, body).await?;
     let now = jiff::Timestamp::now().as_microsecond();
     let put = guard.put(numbered, move |look| {
         let Taken { parts, dropped, reasons } = read_points(&received.open()?, precision, now, look)?;

@@ -19,6 +19,7 @@ use super::access::Caller;
 use super::session::Server;
 use crate::import::{Look, Part};
 pub(crate) use numbered::Numbered;
+pub(super) use room::STEP;
 pub(crate) use room::Share;
 pub(super) use scope::{are_within, check_rows};
 pub(super) use table::make;

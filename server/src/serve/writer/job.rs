@@ -6,8 +6,9 @@ use alluvium::{Error, IfRevision, NewItem, Put, PutDocument, Transaction, Writer
 use alluvium_protocol::message::Failed;
 use alluvium_protocol::mutation::{Condition, Mutation};
 use arrow::array::RecordBatch;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::UnboundedSender;
+
+use crate::serve::shares::Taken;
 
 /// A writer: whose, and which.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -48,7 +49,7 @@ pub(in crate::serve) struct Job {
     pub(in crate::serve) done: UnboundedSender<Done>,
     /// Its share of the room for received bytes, until it is done.
     #[expect(dead_code, reason = "it counts by being there")]
-    pub(in crate::serve) room: Option<OwnedSemaphorePermit>,
+    pub(in crate::serve) room: Option<Taken>,
 }
 
 /// What a batch consists of.

@@ -16,11 +16,11 @@ use alluvium_protocol::message::{Applied, BatchRefused, DescribeTable, Failed, M
 use alluvium_protocol::mutation::{Mutation, MutationBatch};
 use alluvium_protocol::rows::{ARROW_BATCH, ROW_BATCH, split};
 use alluvium_protocol::writer::{Incoming, Receiver};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{self, Sender, UnboundedReceiver, UnboundedSender};
 
 use super::metrics::{Counted, Kind};
 use super::session::Session;
+use super::shares::Taken;
 use super::stream::{Ended, Reader, Received, Writer};
 use super::{failed, intake};
 pub(super) use job::{Content, Done, Job, Numbers, What, WriterKey};
@@ -245,7 +245,7 @@ impl<'s> Stream<'s> {
         numbers: Numbers,
         content: Content,
         bytes: usize,
-        room: Option<OwnedSemaphorePermit>,
+        room: Option<Taken>,
     ) -> Result<(), Ended> {
         let (writer, done) = (self.key.clone(), self.tell.clone());
         let job = Job { writer, numbers, begins: false, content, bytes, done, room };
