@@ -24,11 +24,12 @@ pub(crate) mod verify;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use alluvium::{Database, Settings};
+use alluvium::{Database, Error, Settings};
 use serde_json::Value as Json;
 
 use crate::cli::{Cli, Command};
 use crate::failure::{Failure, Outcome};
+use crate::remote::{Credentials, Remote, ServerAt};
 
 /// Where the database is when neither `--data` nor `ALLUVIUM_DATA` says so.
 const DEFAULT_DATA: &str = "./alluvium-data";
@@ -37,11 +38,53 @@ const DEFAULT_DATA: &str = "./alluvium-data";
 #[derive(Debug)]
 pub(crate) struct Context {
     data: Option<PathBuf>,
+    server: Option<ServerAt>,
+    credentials: Credentials,
     /// Whether to write for programs.
     pub(crate) json: bool,
 }
 
+/// Where a command does what it does.
+pub(crate) enum Place {
+    /// Here, to the database of a directory.
+    Here(Database),
+    /// At a server.
+    There(Remote),
+}
+
 impl Context {
+    /// The database that is there, or the server: that which was named, or that which has the directory open.
+    pub(crate) fn place(&self) -> Outcome<Place> {
+        self.place_of(Context::open_quiet)
+    }
+
+    /// The same, where a database is made if there is none.
+    pub(crate) fn place_or_make(&self) -> Outcome<Place> {
+        self.place_of(Context::open_or_make)
+    }
+
+    /// The same, opened in some way.
+    pub(crate) fn place_of(&self, open: impl FnOnce(&Self) -> Outcome<Database>) -> Outcome<Place> {
+        if let Some(server) = &self.server {
+            return Ok(Place::There(Remote::named(server, &self.credentials)?));
+        }
+        match open(self) {
+            Ok(database) => Ok(Place::Here(database)),
+            Err(Failure::Engine(Error::Locked { holder, .. })) => Remote::holding(self.data(), &holder).map(Place::There),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Refuses to go on with a server where the files themselves are needed.
+    pub(crate) fn need_files(&self, why: &str) -> Outcome {
+        match (&self.server, &self.data) {
+            (Some(server), None) => Err(Failure::usage(format_args!(
+                "{why}, which a server does not hand out: run this on the machine of {server}, with --data, while the server is stopped"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// The database directory.
     pub(crate) fn data(&self) -> &Path {
         self.data.as_deref().unwrap_or(Path::new(DEFAULT_DATA))
@@ -99,7 +142,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
     if !matches!(cli.command, Command::Serve(_)) {
         start_log();
     }
-    let context = Context { data: cli.data, json: cli.json };
+    let context = Context { data: cli.data, server: cli.server, credentials: cli.credentials, json: cli.json };
     match cli.command {
         Command::Import(arguments) => import::run(&context, arguments),
         Command::Query(arguments) => query::run(&context, &arguments),
