@@ -18,7 +18,14 @@ pub(crate) struct Cli {
     #[arg(long, global = true, env = "ALLUVIUM_DATA", value_name = "DIR", hide_env_values = true, display_order = 1_000)]
     pub(crate) data: Option<PathBuf>,
     /// Asks this server, by its gateway's id and its address, and opens no directory
-    #[arg(long, global = true, env = "ALLUVIUM_SERVER", value_name = "NAME@HOST:PORT", hide_env_values = true, display_order = 1_002)]
+    #[arg(
+        long,
+        global = true,
+        env = "ALLUVIUM_SERVER",
+        value_name = "NAME@HOST:PORT",
+        hide_env_values = true,
+        display_order = 1_002
+    )]
     pub(crate) server: Option<ServerAt>,
     #[command(flatten)]
     pub(crate) credentials: Credentials,

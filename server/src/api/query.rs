@@ -8,7 +8,7 @@ use alluvium::{Action, Cancel, QueryStream, TableSchema};
 use alluvium_protocol::message;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::JsonRejection;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -19,13 +19,16 @@ use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::timeout;
+use tracing::warn;
 
 use super::{Answer, Guard, Problem};
 use crate::commands::bounds::Bounds;
 use crate::failure::{Failure, Outcome};
 use crate::output::Sink;
+use crate::output::arrow::ArrowStream;
 use crate::output::json::JsonLines;
 use crate::parse::duration;
+use crate::remote::ARROW_STREAM;
 use crate::serve::{Server, query};
 
 /// Bytes of a piece of an answer, about, and pieces that wait for whoever reads it.
@@ -69,7 +72,9 @@ enum Order {
     Desc,
 }
 
-async fn answer(guard: Guard, asked: Result<Json<Asked>, JsonRejection>) -> Answer<Response> {
+/// Lines of JSON, or an Arrow IPC stream for those who accept that.
+async fn answer(guard: Guard, headers: HeaderMap, asked: Result<Json<Asked>, JsonRejection>) -> Answer<Response> {
+    let is_arrow = headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes() == ARROW_STREAM.as_bytes());
     let Json(asked) = asked?;
     let scope = guard.server.access.scope(&guard.caller, Action::Read, &asked.table)?;
     let turn = query::turn(&guard.server).await?;
@@ -84,8 +89,13 @@ async fn answer(guard: Guard, asked: Result<Json<Asked>, JsonRejection>) -> Answ
         let _turn = turn;
         let mut pieces = pieces;
         // Whoever has gone, or reads no more, needs no end of it; what went wrong is the last line.
-        let ended = read(stream, &mut pieces).or_else(|failure| match failure {
+        let ended = read(stream, &mut pieces, is_arrow).or_else(|failure| match failure {
             Failure::BrokenPipe => Err(()),
+            // An Arrow stream has no place for words: it is cut.
+            failure if is_arrow => {
+                warn!(?failure, "a query broke off");
+                Err(())
+            }
             failure => writeln!(pieces, "{}", json!({ "failed": Problem::from(failure).describe() })).map_err(|_| ()),
         });
         if ended.is_ok() && pieces.flush().is_ok() {
@@ -93,7 +103,8 @@ async fn answer(guard: Guard, asked: Result<Json<Asked>, JsonRejection>) -> Answ
         }
     });
     let mut response = body(waiting, given_up).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    let form = if is_arrow { ARROW_STREAM } else { "application/x-ndjson" };
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(form));
     Ok(response)
 }
 
@@ -146,8 +157,12 @@ fn body(waiting: Receiver<Option<Bytes>>, given_up: GivenUp) -> Body {
     }))
 }
 
-fn read(answer: QueryStream, pieces: &mut Pieces) -> Outcome {
-    let mut lines = Box::new(JsonLines::new(pieces, &answer.schema()));
+fn read(answer: QueryStream, pieces: &mut Pieces, is_arrow: bool) -> Outcome {
+    let schema = answer.schema();
+    let mut lines: Box<dyn Sink + '_> = match is_arrow {
+        true => Box::new(ArrowStream::new(pieces, &schema)?),
+        false => Box::new(JsonLines::new(pieces, &schema)),
+    };
     for batch in answer {
         lines.write(&batch?)?;
     }

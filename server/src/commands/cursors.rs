@@ -3,11 +3,13 @@
 use std::io::{self, Write};
 
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
-use super::Context;
+use super::values::told;
+use super::{Context, Place};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
+use crate::remote::{self, Remote};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -28,27 +30,41 @@ pub(crate) fn run(context: &Context, command: Option<&Command>) -> Outcome {
 }
 
 fn list(context: &Context) -> Outcome {
-    let database = context.open_quiet()?;
-    let cursors = database.cursors()?;
-    database.close()?;
+    let cursors: Vec<Json> = match context.place()? {
+        Place::Here(database) => {
+            let cursors = database.cursors()?;
+            database.close()?;
+            cursors.iter().map(|cursor| json!({ "name": cursor.name, "acknowledged": cursor.acknowledged })).collect()
+        }
+        Place::There(remote) => all_of(&remote)?,
+    };
     if context.json {
-        return cursors
-            .iter()
-            .try_for_each(|cursor| context.print_json(&json!({ "name": cursor.name, "acknowledged": cursor.acknowledged })));
+        return cursors.iter().try_for_each(|cursor| context.print_json(cursor));
     }
     let mut table = Table::new([("name", Align::Left), ("acknowledged", Align::Right)]);
     for cursor in cursors {
-        table.push([cursor.name, cursor.acknowledged.to_string()]);
+        table.push([told(&cursor, "name"), told(&cursor, "acknowledged")]);
     }
     let mut out = io::stdout().lock();
     table.write(&mut out)?;
     Ok(out.flush()?)
 }
 
+/// Those of a server, as they are described here.
+pub(super) fn all_of(remote: &Remote) -> Outcome<Vec<Json>> {
+    let cursors = remote.all("cursors", &remote::get(&["cursors"]))?;
+    Ok(cursors.iter().map(|cursor| json!({ "name": cursor["name"], "acknowledged": cursor["through"] })).collect())
+}
+
 fn drop_one(context: &Context, name: &str) -> Outcome {
-    let database = context.open_quiet()?;
-    let was_there = database.cursor(name).and_then(|mut cursor| cursor.remove()).map_err(Failure::of_request)?;
-    database.close()?;
+    let was_there = match context.place()? {
+        Place::Here(database) => {
+            let was_there = database.cursor(name).and_then(|mut cursor| cursor.remove()).map_err(Failure::of_request)?;
+            database.close()?;
+            was_there
+        }
+        Place::There(remote) => remote.find(&remote::delete(&["cursors", name]))?.is_some(),
+    };
     if !was_there {
         return Err(Failure::failed(format_args!("there is no cursor {name:?}: `alluvium cursors` lists those there are")));
     }

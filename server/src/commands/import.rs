@@ -80,6 +80,7 @@ pub(crate) fn run(context: &Context, arguments: Arguments) -> Outcome {
         types: arguments.decimals.into_iter().chain(arguments.types).collect(),
         batch_rows: arguments.batch_rows as usize,
     };
+    context.need_files("import writes to the database itself")?;
     let database = Database::builder().settings(Settings::default()).open(context.data())?;
     let started = Instant::now();
     let mut sink = Importer { database: &database, bar: bar(&source), read: source.meter(), acks: arguments.acks };

@@ -102,6 +102,7 @@ impl Context {
 
     /// Opens the database that is there; never makes one.
     pub(crate) fn open_existing(&self, settings: Settings) -> Outcome<Database> {
+        self.need_files("this command opens the database itself")?;
         let path = self.data();
         match std::fs::read_dir(path).map(|mut entries| entries.next().is_none()) {
             Ok(false) => {}
@@ -114,6 +115,7 @@ impl Context {
 
     /// Opens the database, and makes one where there is none. Nothing happens in the background.
     pub(crate) fn open_or_make(&self) -> Outcome<Database> {
+        self.need_files("this command opens the database itself")?;
         Ok(Database::builder().settings(Settings { background: false, ..Settings::default() }).open(self.data())?)
     }
 
@@ -146,9 +148,9 @@ pub(crate) fn run(cli: Cli) -> Outcome {
     match cli.command {
         Command::Import(arguments) => import::run(&context, arguments),
         Command::Query(arguments) => query::run(&context, &arguments),
-        Command::Inspect => inspect::run(&context),
-        Command::Verify => verify::run(&context),
-        Command::Compact => compact::run(&context),
+        Command::Inspect => context.need_files("inspect reads the files themselves").and_then(|()| inspect::run(&context)),
+        Command::Verify => context.need_files("verify reads the files themselves").and_then(|()| verify::run(&context)),
+        Command::Compact => context.need_files("compact rewrites the files themselves").and_then(|()| compact::run(&context)),
         Command::Delete(arguments) => delete::run(&context, &arguments),
         Command::Tables { command } => tables::run(&context, command.as_ref()),
         Command::Doc(command) => doc::run(&context, command),

@@ -2,14 +2,17 @@
 
 use std::io::{self, Write};
 
-use alluvium::{Partitioning, TableSchema, TimeUnit};
+use alluvium::model::{Field, TableId, Tag};
+use alluvium::{Error, Partitioning, TableSchema, TimeUnit};
 use clap::Subcommand;
 use serde_json::{Value as Json, json};
 
-use super::Context;
+use super::values::{told, told_list};
+use super::{Context, Place};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
 use crate::output::terminal;
+use crate::remote;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -38,21 +41,33 @@ pub(crate) fn run(context: &Context, command: Option<&Command>) -> Outcome {
 }
 
 fn rename(context: &Context, name: &str, new_name: &str) -> Outcome {
-    let database = context.open_quiet()?;
-    let schema = database.rename_table(name, new_name).map_err(Failure::of_request)?;
-    database.close()?;
+    match context.place()? {
+        Place::Here(database) => {
+            database.rename_table(name, new_name).map_err(Failure::of_request)?;
+            database.close()?;
+        }
+        Place::There(remote) => {
+            remote.ask(&remote::patch(&["tables", name]).body(json!({ "name": new_name })))?;
+        }
+    }
     if context.json {
-        return context.print_json(&json!({ "name": schema.name, "was": name }));
+        return context.print_json(&json!({ "name": new_name, "was": name }));
     }
     let mut out = io::stdout().lock();
-    writeln!(out, "{name} is {} now", schema.name)?;
+    writeln!(out, "{name} is {new_name} now")?;
     Ok(out.flush()?)
 }
 
 fn drop_one(context: &Context, name: &str) -> Outcome {
-    let database = context.open_quiet()?;
-    database.drop_table(name).map_err(Failure::of_request)?;
-    database.close()?;
+    match context.place()? {
+        Place::Here(database) => {
+            database.drop_table(name).map_err(Failure::of_request)?;
+            database.close()?;
+        }
+        Place::There(remote) => {
+            remote.ask(&remote::delete(&["tables", name]))?;
+        }
+    }
     if context.json {
         return context.print_json(&json!({ "name": name, "dropped": true }));
     }
@@ -62,10 +77,15 @@ fn drop_one(context: &Context, name: &str) -> Outcome {
 }
 
 fn list(context: &Context) -> Outcome {
-    let database = context.open_quiet()?;
-    let tables = database.tables();
+    let tables: Vec<Json> = match context.place()? {
+        Place::Here(database) => {
+            let tables = database.tables().iter().map(|table| describe(table)).collect();
+            database.close()?;
+            tables
+        }
+        Place::There(remote) => remote.all("tables", &remote::get(&["tables"]))?,
+    };
     if context.json {
-        let tables: Vec<_> = tables.iter().map(|table| describe(table)).collect();
         context.print_json(&json!({ "tables": tables }))?;
     } else if tables.is_empty() {
         terminal::remark("there are no tables yet: `alluvium import FILE --table NAME` makes one");
@@ -79,17 +99,19 @@ fn list(context: &Context) -> Outcome {
         }
         out.flush()?;
     }
-    Ok(database.close()?)
+    Ok(())
 }
 
-fn print(table: &TableSchema, out: &mut dyn Write) -> Outcome {
-    let mut columns = Table::new([(table.name.as_str(), Align::Left), ("type", Align::Left)]);
-    columns.push(["time".to_owned(), format!("time ({})", unit_name(table.time_unit))]);
-    for tag in &table.tags {
-        columns.push([tag.name.clone(), "tag".to_owned()]);
+/// A table as it is described.
+fn print(table: &Json, out: &mut dyn Write) -> Outcome {
+    let name = told(table, "name");
+    let mut columns = Table::new([(name.as_str(), Align::Left), ("type", Align::Left)]);
+    columns.push(["time".to_owned(), format!("time ({})", told(table, "time_unit"))]);
+    for tag in told_list(table, "tags") {
+        columns.push([tag, "tag".to_owned()]);
     }
-    for field in &table.fields {
-        columns.push([field.name.clone(), field.kind.to_string()]);
+    for field in table.get("fields").and_then(Json::as_array).into_iter().flatten() {
+        columns.push([told(field, "name"), told(field, "type")]);
     }
     columns.write(out)
 }
@@ -104,6 +126,23 @@ pub(crate) fn describe(table: &TableSchema) -> Json {
         "tags": table.tags.iter().map(|tag| tag.name.as_str()).collect::<Vec<_>>(),
         "fields": fields,
     })
+}
+
+/// The table of a description, as far as it tells: numbers of columns it does not.
+pub(crate) fn described(table: &Json) -> Outcome<TableSchema> {
+    let unit = match told(table, "time_unit").as_str() {
+        "ms" => TimeUnit::Milli,
+        "ns" => TimeUnit::Nano,
+        _ => TimeUnit::Micro,
+    };
+    let field = |field: &Json| {
+        let kind = told(field, "type").parse().map_err(|error: Error| Failure::failed(error))?;
+        Ok(Field { name: told(field, "name"), id: 0, kind })
+    };
+    let fields = table.get("fields").and_then(Json::as_array).into_iter().flatten().map(field).collect::<Outcome<_>>()?;
+    let tags = told_list(table, "tags").into_iter().map(|name| Tag { name, id: 0 }).collect();
+    let (name, partitioning) = (told(table, "name"), Partitioning::Auto);
+    Ok(TableSchema { id: TableId(0), name, version: 0, time_unit: unit, partitioning, tags, fields })
 }
 
 /// `ms`, `us` or `ns`.
@@ -129,7 +168,6 @@ pub(crate) fn partitioning_name(partitioning: Partitioning) -> &'static str {
 #[cfg(test)]
 mod tests {
     use alluvium::FieldType;
-    use alluvium::model::{Field, TableId, Tag};
 
     use super::*;
 
@@ -148,7 +186,7 @@ mod tests {
     #[test]
     fn a_table_for_people_and_for_programs() {
         let mut out = Vec::new();
-        print(&schema(), &mut out).unwrap();
+        print(&describe(&schema()), &mut out).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "air   type\n────  ──────────\ntime  time (us)\nroom  tag\nco2   decimal(1)\n"

@@ -28,6 +28,33 @@ pub(super) fn standard_input() -> Outcome<Vec<u8>> {
     Ok(value)
 }
 
+/// A value of an object for programs, as people see it: nothing where there is none.
+pub(super) fn told(object: &Json, name: &str) -> String {
+    match object.get(name) {
+        None | Some(Json::Null) => String::new(),
+        Some(Json::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// A length of time of an object for programs, in whole seconds.
+pub(super) fn told_seconds(object: &Json, name: &str) -> String {
+    let time = object.get(name).and_then(Json::as_f64).and_then(|time| Duration::try_from_secs_f64(time).ok());
+    time.map_or_else(String::new, seconds)
+}
+
+/// Bytes of an object for programs: see [`put_bytes`].
+pub(super) fn told_bytes(object: &Json, name: &str) -> Vec<u8> {
+    let text = |name: &str| object.get(name).and_then(Json::as_str).map(str::to_owned);
+    bytes_of(text(name), text("base64")).unwrap_or_default()
+}
+
+/// Texts of a list in an object for programs.
+pub(super) fn told_list(object: &Json, name: &str) -> Vec<String> {
+    let list = object.get(name).and_then(Json::as_array);
+    list.map_or_else(Vec::new, |list| list.iter().filter_map(Json::as_str).map(str::to_owned).collect())
+}
+
 /// What has to be true of what is written.
 pub(crate) fn condition(if_absent: bool, if_revision: Option<u64>) -> IfRevision {
     match if_revision {

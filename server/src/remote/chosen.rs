@@ -40,13 +40,37 @@ impl fmt::Display for ServerAt {
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Credentials {
     /// With --server: the certificate of the server's authority, as `alluvium cert ca export` prints it
-    #[arg(id = "client_ca", long = "ca", global = true, env = "ALLUVIUM_CA", value_name = "FILE", hide_env_values = true, display_order = 1_003)]
+    #[arg(
+        id = "client_ca",
+        long = "ca",
+        global = true,
+        env = "ALLUVIUM_CA",
+        value_name = "FILE",
+        hide_env_values = true,
+        display_order = 1_003
+    )]
     ca: Option<PathBuf>,
     /// With --server: your certificate, as `alluvium cert issue` makes it
-    #[arg(id = "client_cert", long = "cert", global = true, env = "ALLUVIUM_CERT", value_name = "FILE", hide_env_values = true, display_order = 1_004)]
+    #[arg(
+        id = "client_cert",
+        long = "cert",
+        global = true,
+        env = "ALLUVIUM_CERT",
+        value_name = "FILE",
+        hide_env_values = true,
+        display_order = 1_004
+    )]
     cert: Option<PathBuf>,
     /// With --server: the key of your certificate
-    #[arg(id = "client_key", long = "cert-key", global = true, env = "ALLUVIUM_KEY", value_name = "FILE", hide_env_values = true, display_order = 1_005)]
+    #[arg(
+        id = "client_key",
+        long = "cert-key",
+        global = true,
+        env = "ALLUVIUM_KEY",
+        value_name = "FILE",
+        hide_env_values = true,
+        display_order = 1_005
+    )]
     key: Option<PathBuf>,
 }
 
@@ -83,7 +107,8 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        let Failure::Failed(said) = Credentials { ca: Some("ca.pem".into()), ..Credentials::default() }.files().unwrap_err() else {
+        let Failure::Failed(said) = Credentials { ca: Some("ca.pem".into()), ..Credentials::default() }.files().unwrap_err()
+        else {
             panic!("a failure");
         };
         assert!(said.contains("--cert and --cert-key") && !said.contains("--ca "), "{said}");

@@ -58,7 +58,8 @@ impl Place {
     pub(super) async fn ask(&self, request: &Request) -> Result<AnyAnswer, Error> {
         let late = |what: &str, time: Duration| Error::Unreachable(format!("it {what} for {} s", time.as_secs()));
         let stream = timeout(CONNECTING, TcpStream::connect(self.at)).await;
-        let stream = stream.map_err(|_| late("said nothing", CONNECTING))?.map_err(|error| Error::Unreachable(error.to_string()))?;
+        let stream =
+            stream.map_err(|_| late("said nothing", CONNECTING))?.map_err(|error| Error::Unreachable(error.to_string()))?;
         let answer = async {
             match &self.tls {
                 None => self.converse(stream, request).await,
@@ -71,7 +72,11 @@ impl Place {
         timeout(PATIENCE, answer).await.map_err(|_| late("did not answer", PATIENCE))?.map(AnyAnswer::Http)
     }
 
-    async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, request: &Request) -> Result<Answer, Error> {
+    async fn converse(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        request: &Request,
+    ) -> Result<Answer, Error> {
         let lost = |error: &dyn fmt::Display| Error::Other(error.to_string());
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| lost(&error))?;
         let driver = Driver(tokio::spawn(connection));

@@ -26,7 +26,7 @@ use tokio::runtime::Runtime;
 use crate::failure::{Failure, Outcome};
 use crate::local::Local;
 use answer::Answer;
-pub(crate) use batches::Batches;
+pub(crate) use batches::{ARROW_STREAM, Batches};
 pub(crate) use chosen::{Credentials, ServerAt};
 pub(crate) use request::{Request, delete, get, patch, post, put};
 

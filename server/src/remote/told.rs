@@ -98,7 +98,9 @@ mod tests {
         let said = |code: &str| format!(r#"{{"status":1,"detail":"so","code":"{code}","may_retry":false}}"#).into_bytes();
         assert!(matches!(refused("g", 400, &said("Invalid"), None), Failure::Usage(message) if message == "so"));
         assert!(matches!(refused("g", 404, &said("Missing"), None), Failure::Failed(message) if message == "so"));
-        assert!(matches!(refused("g", 403, &said("Refused"), None), Failure::Failed(message) if message == "the server g refuses: so"));
+        assert!(
+            matches!(refused("g", 403, &said("Refused"), None), Failure::Failed(message) if message == "the server g refuses: so")
+        );
         assert!(matches!(refused("g", 500, b"oh", None), Failure::Failed(message) if message.contains("500: oh")));
         assert!(is_missing(&said("Missing")) && !is_missing(&said("Invalid")) && !is_missing(b""));
     }
