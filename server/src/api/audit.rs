@@ -11,14 +11,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Answer, Guard};
-use crate::commands::access::audit::describe;
+use crate::commands::access::audit::{describe, describe_head};
 use crate::serve::Server;
 
 /// Entries of a page.
 const PAGE: usize = 1_000;
 
 pub(super) fn routes() -> Router<Arc<Server>> {
-    Router::new().route("/audit", get(list))
+    Router::new().route("/audit", get(list)).route("/audit/head", get(head))
 }
 
 #[derive(Debug, Deserialize)]
@@ -41,4 +41,11 @@ async fn list(guard: Guard, asked: Result<Query<Asked>, QueryRejection>) -> Answ
     let next = entries.last().filter(|_| entries.len() == limit).map(|last| last.number + 1);
     let entries: Vec<Value> = entries.iter().map(describe).collect();
     Ok(Json(json!({ "entries": entries, "next": next })))
+}
+
+/// Where it begins and ends.
+async fn head(guard: Guard) -> Answer<Json<Value>> {
+    guard.permit(Action::Administer, Target::Database)?;
+    let head = guard.engine(|db| db.trail().head()).await?;
+    Ok(Json(describe_head(&head)))
 }

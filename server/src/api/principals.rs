@@ -4,22 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium::{Action, Error, Grant, Principal, Target};
-use axum::extract::Path;
-use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{Path, Query};
 use axum::http::StatusCode;
-use axum::routing::{delete, get, put};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Answer, Guard, Problem};
-use crate::commands::access::{lines, token, user};
+use crate::commands::access::user::Change;
+use crate::commands::access::{grant, lines, role, token, user};
 use crate::serve::Server;
 
 pub(super) fn routes() -> Router<Arc<Server>> {
     Router::new()
         .route("/principals", get(list))
-        .route("/principals/{name}", get(read).put(write).delete(remove))
+        .route("/principals/{name}", get(read).put(write).patch(change).delete(remove))
+        .route("/principals/{name}/check", post(check))
         .route("/roles", get(roles))
         .route("/roles/{name}", put(put_role).delete(remove_role))
         .route("/tokens", get(tokens).post(issue))
@@ -36,6 +38,24 @@ struct New {
     grants: Vec<String>,
     #[serde(default)]
     disabled: bool,
+}
+
+/// Whether it may be there already.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IfAbsent {
+    #[serde(default)]
+    if_absent: bool,
+}
+
+/// Something that one may do or not.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Checked {
+    action: String,
+    object: String,
+    #[serde(default)]
+    tags: Vec<(String, String)>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,15 +93,43 @@ async fn read(guard: Guard, name: Named) -> Answer<Json<Value>> {
     Ok(Json(user::describe(&found)))
 }
 
-async fn write(guard: Guard, name: Named, new: Result<Json<New>, JsonRejection>) -> Answer<Json<Value>> {
-    let (Path(name), Json(New { roles, grants, disabled })) = (name?, new?);
+async fn write(
+    guard: Guard,
+    name: Named,
+    only: Result<Query<IfAbsent>, QueryRejection>,
+    new: Result<Json<New>, JsonRejection>,
+) -> Answer<Json<Value>> {
+    let (Path(name), Query(IfAbsent { if_absent }), Json(New { roles, grants, disabled })) = (name?, only?, new?);
     let mut principal = Principal { roles, grants: parse(&grants)?, ..Principal::new(&name) };
     principal.disabled = disabled;
     let (said, put) = (user::describe(&principal), principal);
+    let what = if if_absent { "principal.add" } else { "principal.put" };
     guard
-        .administer("principal.put", &name, &said.to_string(), move |transaction| transaction.principals().put(&put).map(|_| ()))
+        .administer(what, &name, &said.to_string(), move |transaction| match if_absent {
+            true => user::add_in(transaction, &put),
+            false => transaction.principals().put(&put).map(|_| ()),
+        })
         .await?;
     Ok(Json(said))
+}
+
+/// Changes one thing of it.
+async fn change(guard: Guard, name: Named, change: Result<Json<Change>, JsonRejection>) -> Answer<Json<Value>> {
+    let (Path(name), Json(change)) = (name?, change?);
+    let (what, detail, whose) = (change.what(), change.detail().to_owned(), name.clone());
+    let changed = guard.administer(what, &name, &detail, move |transaction| change.make(transaction, &whose)).await?;
+    Ok(Json(user::describe(&changed)))
+}
+
+/// Says whether it may do something.
+async fn check(guard: Guard, name: Named, asked: Result<Json<Checked>, JsonRejection>) -> Answer<Json<Value>> {
+    let (Path(name), Json(Checked { action, object, tags })) = (name?, asked?);
+    if guard.caller.principal() != name {
+        guard.permit(Action::Administer, Target::Database)?;
+    }
+    let action: Action = action.parse().map_err(|error: Error| error)?;
+    let allowed = guard.engine(move |db| Ok(grant::is_allowed(db, &name, action, &object, &tags))).await??;
+    Ok(Json(json!({ "allowed": allowed })))
 }
 
 async fn remove(guard: Guard, name: Named) -> Answer<StatusCode> {
@@ -97,11 +145,7 @@ async fn remove(guard: Guard, name: Named) -> Answer<StatusCode> {
 
 async fn roles(guard: Guard) -> Answer<Json<Value>> {
     guard.permit(Action::Administer, Target::Database)?;
-    let roles = guard.engine(|db| {
-        let principals = db.principals();
-        let named = |name: String| Ok(json!({ "grants": lines(&principals.role(&name)?.unwrap_or_default()), "name": name }));
-        principals.roles()?.into_iter().map(named).collect::<Result<Vec<Value>, Error>>()
-    });
+    let roles = guard.engine(role::all);
     Ok(Json(json!({ "roles": roles.await? })))
 }
 

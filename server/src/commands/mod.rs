@@ -52,6 +52,16 @@ pub(crate) enum Place {
     There(Remote),
 }
 
+impl Place {
+    /// Ends it well.
+    pub(crate) fn close(self) -> Outcome {
+        match self {
+            Place::Here(database) => Ok(database.close()?),
+            Place::There(_) => Ok(()),
+        }
+    }
+}
+
 impl Context {
     /// The database that is there, or the server: that which was named, or that which has the directory open.
     pub(crate) fn place(&self) -> Outcome<Place> {

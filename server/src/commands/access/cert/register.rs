@@ -3,31 +3,40 @@
 use std::io::{self, Write};
 
 use alluvium::{Certificate, Error, KeyHash, TimeUnit, Transaction};
+use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::super::{change, principal};
 use super::clock;
-use crate::commands::Context;
-use crate::commands::values::say;
+use crate::certificates::Clock;
+use crate::commands::values::{say, told};
+use crate::commands::{Context, Place};
 use crate::failure::Outcome;
 use crate::output::table::{Align, Table};
 use crate::output::timestamp;
+use crate::remote;
 
 /// Digits of a hash that are shown: more than enough to call it by.
 const DIGITS: usize = 16;
 
 pub(super) fn list(context: &Context) -> Outcome {
-    let database = context.open_quiet()?;
-    let certificates = database.principals().certificates()?;
-    let now = clock(&database)?.seconds();
-    database.close()?;
+    let (certificates, now): (Vec<Json>, i64) = match context.place()? {
+        Place::Here(database) => {
+            let certificates = database.principals().certificates()?;
+            let now = clock(&database)?.seconds();
+            database.close()?;
+            (certificates.iter().map(describe).collect(), now)
+        }
+        Place::There(remote) => (remote.all("certificates", &remote::get(&["certificates"]))?, Clock::new(None).seconds()),
+    };
     if context.json {
-        return certificates.iter().try_for_each(|certificate| context.print_json(&describe(certificate)));
+        return certificates.iter().try_for_each(|certificate| context.print_json(certificate));
     }
     let headings = [("key", Align::Left), ("principal", Align::Left), ("holds until", Align::Left), ("", Align::Left)];
     let mut table = Table::new(headings);
     for certificate in certificates {
-        table.push([short(certificate.key), certificate.principal.clone(), until(&certificate), state(&certificate, now)]);
+        let [key, principal, until] = ["key", "principal", "not_after"].map(|name| told(&certificate, name));
+        table.push([first_digits(&key), principal, until, state(&certificate, now)]);
     }
     let mut out = io::stdout().lock();
     table.write(&mut out)?;
@@ -35,15 +44,20 @@ pub(super) fn list(context: &Context) -> Outcome {
 }
 
 pub(super) fn revoke(context: &Context, name: &str) -> Outcome {
-    let database = context.open_quiet()?;
-    let revoked = change(&database, "certificate.revoke", name, "", |transaction| revoke_in(transaction, name))?;
-    database.close()?;
+    let revoked: Vec<Json> = match context.place()? {
+        Place::Here(database) => {
+            let revoked = change(&database, "certificate.revoke", name, "", |transaction| revoke_in(transaction, name))?;
+            database.close()?;
+            revoked.iter().map(describe).collect()
+        }
+        Place::There(remote) => remote.all("revoked", &remote::delete(&["certificates", name]))?,
+    };
     for certificate in revoked {
-        let Certificate { key, principal, .. } = &certificate;
+        let (key, principal) = (first_digits(&told(&certificate, "key")), told(&certificate, "principal"));
         match context.json {
-            true => context.print_json(&describe(&certificate))?,
-            false if principal.is_empty() => say(&format!("key {} is revoked", short(*key)))?,
-            false => say(&format!("key {} of {principal} is revoked", short(*key)))?,
+            true => context.print_json(&certificate)?,
+            false if principal.is_empty() => say(&format!("key {key} is revoked"))?,
+            false => say(&format!("key {key} of {principal} is revoked"))?,
         }
     }
     Ok(())
@@ -101,7 +115,11 @@ fn parse_key(digits: &str) -> Option<KeyHash> {
 
 /// What a certificate is called.
 pub(super) fn short(key: KeyHash) -> String {
-    key.to_string().chars().take(DIGITS).collect()
+    first_digits(&key.to_string())
+}
+
+fn first_digits(digits: &str) -> String {
+    digits.chars().take(DIGITS).collect()
 }
 
 /// When it ends; nothing where only its key is known.
@@ -121,11 +139,14 @@ pub(super) fn holds(certificate: &Certificate, now: i64) -> bool {
     certificate.revoked_at.is_none() && certificate.not_after > now
 }
 
-fn state(certificate: &Certificate, now: i64) -> String {
-    match certificate.revoked_at {
-        Some(revoked) => format!("revoked {}", at(revoked)),
-        None if holds(certificate, now) => String::new(),
-        None => "ended".to_owned(),
+/// How one stands that is described so.
+fn state(certificate: &Json, now: i64) -> String {
+    let (revoked, until) = (told(certificate, "revoked_at"), told(certificate, "not_after"));
+    let ends = until.parse::<Timestamp>().map_or(0, Timestamp::as_second);
+    match revoked.as_str() {
+        "" if ends > now => String::new(),
+        "" => "ended".to_owned(),
+        at => format!("revoked {at}"),
     }
 }
 
