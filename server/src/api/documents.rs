@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Guard, Problem};
 use crate::commands::doc::documents::describe;
-use crate::commands::doc::query::{filter, query};
+use crate::commands::doc::query::{explained, filter, query};
 use crate::commands::values::condition;
 use crate::serve::Server;
 
@@ -56,6 +56,9 @@ struct Asked {
     after: Option<String>,
     #[serde(default)]
     count: bool,
+    /// How it would be answered.
+    #[serde(default)]
+    explain: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -65,6 +68,17 @@ struct How {
     if_absent: bool,
     if_revision: Option<u64>,
     expires_in_seconds: Option<f64>,
+    /// Under a new id, whatever the path says.
+    #[serde(default)]
+    new: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Which {
+    /// Also if it was deleted and can be restored.
+    #[serde(default)]
+    deleted: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -105,20 +119,25 @@ async fn find(
         let count = guard.engine(move |db| db.collection(&name).count(wanted)).await?;
         return Ok(Json(json!({ "count": count })));
     }
+    let explain = asked.explain;
     let asked = query(wanted, &asked.order, asked.limit.unwrap_or(PAGE).min(PAGE), asked.after.as_deref())?;
+    if explain {
+        return Ok(Json(guard.engine(move |db| explained(db, &name, &asked)).await?));
+    }
     let page = guard.engine(move |db| db.collection(&name).query(&asked)).await?;
     let documents: Vec<_> = page.documents.iter().map(describe).collect();
     Ok(Json(json!({ "documents": documents, "next": page.cursor, "examined": page.examined })))
 }
 
-async fn read(guard: Guard, name: Named) -> Answer<Json<Value>> {
-    let Path((name, id)) = name?;
+async fn read(guard: Guard, name: Named, which: Result<Query<Which>, QueryRejection>) -> Answer<Json<Value>> {
+    let (Path((name, id)), Query(Which { deleted })) = (name?, which?);
     guard.permit(Action::Read, Target::Collection(&name))?;
-    Ok(Json(guard.engine(move |db| found(db, &name, &id)).await?))
+    Ok(Json(guard.engine(move |db| found(db, &name, &id, deleted)).await?))
 }
 
-fn found(db: &Database, name: &str, id: &str) -> Result<Value, Error> {
-    let document = db.collection(name).get(id)?;
+fn found(db: &Database, name: &str, id: &str, deleted: bool) -> Result<Value, Error> {
+    let documents = db.collection(name);
+    let document = if deleted { documents.get_deleted(id)? } else { documents.get(id)? };
     let absent = || Error::NoSuchDocument { collection: name.to_owned(), id: id.to_owned() };
     document.map(|document| describe(&document)).ok_or_else(absent)
 }
@@ -130,9 +149,13 @@ async fn write(guard: Guard, name: Named, how: Result<Query<How>, QueryRejection
     if let Some(seconds) = given.expires_in_seconds {
         how = how.time_to_live(Duration::try_from_secs_f64(seconds).map_err(Problem::invalid)?);
     }
-    let put = id.clone();
-    let revision = guard.engine(move |db| db.collection(&name).put(&put, &document, how)).await?;
-    Ok(Json(json!({ "id": id, "revision": revision })))
+    let put = guard.engine(move |db| {
+        let mut documents = db.collection(&name);
+        let id = if given.new { documents.new_id()? } else { id };
+        let revision = documents.put(&id, &document, how)?;
+        Ok(json!({ "id": id, "revision": revision }))
+    });
+    Ok(Json(put.await?))
 }
 
 async fn merge(guard: Guard, name: Named, only: Result<Query<OnlyIf>, QueryRejection>, patch: Body) -> Answer<Json<Value>> {

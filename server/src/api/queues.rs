@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium::{Action, Error, Lease, Leased, Nacked, NewItem, Pop, QueueSpec, Retry, Target};
+use alluvium::{Action, Error, Lease, Leased, NewItem, Pop, QueueSpec, Retry, Target};
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
@@ -26,7 +26,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(50);
 pub(super) fn routes() -> Router<Arc<Server>> {
     Router::new()
         .route("/queues", get(list))
-        .route("/queues/{name}", get(read).put(make).delete(remove))
+        .route("/queues/{name}", get(read).put(make).patch(alter).delete(remove))
         .route("/queues/{name}/push", post(push))
         .route("/queues/{name}/pop", post(pop))
         .route("/queues/{name}/ack", post(ack))
@@ -35,6 +35,7 @@ pub(super) fn routes() -> Router<Arc<Server>> {
         .route("/queues/{name}/items", get(peek))
         .route("/queues/{name}/dead", get(dead))
         .route("/queues/{name}/requeue", post(requeue))
+        .route("/queues/{name}/purge", post(purge))
 }
 
 /// Settings; those not named are as they are by default.
@@ -47,6 +48,31 @@ struct New {
     back_off_limit_seconds: Option<f64>,
     dead_letters: Option<bool>,
     deduplication_seconds: Option<f64>,
+    /// Refuses where there is one.
+    #[serde(default)]
+    if_absent: bool,
+}
+
+impl New {
+    /// Settings with what is named here in place of what was.
+    fn over(&self, spec: QueueSpec) -> Answer<QueueSpec> {
+        let QueueSpec { name, lease, tries, back_off, back_off_limit, dead_letters, deduplication, .. } = spec;
+        let time = |given: Option<f64>, before| given.map_or(Ok(before), seconds);
+        Ok(QueueSpec::new(&name)
+            .lease(time(self.lease_seconds, lease)?)
+            .tries(self.tries.unwrap_or(tries))
+            .back_off(time(self.back_off_seconds, back_off)?, time(self.back_off_limit_seconds, back_off_limit)?)
+            .dead_letters(self.dead_letters.unwrap_or(dead_letters))
+            .deduplication(time(self.deduplication_seconds, deduplication)?))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Purged {
+    /// Only dead ones.
+    #[serde(default)]
+    dead: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -96,7 +122,11 @@ struct Paged {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Requeued {
+    #[serde(default)]
     items: Vec<u64>,
+    /// All there are.
+    #[serde(default)]
+    all: bool,
 }
 
 type Named = Result<Path<String>, PathRejection>;
@@ -129,18 +159,24 @@ async fn read(guard: Guard, name: Named) -> Answer<Json<Value>> {
 async fn make(guard: Guard, name: Named, new: Result<Option<Json<New>>, JsonRejection>) -> Answer<StatusCode> {
     let (Path(name), Json(new)) = (name?, new?.unwrap_or_default());
     guard.permit(Action::Define, Target::Queue(&name))?;
-    let plain = QueueSpec::new(&name);
-    let time = |given: Option<f64>, plain| given.map_or(Ok(plain), seconds);
-    let back_off = (time(new.back_off_seconds, plain.back_off)?, time(new.back_off_limit_seconds, plain.back_off_limit)?);
-    let (lease, deduplication) = (time(new.lease_seconds, plain.lease)?, time(new.deduplication_seconds, plain.deduplication)?);
-    let spec = plain.lease(lease).back_off(back_off.0, back_off.1).deduplication(deduplication);
-    let spec = new.tries.map_or(spec.clone(), |tries| spec.tries(tries));
-    let spec = new.dead_letters.map_or(spec.clone(), |kept| spec.dead_letters(kept));
+    let (spec, if_absent) = (new.over(QueueSpec::new(&name))?, new.if_absent);
     let is_new = guard.engine(move |db| match db.create_queue(&spec) {
-        Err(Error::QueueExists { .. }) => db.alter_queue(&spec).map(|()| false),
+        Err(Error::QueueExists { .. }) if !if_absent => db.alter_queue(&spec).map(|()| false),
         made => made.map(|()| true),
     });
     Ok(if is_new.await? { StatusCode::CREATED } else { StatusCode::NO_CONTENT })
+}
+
+/// Gives one other settings; those not named stay as they are.
+async fn alter(guard: Guard, name: Named, new: Result<Json<New>, JsonRejection>) -> Answer<StatusCode> {
+    let (Path(name), Json(new)) = (name?, new?);
+    guard.permit(Action::Define, Target::Queue(&name))?;
+    let altered = guard.engine(move |db| {
+        let before = db.queues()?.into_iter().find(|queue| queue.name == name).ok_or(Error::NoSuchQueue { name })?;
+        Ok(new.over(before).map(|spec| db.alter_queue(&spec)))
+    });
+    altered.await???;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn remove(guard: Guard, name: Named) -> Answer<StatusCode> {
@@ -219,12 +255,7 @@ async fn nack(guard: Guard, name: Named, leases: Result<Json<Leases>, JsonReject
     let leases = parse(&leases)?;
     let retry = after.map(seconds).transpose()?.map_or(Retry::BackOff, Retry::After);
     let nacked = guard.engine(move |db| db.queue(&name).nack_all(&leases, retry)).await?;
-    let said = nacked.iter().map(|nacked| match nacked {
-        Nacked::Waits(time) => json!({ "outcome": "waits", "seconds": time.as_secs_f64() }),
-        Nacked::Dead => json!({ "outcome": "dead" }),
-        Nacked::Gone => json!({ "outcome": "gone" }),
-    });
-    Ok(Json(json!({ "items": said.collect::<Vec<_>>() })))
+    Ok(Json(json!({ "items": nacked.iter().map(describe::nacked).collect::<Vec<_>>() })))
 }
 
 async fn extend(guard: Guard, name: Named, leases: Result<Json<Leases>, JsonRejection>) -> Answer<StatusCode> {
@@ -252,11 +283,31 @@ async fn dead(guard: Guard, name: Named, paged: Result<Query<Paged>, QueryReject
     Ok(Json(json!({ "items": items.iter().map(describe::item).collect::<Vec<_>>(), "next": next })))
 }
 
-async fn requeue(guard: Guard, name: Named, asked: Result<Json<Requeued>, JsonRejection>) -> Answer<StatusCode> {
-    let (Path(name), Json(Requeued { items })) = (name?, asked?);
+async fn requeue(guard: Guard, name: Named, asked: Result<Json<Requeued>, JsonRejection>) -> Answer<Json<Value>> {
+    let (Path(name), Json(Requeued { items, all })) = (name?, asked?);
     guard.permit(Action::Write, Target::Queue(&name))?;
-    guard.engine(move |db| db.queue(&name).requeue(&items)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let requeued = guard.engine(move |db| {
+        let (mut queue, mut requeued) = (db.queue(&name), 0);
+        if !all {
+            return queue.requeue(&items).map(|()| items.len());
+        }
+        loop {
+            let some = queue.requeue_dead(PAGE)?;
+            requeued += some;
+            if some < PAGE {
+                return Ok(requeued);
+            }
+        }
+    });
+    Ok(Json(json!({ "items": requeued.await? })))
+}
+
+/// Takes all items away, or all dead ones.
+async fn purge(guard: Guard, name: Named, asked: Result<Json<Purged>, JsonRejection>) -> Answer<Json<Value>> {
+    let (Path(name), Json(Purged { dead })) = (name?, asked?);
+    guard.permit(Action::Delete, Target::Queue(&name))?;
+    let purge = move |db: &alluvium::Database| if dead { db.queue(&name).purge_dead() } else { db.queue(&name).purge() };
+    Ok(Json(json!({ "items": guard.engine(purge).await? })))
 }
 
 fn new_item(PushedItem { payload, base64, priority, due, key }: PushedItem) -> Answer<NewItem> {

@@ -7,11 +7,12 @@ use alluvium::{CollectionSpec, Compatibility, Database, IndexSpec, OnDelete, Pat
 use clap::{Args, ValueEnum};
 use serde_json::{Value as Json, json};
 
-use super::super::Context;
-use super::super::values::{say, time};
+use super::super::values::{say, time, told};
+use super::super::{Context, Place};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
 use crate::output::terminal;
+use crate::remote;
 
 #[derive(Debug, Args)]
 pub(crate) struct Create {
@@ -117,9 +118,16 @@ pub(super) fn rename(context: &Context, collection: &str, name: &str) -> Outcome
 }
 
 pub(super) fn drop(context: &Context, collection: &str) -> Outcome {
-    let database = context.open_quiet()?;
-    database.collections().drop(collection).map_err(Failure::of_request)?;
-    done(context, database, collection, "is gone")
+    match context.place()? {
+        Place::Here(database) => {
+            database.collections().drop(collection).map_err(Failure::of_request)?;
+            database.close()?;
+        }
+        Place::There(remote) => {
+            remote.ask(&remote::delete(&["collections", collection]))?;
+        }
+    }
+    tell(context, collection, "is gone")
 }
 
 pub(super) fn index(context: &Context, arguments: &Index) -> Outcome {
@@ -171,31 +179,43 @@ pub(super) fn schema(context: &Context, arguments: &Schema) -> Outcome {
 }
 
 pub(super) fn list(context: &Context) -> Outcome {
-    let database = context.open_quiet()?;
-    let all = database.collections().list().map_err(Failure::of_request)?;
-    let count =
-        |spec: &CollectionSpec| database.collection(&spec.name).count(alluvium::Where::all()).map_err(Failure::of_request);
-    let counted = all.iter().map(|spec| Ok((spec, count(spec)?))).collect::<Outcome<Vec<_>>>()?;
+    let counted: Vec<Json> = match context.place()? {
+        Place::Here(database) => {
+            let all = database.collections().list().map_err(Failure::of_request)?;
+            let counted = |spec: &CollectionSpec| {
+                database.collection(&spec.name).count(alluvium::Where::all()).map(|count| describe(spec, count))
+            };
+            let counted = all.iter().map(counted).collect::<Result<_, _>>().map_err(Failure::of_request)?;
+            database.close()?;
+            counted
+        }
+        Place::There(remote) => remote.all("collections", &remote::get(&["collections"]))?,
+    };
     if context.json {
-        counted.iter().try_for_each(|(spec, count)| context.print_json(&describe(spec, *count)))?;
+        counted.iter().try_for_each(|one| context.print_json(one))?;
     } else if counted.is_empty() {
         terminal::remark("there are no collections yet: `alluvium doc create NAME` makes one");
     } else {
         let headings = [("collection", Align::Left), ("documents", Align::Right), ("indexes", Align::Left)];
         let mut table = Table::new(headings);
-        for (spec, count) in &counted {
-            let indexes = spec.indexes.iter().map(|index| index.name.as_str()).collect::<Vec<_>>().join(", ");
-            table.push([spec.name.clone(), count.to_string(), indexes]);
+        for one in &counted {
+            let indexes = one["indexes"].as_array().map_or(&[][..], Vec::as_slice);
+            let indexes = indexes.iter().map(|index| told(index, "name")).collect::<Vec<_>>().join(", ");
+            table.push([told(one, "collection"), told(one, "documents"), indexes]);
         }
         let mut out = io::stdout().lock();
         table.write(&mut out)?;
         out.flush()?;
     }
-    Ok(database.close()?)
+    Ok(())
 }
 
 fn done(context: &Context, database: Database, collection: &str, words: &str) -> Outcome {
     database.close()?;
+    tell(context, collection, words)
+}
+
+fn tell(context: &Context, collection: &str, words: &str) -> Outcome {
     match context.json {
         true => context.print_json(&json!({ "collection": collection, "done": words })),
         false => say(&format!("{collection} {words}")),

@@ -5,13 +5,14 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use alluvium::{Collection, Database, Document, PutDocument};
+use alluvium::{Collection, Database, Document, Error, PutDocument};
 use clap::Args;
 use serde_json::{Value as Json, json};
 
-use super::super::Context;
-use super::super::values::{condition, say, time};
+use super::super::values::{condition, say, time, told};
+use super::super::{Context, Place};
 use crate::failure::{Failure, Outcome};
+use crate::remote::{self, Request};
 
 /// Documents that are put together.
 const TOGETHER: usize = 256;
@@ -90,64 +91,92 @@ pub(crate) struct Delete {
 
 pub(super) fn put(context: &Context, arguments: &Put) -> Outcome {
     let content = super::json(&arguments.document)?;
+    let put = match context.place()? {
+        Place::Here(database) => {
+            let put = put_here(&database, arguments, &content)?;
+            database.close()?;
+            put
+        }
+        Place::There(remote) => {
+            let asked = remote::put(&["collections", &arguments.collection, "documents", &arguments.id]);
+            let asked = asked.with("new", arguments.id == "-").with("if_absent", arguments.if_absent);
+            let asked = asked.with_any("if_revision", arguments.if_revision);
+            let time = arguments.ttl.map(|time| time.as_secs_f64());
+            remote.ask(&asked.with_any("expires_in_seconds", time).body(content))?
+        }
+    };
+    tell(context, &put)
+}
+
+fn put_here(database: &Database, arguments: &Put, content: &Json) -> Outcome<Json> {
     let how = PutDocument::default().only_if(condition(arguments.if_absent, arguments.if_revision));
     let how = arguments.ttl.map_or(how, |time| how.time_to_live(time));
-    let database = context.open_quiet()?;
     let mut documents = database.collection(&arguments.collection);
     let id = match arguments.id.as_str() {
         "-" => documents.new_id().map_err(Failure::of_request)?,
         id => id.to_owned(),
     };
-    let revision = documents.put(&id, &content, how).map_err(Failure::of_request)?;
-    database.close()?;
-    told(context, &id, revision)
+    let revision = documents.put(&id, content, how).map_err(Failure::of_request)?;
+    Ok(json!({ "id": id, "revision": revision }))
 }
 
-pub(super) fn merge(context: &Context, arguments: &Merge) -> Outcome {
-    let patch = super::json(&arguments.patch)?;
-    let condition = condition(false, arguments.if_revision);
-    let merge = |documents: &mut Collection<&Database>| documents.merge(&arguments.name.id, &patch, condition);
-    let revision = change(context, &arguments.name, merge)?;
-    told(context, &arguments.name.id, revision)
+impl Name {
+    fn parts<'n>(&'n self, more: &[&'n str]) -> Vec<&'n str> {
+        [&["collections", &self.collection, "documents", &self.id], more].concat()
+    }
+}
+
+pub(super) fn merge(context: &Context, Merge { name, patch, if_revision }: &Merge) -> Outcome {
+    let patch = super::json(patch)?;
+    let asked = remote::patch(&name.parts(&[])).with_any("if_revision", *if_revision).body(patch.clone());
+    let here = |documents: &mut Collection<&Database>| documents.merge(&name.id, &patch, condition(false, *if_revision));
+    let merged = change(context, name, |documents| Ok(json!({ "id": name.id, "revision": here(documents)? })), &asked)?;
+    tell(context, &merged.ok_or_else(|| absent(name))?)
 }
 
 pub(super) fn restore(context: &Context, name: &Name) -> Outcome {
-    let revision = change(context, name, |documents| documents.restore(&name.id))?;
-    told(context, &name.id, revision)
+    let here = |documents: &mut Collection<&Database>| Ok(json!({ "id": name.id, "revision": documents.restore(&name.id)? }));
+    let restored = change(context, name, here, &remote::post(&name.parts(&["restore"])))?;
+    tell(context, &restored.ok_or_else(|| absent(name))?)
 }
 
-pub(super) fn delete(context: &Context, arguments: &Delete) -> Outcome {
-    let condition = condition(false, arguments.if_revision);
-    let id = &arguments.name.id;
-    let was_there = change(context, &arguments.name, |documents| match arguments.purge {
-        true => documents.purge(id),
-        false => documents.delete(id, condition),
-    })?;
-    if !was_there {
-        return Err(absent(&arguments.name));
-    }
+pub(super) fn delete(context: &Context, Delete { name, if_revision, purge }: &Delete) -> Outcome {
+    let id = &name.id;
+    let asked = remote::delete(&name.parts(&[])).with_any("if_revision", *if_revision).with("purge", purge);
+    let here = |documents: &mut Collection<&Database>| {
+        let was_there = if *purge { documents.purge(id)? } else { documents.delete(id, condition(false, *if_revision))? };
+        if was_there { Ok(Json::Null) } else { Err(missing(name)) }
+    };
+    change(context, name, here, &asked)?.ok_or_else(|| absent(name))?;
     if context.json { context.print_json(&json!({ "id": id, "deleted": true })) } else { say(&format!("{id} is gone")) }
 }
 
-pub(super) fn get(context: &Context, arguments: &Get) -> Outcome {
-    let name = &arguments.name;
-    let found = change(context, name, |documents| match arguments.deleted {
-        true => documents.get_deleted(&name.id),
-        false => documents.get(&name.id),
-    })?;
+pub(super) fn get(context: &Context, Get { name, deleted }: &Get) -> Outcome {
+    let here = |documents: &mut Collection<&Database>| {
+        let found = if *deleted { documents.get_deleted(&name.id)? } else { documents.get(&name.id)? };
+        found.as_ref().map(describe).ok_or_else(|| missing(name))
+    };
+    let found = change(context, name, here, &remote::get(&name.parts(&[])).with("deleted", deleted))?;
     let document = found.ok_or_else(|| absent(name))?;
     if context.json {
-        return context.print_json(&describe(&document));
+        return context.print_json(&document);
     }
-    let text = serde_json::to_string_pretty(&document.content).map_err(|error| Failure::failed(error.to_string()))?;
+    let text = serde_json::to_string_pretty(&document["document"]).map_err(|error| Failure::failed(error.to_string()))?;
     say(&text)
 }
 
 pub(super) fn history(context: &Context, name: &Name) -> Outcome {
-    let past = change(context, name, |documents| documents.history(&name.id))?;
+    let past: Vec<Json> = match context.place()? {
+        Place::Here(database) => {
+            let past = database.collection(&name.collection).history(&name.id).map_err(Failure::of_request)?;
+            database.close()?;
+            past.iter().map(describe).collect()
+        }
+        Place::There(remote) => remote.all("documents", &remote::get(&name.parts(&["history"])))?,
+    };
     past.iter().try_for_each(|document| match context.json {
-        true => context.print_json(&describe(document)),
-        false => say(&format!("{} {}", document.revision, document.content)),
+        true => context.print_json(document),
+        false => say(&format!("{} {}", told(document, "revision"), document["document"])),
     })
 }
 
@@ -214,22 +243,41 @@ fn refused(context: &Context, what: &str, error: &str) -> Outcome {
     }
 }
 
-/// Opens the database for one thing.
-fn change<T>(
+/// Does one thing to a document, and answers what is said of it; `None` where there is no such document.
+fn change(
     context: &Context,
     name: &Name,
-    change: impl FnOnce(&mut Collection<&Database>) -> alluvium::Result<T>,
-) -> Outcome<T> {
-    let database = context.open_quiet()?;
-    let answer = change(&mut database.collection(&name.collection)).map_err(Failure::of_request)?;
-    database.close()?;
-    Ok(answer)
+    here: impl FnOnce(&mut Collection<&Database>) -> alluvium::Result<Json>,
+    there: &Request,
+) -> Outcome<Option<Json>> {
+    match context.place()? {
+        Place::Here(database) => {
+            let answer = match here(&mut database.collection(&name.collection)) {
+                Err(Error::NoSuchDocument { .. }) => None,
+                answer => Some(answer.map_err(Failure::of_request)?),
+            };
+            database.close()?;
+            Ok(answer)
+        }
+        Place::There(remote) => {
+            let answer = remote.find(there)?;
+            if answer.is_none() {
+                // Where there is not even the collection, that is what is said.
+                remote.ask(&remote::get(&["collections", &name.collection]))?;
+            }
+            Ok(answer)
+        }
+    }
 }
 
-fn told(context: &Context, id: &str, revision: u64) -> Outcome {
+fn missing(Name { collection, id }: &Name) -> Error {
+    Error::NoSuchDocument { collection: collection.clone(), id: id.clone() }
+}
+
+fn tell(context: &Context, put: &Json) -> Outcome {
     match context.json {
-        true => context.print_json(&json!({ "id": id, "revision": revision })),
-        false => say(&format!("{id} is at revision {revision}")),
+        true => context.print_json(put),
+        false => say(&format!("{} is at revision {}", told(put, "id"), told(put, "revision"))),
     }
 }
 

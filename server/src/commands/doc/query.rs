@@ -3,15 +3,16 @@
 use std::io::{self, Write};
 use std::ops::Bound;
 
-use alluvium::{DocumentQuery, Where};
+use alluvium::{Database, DocumentQuery, Where};
 use clap::Args;
 use serde_json::{Value as Json, json};
 
-use super::super::Context;
-use super::super::values::say;
+use super::super::values::{say, told};
+use super::super::{Context, Place};
 use super::documents::describe;
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
+use crate::remote::{self, Request};
 
 /// Characters of a document that a list shows.
 const SHOWN: usize = 100;
@@ -44,39 +45,80 @@ pub(crate) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     let filter = filter(&arguments.conditions)?;
     let query = query(filter.clone(), &arguments.order, arguments.limit, arguments.after.as_deref())?;
-    let database = context.open_quiet()?;
-    let documents = database.collection(&arguments.collection);
+    let mut answer = match context.place()? {
+        Place::Here(database) => {
+            let answer = answer_here(&database, arguments, filter, &query).map_err(Failure::of_request)?;
+            database.close()?;
+            answer
+        }
+        Place::There(remote) => remote.ask(&arguments.request())?,
+    };
     if arguments.count {
-        let count = documents.count(filter).map_err(Failure::of_request)?;
-        return if context.json { context.print_json(&json!({ "count": count })) } else { say(&count.to_string()) };
+        return if context.json { context.print_json(&answer) } else { say(&told(&answer, "count")) };
     }
     if arguments.explain {
-        let plan = documents.explain(&query).map_err(Failure::of_request)?;
-        let page = documents.query(&query).map_err(Failure::of_request)?;
-        let (returned, examined) = (page.documents.len(), page.examined);
+        let words = answer.as_object_mut().and_then(|answer| answer.remove("words")).unwrap_or_default();
         return match context.json {
-            true => context.print_json(&json!({
-                "indexes": plan.indexes, "in_order": plan.is_ordered, "examined": examined, "returned": returned,
-            })),
-            false => say(&format!("{plan}: {examined} documents examined, {returned} returned")),
+            true => context.print_json(&answer),
+            false => say(words.as_str().unwrap_or_default()),
         };
     }
-    let page = documents.query(&query).map_err(Failure::of_request)?;
-    database.close()?;
+    let documents = answer["documents"].as_array().map_or(&[][..], Vec::as_slice);
+    let cursor = answer["next"].as_str();
     if context.json {
-        page.documents.iter().try_for_each(|document| context.print_json(&describe(document)))?;
-        return page.cursor.map_or(Ok(()), |cursor| context.print_json(&json!({ "cursor": cursor })));
+        documents.iter().try_for_each(|document| context.print_json(document))?;
+        return cursor.map_or(Ok(()), |cursor| context.print_json(&json!({ "cursor": cursor })));
     }
     let mut table = Table::new([("id", Align::Left), ("revision", Align::Right), ("document", Align::Left)]);
-    for document in &page.documents {
-        table.push([document.id.clone(), document.revision.to_string(), shown(&document.content)]);
+    for document in documents {
+        table.push([told(document, "id"), told(document, "revision"), shown(&document["document"])]);
     }
     let mut out = io::stdout().lock();
     table.write(&mut out)?;
-    if let Some(cursor) = &page.cursor {
+    if let Some(cursor) = cursor {
         writeln!(out, "there are more: --after {cursor}")?;
     }
     Ok(out.flush()?)
+}
+
+impl Arguments {
+    /// As a server is asked it. It gives out pages: whoever wants more goes on behind them.
+    fn request(&self) -> Request {
+        remote::post(&["collections", &self.collection, "query"]).body(json!({
+            "where": self.conditions,
+            "order": self.order,
+            "limit": self.limit,
+            "after": self.after,
+            "count": self.count,
+            "explain": self.explain,
+        }))
+    }
+}
+
+fn answer_here(database: &Database, arguments: &Arguments, filter: Where, query: &DocumentQuery) -> alluvium::Result<Json> {
+    let name = &arguments.collection;
+    if arguments.count {
+        return Ok(json!({ "count": database.collection(name).count(filter)? }));
+    }
+    if arguments.explain {
+        return explained(database, name, query);
+    }
+    let page = database.collection(name).query(query)?;
+    Ok(json!({ "documents": page.documents.iter().map(describe).collect::<Vec<_>>(), "next": page.cursor }))
+}
+
+/// How a query is answered, for programs, and in `words` for people.
+pub(crate) fn explained(database: &Database, name: &str, query: &DocumentQuery) -> alluvium::Result<Json> {
+    let documents = database.collection(name);
+    let (plan, page) = (documents.explain(query)?, documents.query(query)?);
+    let (returned, examined) = (page.documents.len(), page.examined);
+    Ok(json!({
+        "indexes": plan.indexes,
+        "in_order": plan.is_ordered,
+        "examined": examined,
+        "returned": returned,
+        "words": format!("{plan}: {examined} documents examined, {returned} returned"),
+    }))
 }
 
 /// All of the conditions.

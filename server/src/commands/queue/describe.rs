@@ -1,9 +1,9 @@
 //! Items and queues for people and for programs.
 
-use alluvium::{Item, Leased, QueueSizes, QueueSpec, TimeUnit};
+use alluvium::{Item, Leased, Nacked, QueueSizes, QueueSpec, TimeUnit};
 use serde_json::{Value as Json, json};
 
-use crate::commands::values::{put_bytes, shown};
+use crate::commands::values::{put_bytes, shown, told_bytes};
 use crate::output::table::Align;
 use crate::output::timestamp;
 
@@ -21,8 +21,17 @@ pub(super) const LEASED: [(&str, Align); 5] = [
 ];
 
 /// As much of a payload as fits a line.
-pub(super) fn payload(item: &Item) -> String {
-    shown(&item.payload)
+pub(super) fn payload(item: &Json) -> String {
+    shown(&told_bytes(item, "payload"))
+}
+
+/// What became of an item that was given back, for programs.
+pub(crate) fn nacked(nacked: &Nacked) -> Json {
+    match nacked {
+        Nacked::Waits(time) => json!({ "outcome": "waits", "seconds": time.as_secs_f64() }),
+        Nacked::Dead => json!({ "outcome": "dead" }),
+        Nacked::Gone => json!({ "outcome": "gone" }),
+    }
 }
 
 /// An item for programs.
