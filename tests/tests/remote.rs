@@ -30,6 +30,8 @@ impl Both {
             (0..12).for_each(|_| drop(succeed(&data, ["kv", "put", "warm", "x"])));
             succeed(&data, ["user", "add", "eve", "--role", "admin"]);
             succeed(&data, ["user", "add", "bob", "--role", "reader"]);
+            // Otherwise a server adds it at its first start.
+            succeed(&data, ["user", "add", "local", "--role", "admin"]);
             succeed(&data, ["import", air.to_str().unwrap(), "--table", "air", "--tag", "room"]);
         }
         let there = dir.path().join("there");
@@ -423,4 +425,39 @@ fn documents_are_the_same() {
         "doc collections",
     ]);
     both.end();
+}
+
+#[test]
+fn changes_are_the_same() {
+    let both = Both::new();
+    let there = both.there();
+    for words in ["kv put a 1", "kv put b 2 --ttl 1h", "kv delete a", "queue create jobs", "queue push jobs x", "queue pop jobs"]
+    {
+        assert_eq!(both.ask("eve", &words.split(' ').collect::<Vec<_>>()).0, Some(0), "{words}");
+    }
+    let read = |words: &[&str]| both.ask("eve", &[&["changes"], words].concat());
+    assert_eq!(read(&["--table", "none"]), (Some(1), String::new(), "alluvium: there is no table \"none\"\n".to_owned()));
+    let limited = read(&["--limit", "3", "--follow"]);
+    assert_eq!(
+        (
+            limited.0,
+            limited.1.lines().map(|line| line.split(' ').next().unwrap()).collect::<std::collections::BTreeSet<_>>().len()
+        ),
+        (Some(0), 3)
+    );
+    let first = read(&["--cursor", "mine", "--limit", "2", "--json"]).1;
+    let second = read(&["--cursor", "mine", "--limit", "2", "--json"]).1;
+    let four = read(&["--limit", "4", "--json"]).1;
+    assert_eq!(format!("{first}{second}"), four, "a cursor goes on where it was");
+    let asked: Vec<&[&str]> =
+        vec![&[], &["--json"], &["--prefix", "a"], &["--kind", "audit", "--json"], &["--queue", "jobs"], &["--from", "9"]];
+    let before: Vec<_> = asked.iter().map(|words| read(words)).collect();
+    let Both { dir, served } = both;
+    assert!(served.end().success());
+    for (words, (code, out, said)) in asked.iter().zip(before) {
+        assert_eq!((code, said.as_str()), (Some(0), ""), "{words:?}");
+        let now = succeed(&there, [&["changes"], *words].concat());
+        assert!(now.starts_with(&out) && !out.is_empty(), "{words:?}:\n{out}\n{now}");
+    }
+    drop(dir);
 }

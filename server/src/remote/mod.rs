@@ -142,19 +142,6 @@ impl Remote {
         }
     }
 
-    /// The client, where there is one.
-    pub(crate) fn client(&self) -> Option<&Client> {
-        match &self.way {
-            Way::Quic(client) => Some(client),
-            Way::Http(_) => None,
-        }
-    }
-
-    /// Waits for something of the client's.
-    pub(crate) fn wait<T>(&self, work: impl Future<Output = alluvium_client::Result<T>>) -> Outcome<T> {
-        self.runtime.block_on(work).map_err(|error| told::of_client(&self.named, &error))
-    }
-
     /// An answer that was not refused.
     fn begin(&self, request: &Request) -> Outcome<Answer> {
         let mut answer = self.runtime.block_on(self.open(request)).map_err(|error| self.told(error))?;

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
-use alluvium::{AuditEntry, AuditHead, AuditOutcome, Audited, TimeUnit};
+use alluvium::{AuditHead, AuditOutcome, Audited, TimeUnit};
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 
@@ -179,11 +179,6 @@ pub(crate) fn describe(found: &Audited) -> Json {
         "times": entry.times,
         "hash": hex(hash),
     })
-}
-
-/// An entry in a line.
-pub(crate) fn sentence(entry: &AuditEntry) -> String {
-    format!("{} {} {} {}", entry.who, entry.what, entry.object, entry.outcome.name())
 }
 
 fn hex(hash: &[u8; 32]) -> String {
