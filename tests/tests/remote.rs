@@ -285,6 +285,7 @@ fn whoever_may_what_is_the_same() {
     let both = Both::new();
     both.all_same(&[
         "user add eve",
+        "user add gone",
         "user list",
         "user list --json",
         "user give bob operator",
@@ -308,8 +309,8 @@ fn whoever_may_what_is_the_same() {
         "grant check none read database",
         "token revoke none",
         "cert revoke none",
-        "user remove bob",
-        "user remove bob",
+        "user remove gone",
+        "user remove gone",
     ]);
     both.same(&["user", "add", "pump-7", "--role", "device", "--grant", "read table:air where room=${principal}"]);
     both.same(&["grant", "add", "pump-7", "write key:*"]);
@@ -436,7 +437,10 @@ fn changes_are_the_same() {
         assert_eq!(both.ask("eve", &words.split(' ').collect::<Vec<_>>()).0, Some(0), "{words}");
     }
     let read = |words: &[&str]| both.ask("eve", &[&["changes"], words].concat());
-    assert_eq!(read(&["--table", "none"]), (Some(1), String::new(), "alluvium: there is no table \"none\"\n".to_owned()));
+    assert_eq!(
+        read(&["--table", "none"]),
+        (Some(1), String::new(), "alluvium: there is no table \"none\": `alluvium tables` lists them\n".to_owned())
+    );
     let limited = read(&["--limit", "3", "--follow"]);
     assert_eq!(
         (
