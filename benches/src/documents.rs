@@ -52,6 +52,9 @@ pub(crate) struct Options {
     /// Only this part
     #[arg(long, value_enum)]
     part: Option<Part>,
+    /// Puts without redb and SQLite beside them, for a profiler
+    #[arg(long)]
+    alone: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -145,12 +148,20 @@ fn chosen(documents: usize, thread: usize, done: u64) -> usize {
     usize::try_from(done.wrapping_mul(step) % documents as u64).unwrap_or_default()
 }
 
-fn puts(database: &Database, directory: &Path, &Options { threads, seconds, documents, cache, .. }: &Options) -> Result<()> {
+fn puts(
+    database: &Database,
+    directory: &Path,
+    &Options { threads, seconds, documents, cache, alone, .. }: &Options,
+) -> Result<()> {
     let put = |thread: usize, done: u64| -> Result<()> {
         let number = chosen(documents, thread, done);
         database.collection(DEVICES).put(&id(number), &document(number, done + 1), PutDocument::default())?;
         Ok(())
     };
+    if alone {
+        println!("durable puts: {:.0}/s from {threads} threads", rate(threads, seconds, &put)?);
+        return Ok(());
+    }
     let redb = Redb::open(&fresh_directory(directory, "redb")?, documents)?;
     let sqlite = Sqlite::open(&fresh_directory(directory, "sqlite")?, documents, cache)?;
     let alone = rate(1, seconds, &put)?;

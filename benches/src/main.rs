@@ -5,6 +5,7 @@ mod child;
 mod documents;
 mod fleet;
 mod limits;
+mod line_protocol;
 mod micro;
 mod queues;
 mod served;
@@ -40,6 +41,8 @@ enum Command {
     Documents(documents::Options),
     /// The server: batches and rows of many clients, beside the engine in process
     Served(served::Options),
+    /// Line protocol over HTTP, beside InfluxDB and VictoriaMetrics
+    LineProtocol(line_protocol::Options),
     /// Runs one measurement; `fleet` starts these
     #[command(name = child::SUBCOMMAND, hide = true)]
     Child {
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Queues(options) => queues::run(&options),
         Command::Documents(options) => documents::run(&options),
         Command::Served(options) => served::run(&options),
+        Command::LineProtocol(options) => line_protocol::run(&options),
         // The parent reports what went wrong.
         Command::Child { job } => return if fleet::run_job(&job).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE },
     };

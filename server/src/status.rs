@@ -1,6 +1,7 @@
 //! How a database and its server stand, as one document: what HTTP answers and `alluvium status` shows.
 
 use alluvium::{QueueSizes, Status, TableStatus, TimeUnit};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::output::timestamp;
@@ -10,7 +11,7 @@ use crate::serve::{Checks, Server, checks};
 const TABLES: usize = 256;
 
 /// All of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Document {
     /// Of the program that tells it.
     pub(crate) version: String,
@@ -33,7 +34,7 @@ pub(crate) struct Document {
 }
 
 /// A server.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Serving {
     /// The gateway's id.
     pub(crate) gateway: String,
@@ -54,7 +55,7 @@ pub(crate) struct Serving {
 }
 
 /// A table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct OfTable {
     /// Its name.
     pub(crate) name: String,
@@ -71,7 +72,7 @@ pub(crate) struct OfTable {
 }
 
 /// A queue, and how many of its items are where.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct OfQueue {
     /// Its name.
     pub(crate) queue: String,
@@ -88,7 +89,7 @@ pub(crate) struct OfQueue {
 }
 
 /// The log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Log {
     /// Bytes of its files, spare ones included.
     pub(crate) bytes: u64,
@@ -99,7 +100,7 @@ pub(crate) struct Log {
 }
 
 /// Memory and disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Storage {
     /// Memory of rows not yet in segments.
     pub(crate) memtable_bytes: u64,
@@ -120,7 +121,7 @@ pub(crate) struct Storage {
 }
 
 /// Where the audit trail ends.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Audit {
     /// The number of the last entry, 0 before the first.
     pub(crate) number: u64,

@@ -181,8 +181,87 @@ fn tables_roles_and_principals() {
     gateway.done(204, "DELETE", "/roles/tech", Value::Null);
     gateway.done(204, "DELETE", "/tables/rooms", Value::Null);
     let page = gateway.done(200, "GET", "/audit?limit=3", Value::Null);
-    assert_eq!((page["entries"].as_array().unwrap().len(), &page["next"]), (3, &json!(4)));
+    assert_eq!((page["entries"].as_array().unwrap().len(), &page["next"]), (3, &json!("3")));
+    let rest = gateway.done(200, "GET", "/audit?after=3&limit=1", Value::Null);
+    assert_eq!((rest["entries"].as_array().unwrap().len(), &rest["entries"][0]["number"]), (1, &json!(4)));
     assert_eq!(gateway.done(200, "GET", "/certificates", Value::Null)["certificates"], json!([]));
+    gateway.end();
+}
+
+/// All entries of a list, page by page, each as its name.
+fn pages(gateway: &Gateway, path: &str, list: &str, name: &str, limit: usize) -> Vec<String> {
+    let (mut all, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = gateway.done(200, "GET", &format!("{path}?limit={limit}{after}"), Value::Null);
+        let entries = page[list].as_array().unwrap();
+        assert!(entries.len() <= limit);
+        all.extend(entries.iter().map(|entry| entry[name].as_str().map_or_else(|| entry[name].to_string(), str::to_owned)));
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => return all,
+        }
+    }
+}
+
+#[test]
+fn lists_are_read_page_by_page() {
+    let gateway = Gateway::new();
+    let names: Vec<String> = (0..7).map(|n| format!("n{n}")).collect();
+    for name in names.iter().rev() {
+        gateway.done(201, "PUT", &format!("/tables/{name}"), json!({}));
+        gateway.done(201, "PUT", &format!("/queues/{name}"), json!({ "tries": 1, "back_off_seconds": 0 }));
+        gateway.done(201, "PUT", &format!("/collections/{name}"), json!({ "history": 9 }));
+        gateway.done(200, "PUT", &format!("/roles/{name}"), json!({ "grants": [] }));
+        gateway.done(200, "PUT", &format!("/principals/{name}"), json!({}));
+        gateway.done(200, "PUT", &format!("/kv/{name}"), json!({ "value": "" }));
+    }
+    for name in &names {
+        gateway.done(200, "PUT", "/collections/n0/documents/a", json!({ "n": name }));
+    }
+    let lists = [("tables", "name"), ("queues", "queue"), ("collections", "collection")];
+    for limit in [1, 3, 7, 1_000] {
+        for (list, name) in lists {
+            assert_eq!(pages(&gateway, &format!("/{list}"), list, name, limit), names, "{list} by {limit}");
+        }
+        assert_eq!(pages(&gateway, "/kv", "pairs", "key", limit), names);
+        for (path, list) in [("/principals", "principals"), ("/roles", "roles")] {
+            let found = pages(&gateway, path, list, "name", limit);
+            assert!(found.is_sorted() && names.iter().all(|name| found.contains(name)), "{found:?}");
+        }
+        let versions = pages(&gateway, "/collections/n0/documents/a/history", "documents", "revision", limit);
+        let newest_first = versions.windows(2).all(|pair| pair[0].parse::<u64>().unwrap() > pair[1].parse().unwrap());
+        assert!(versions.len() == 6 && newest_first, "{versions:?}");
+        assert_eq!(pages(&gateway, "/tokens", "tokens", "id", limit).len(), 4, "of this test's three, and the command line's");
+    }
+    let items: Vec<_> = (0..5).map(|n| json!({ "payload": n.to_string() })).collect();
+    gateway.done(201, "POST", "/queues/n1/push", json!({ "items": items }));
+    let popped = gateway.done(200, "POST", "/queues/n1/pop", json!({ "at_most": 5 }));
+    let leases: Vec<_> = popped["items"].as_array().unwrap().iter().map(|item| item["lease"].clone()).collect();
+    gateway.done(200, "POST", "/queues/n1/nack", json!({ "leases": leases }));
+    assert_eq!(pages(&gateway, "/queues/n1/dead", "items", "payload", 2), ["0", "1", "2", "3", "4"]);
+    for wrong in ["/kv?limit=0", "/tables?limit=1001", "/audit?after=x", "/queues?from=1", "/queues/n1/items?limit=-1"] {
+        gateway.done(400, "GET", wrong, Value::Null);
+    }
+    gateway.end();
+}
+
+/// What the document says of paths and methods is what the server does.
+#[test]
+fn the_document_of_the_api_names_every_method() {
+    let gateway = Gateway::new();
+    let document = gateway.done(200, "GET", "/openapi.json", Value::Null);
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() > 30);
+    for (path, described) in paths {
+        for method in ["GET", "PUT", "POST", "PATCH", "DELETE"] {
+            let bearer = format!("Bearer {}", gateway.reader);
+            let headers = [("authorization", bearer.as_str())];
+            let status = ask(gateway.http, method, &path.replace(['{', '}'], ""), &headers, b"").status;
+            assert_eq!(status != 405, described.get(method.to_lowercase()).is_some(), "{method} {path}: {status}");
+        }
+    }
+    assert_eq!(ask(gateway.http, "GET", "/api/v1/openapi.json", &[], b"").status, 401);
     gateway.end();
 }
 

@@ -251,7 +251,7 @@ fn bodies_are_bounded_and_whole() {
     let mut stream = TcpStream::connect(gateway.http).unwrap();
     let length = rows.len() + 1;
     let head = format!(
-        "POST /api/v1/write HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n",
+        "POST /api/v1/write HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n",
         gateway.admin
     );
     stream.write_all(format!("{head}{rows}").as_bytes()).unwrap();
@@ -262,7 +262,7 @@ fn bodies_are_bounded_and_whole() {
     // In chunks.
     let chunks = format!("{:x}\r\n{rows}\r\n0\r\n\r\n", rows.len()).replace("\"time\":2", "\"time\":3");
     let head = format!(
-        "POST /api/v1/write HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
+        "POST /api/v1/write HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
         gateway.admin
     );
     assert_eq!(alluvium_tests::http::raw(gateway.http, format!("{head}{chunks}").as_bytes()).status, 200);

@@ -189,6 +189,72 @@ fn a_refused_batch_holds_up_those_behind_it_until_it_is_mended_or_given_up() {
     });
 }
 
+/// What is sent at once is taken together, and what is wrong with one of it is found all the same.
+#[test]
+fn one_of_many_that_come_together_is_refused_by_itself() {
+    with_server(async |_, wire| {
+        let (mut talk, _) = writing(&wire, &new_writer(1)).await;
+        let row = |number: u64, time: i64, room: &str| {
+            let layout = Layout::of(&air()).unwrap();
+            let mut rows = Writer::new(&layout, number, 3);
+            rows.row(time, &[Some(room)], &[Some(Value::Float64(number as f64))]).unwrap();
+            rows.finish()
+        };
+        let good = |number: u64| row(number, number as i64, "A");
+        let bytes = |frames: &mut dyn Iterator<Item = Frame>| {
+            let mut bytes = Vec::new();
+            frames.for_each(|frame| frame.write(&mut bytes).unwrap());
+            bytes
+        };
+        // A time that no table has, a value in the middle that no tag has, and a frame that is no batch.
+        let late = |number: u64| if number == 40 { row(40, i64::MAX, "A") } else { good(number) };
+        talk.say_bytes(&bytes(&mut (1..=100).map(late))).await;
+        acknowledged(&mut talk, 39).await;
+        let refused: BatchRefused = talk.hear_a().await;
+        assert_eq!((refused.number, refused.failed.code()), (40, Code::BadRows));
+        assert!(refused.failed.message.contains("row 0"), "{}", refused.failed.message);
+        talk.say(&Skip { number: 40 }).await;
+        let long = "A".repeat(5_000);
+        let odd = |number: u64| if number == 60 { row(60, 60, &long) } else { good(number) };
+        talk.say_bytes(&bytes(&mut (41..=100).map(odd))).await;
+        acknowledged(&mut talk, 59).await;
+        let refused: BatchRefused = talk.hear_a().await;
+        assert_eq!((refused.number, refused.failed.code()), (60, Code::BadRows));
+        // Mended, with some that were applied before, others of several rows and of none, and mutations in between.
+        let several = |number: u64| match number {
+            70 => batch(70, &[70.0, 70.5]),
+            71 => batch(71, &[]),
+            72 => MutationBatch { number, mutations: vec![Mutation::Increment { key: "n".to_owned(), by: 1 }] }.frame().unwrap(),
+            _ => good(number),
+        };
+        talk.say_bytes(&bytes(&mut (60..=100).chain(1..=100).map(several))).await;
+        acknowledged(&mut talk, 100).await;
+        // Held until the end, so that what was sent again was taken by then.
+        talk.say_frame(&good(101)).await;
+        acknowledged(&mut talk, 101).await;
+        let mut expected: Vec<f64> = (1..=101).map(f64::from).filter(|n| ![40.0, 71.0, 72.0].contains(n)).collect();
+        expected.push(70.5);
+        let mut found = values(&wire).await;
+        expected.sort_by(f64::total_cmp);
+        found.sort_by(f64::total_cmp);
+        assert_eq!(found, expected);
+        talk.say_bytes(&bytes(&mut (102..=110).chain(112..=120).map(good))).await;
+        assert_eq!(talk_end(&mut talk).await, Code::WriterGap);
+        assert_eq!(values(&wire).await.len(), expected.len() + 9, "those before the gap are there");
+    });
+}
+
+/// The failure that ends a stream, behind acknowledgements.
+async fn talk_end(talk: &mut Talk) -> Code {
+    loop {
+        let frame = talk.hear().await.expect("an end");
+        match Applied::read(&frame) {
+            Ok(_) => {}
+            Err(_) => break Failed::read(&frame).expect("a failure").code(),
+        }
+    }
+}
+
 #[test]
 fn mutations_are_done_all_together() {
     let (dir, ()) = with_server(async |_, wire| {

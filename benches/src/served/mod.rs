@@ -12,9 +12,10 @@ use alluvium_tests::served::Served;
 use anyhow::{Context, Result};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-/// The core of the engine or server, and that of clients.
-const SERVER_CORE: usize = 0;
-const CLIENT_CORE: usize = 1;
+/// The core of the engine or server.
+pub(crate) const SERVER_CORE: usize = 0;
+/// That of clients.
+pub(crate) const CLIENT_CORE: usize = 1;
 /// Connections that do nothing.
 const IDLE: usize = 1_000;
 
@@ -86,7 +87,8 @@ fn with_server<T>(data: &Path, options: &Options, work: impl FnOnce(&Served) -> 
     outcome
 }
 
-fn pin(core: usize) -> Result<()> {
+/// Keeps this thread, and what it starts, on a core.
+pub(crate) fn pin(core: usize) -> Result<()> {
     let mut cores = CpuSet::new();
     cores.set(core);
     sched_setaffinity(None, &cores).with_context(|| format!("cannot stay on core {core}"))

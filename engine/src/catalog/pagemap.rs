@@ -1,6 +1,8 @@
 //! Which slot of the page file holds which page of the image that redb sees.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use foldhash::fast::FixedState;
 
 /// Where a page lies and what its checksum must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub(super) struct Slot {
 #[derive(Debug, Default)]
 pub(super) struct PageMap {
     /// A page without a slot is all zeroes.
-    slots: BTreeMap<u32, Slot>,
+    slots: HashMap<u32, Slot, FixedState>,
     /// Slots below `end` that hold nothing.
     free: BTreeSet<u32>,
     /// Slots from here on were never used.
@@ -58,7 +60,7 @@ impl PageMap {
         }
         let end = used.last().map_or(0, |last| last.saturating_add(1));
         let free = (0..end).filter(|at| !used.contains(at)).collect();
-        Some(PageMap { slots, free, end, since: Since::default() })
+        Some(PageMap { slots: slots.into_iter().collect(), free, end, since: Since::default() })
     }
 
     /// The slot of a page; `None` if it is all zeroes.
@@ -66,9 +68,11 @@ impl PageMap {
         self.slots.get(&page).copied()
     }
 
-    /// Every page that is not all zeroes.
+    /// Every page that is not all zeroes, in order.
     pub(super) fn slots(&self) -> impl Iterator<Item = (u32, Slot)> + '_ {
-        self.slots.iter().map(|(page, slot)| (*page, *slot))
+        let mut slots: Vec<_> = self.slots.iter().map(|(page, slot)| (*page, *slot)).collect();
+        slots.sort_unstable_by_key(|(page, _)| *page);
+        slots.into_iter()
     }
 
     /// How many pages are not all zeroes.
@@ -117,9 +121,8 @@ impl PageMap {
 
     /// Cuts the image to so many pages.
     pub(super) fn truncate(&mut self, pages: u32) {
-        for (_, slot) in self.slots.split_off(&pages) {
-            self.leave(slot.at);
-        }
+        let gone: Vec<_> = self.slots.extract_if(|page, _| *page >= pages).collect();
+        gone.into_iter().for_each(|(_, slot)| self.leave(slot.at));
         drop(self.since.dirty.split_off(&pages));
         self.since.shrunk_to = Some(self.since.shrunk_to.map_or(pages, |least| least.min(pages)));
     }

@@ -1,10 +1,8 @@
 //! Group commit: writers that wait at the same time share one write and one fdatasync.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
-
-use parking_lot::MutexGuard;
 
 use super::decide::Stage;
 use super::definitions::Definitions;

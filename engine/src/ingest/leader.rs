@@ -12,7 +12,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::company::Company;
-use super::monitor::{Monitor, Monitors, ParkingLot, Place};
+use super::monitor::{Monitor, Monitors, Place, System};
 
 #[cfg(test)]
 mod tests;
@@ -39,7 +39,7 @@ pub(super) trait Grouping {
 }
 
 /// Works that wait, and the state they are committed to, group by group.
-pub(super) struct Leader<G: Grouping, M: Monitors = ParkingLot> {
+pub(super) struct Leader<G: Grouping, M: Monitors = System> {
     grouping: G,
     state: M::Monitor<G::State>,
     queue: M::Monitor<Waiting<G>>,

@@ -204,3 +204,52 @@ fn a_transaction_reads_its_own_writes() {
     assert_eq!(&*space.head().unwrap().get(b"a").unwrap().unwrap().1, b"old", "nobody else does");
     assert_eq!(transaction.finish().effects.len(), 3);
 }
+
+/// Writes, scans from both ends and things undone, against a map; the state below lies in the catalog and in the overlay.
+#[test]
+fn a_transaction_scans_what_it_wrote_over_what_was_there() {
+    let mut random = testing::random(6);
+    let catalog = catalog();
+    let told = Cell { sequence: 1, effect: effect(&[60], Some(b"told")) };
+    catalog.apply(1, &[Change::PutCells(vec![told, Cell { sequence: 1, effect: effect(&[62, 61], Some(b"told")) }])]).unwrap();
+    let space = keyspace(&catalog);
+    space.publish([(2, &[effect(&[61], Some(b"new")), effect(&[62, 61], None), effect(&[63], Some(b"new"))][..])].into_iter());
+    for _ in 0..60 {
+        let there: [(u8, Sequence, &[u8]); 3] = [(60, 1, b"told"), (61, 2, b"new"), (63, 2, b"new")];
+        let mut model: Model = there.into_iter().map(|(key, at, value)| (vec![key], (at, value.to_vec()))).collect();
+        let mut transaction = optimistic(&space);
+        for _ in 0..20 {
+            let (before, fails) = (model.clone(), random.u64(..4) == 0);
+            let mut write = |transaction: &mut Transaction| {
+                for _ in 0..random.u64(..4) {
+                    let (key, value) = (key(&mut random), [random.u8(..)]);
+                    if random.bool() {
+                        transaction.put(key[..].into(), value[..].into());
+                        model.insert(key, (Sequence::MAX, value.to_vec()));
+                    } else {
+                        transaction.remove(key[..].into());
+                        model.remove(&key);
+                    }
+                }
+                if fails { Err(Error::Conflict) } else { Ok(()) }
+            };
+            if transaction.whole(&mut write).is_err() {
+                model = before;
+            }
+            let (a, b) = (key(&mut random), key(&mut random));
+            let scan = |start: &[u8], end: &[u8], direction| -> Vec<_> {
+                transaction.scan(bounds(start, end), direction).unwrap().map(Result::unwrap).collect()
+            };
+            let (start, end) = if a <= b { (&a, &b) } else { (&b, &a) };
+            let mut rows = expected(&model, start, end);
+            assert_eq!(scan(start, end, Direction::Forward), rows);
+            rows.reverse();
+            assert_eq!(scan(start, end, Direction::Backward), rows);
+            if start < end {
+                assert_eq!(scan(end, start, Direction::Forward), []);
+            }
+            let found = transaction.get(&a).unwrap();
+            assert_eq!(found.map(|(at, value)| (at, value.to_vec())), model.get(&a).cloned());
+        }
+    }
+}

@@ -10,6 +10,7 @@ mod form;
 mod tests;
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 pub(crate) use form::cells_of;
 
@@ -111,18 +112,26 @@ impl<A: Access> Writers<A> {
     /// Whether a batch is to be applied: it is the next of its writer, and counts as applied if the transaction is committed. It is
     /// not if it was applied before. [`Error::WriterGap`] if there is one missing before it.
     pub fn advance(&mut self, principal: &str, id: WriterId, number: u64) -> Result<bool> {
+        self.advance_through(principal, id, number..=number)
+    }
+
+    /// The same of several batches, all of them or none. [`Error::WriterGap`] also if only some of them were applied before: they
+    /// are then to be told one by one.
+    pub fn advance_through(&mut self, principal: &str, id: WriterId, numbers: RangeInclusive<u64>) -> Result<bool> {
         let principal = principal.to_owned();
+        let (first, last) = numbers.into_inner();
         let advance = move |transaction: &mut Transaction| {
             let state = read(transaction, &principal, id)?;
             let state = state.ok_or_else(|| Error::WriterExpired { writer: id.to_string() })?;
             let expected = state.applied_through.saturating_add(1);
-            if number > expected {
-                return Err(Error::WriterGap { writer: id.to_string(), expected, found: number });
+            if last < expected {
+                return Ok(false);
             }
-            if number == expected {
-                put(transaction, &principal, id, number);
+            if first != expected || last < first {
+                return Err(Error::WriterGap { writer: id.to_string(), expected, found: first });
             }
-            Ok(number == expected)
+            put(transaction, &principal, id, last);
+            Ok(true)
         };
         self.access.write(advance).map(|(next, _)| next)
     }

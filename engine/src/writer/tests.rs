@@ -1,3 +1,4 @@
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
@@ -32,6 +33,20 @@ fn the_bytes_of_a_writer_are_frozen() {
     assert_eq!(&*form.encode(), b"\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02");
     assert_eq!(Form::decode(&form.encode()).unwrap(), form);
     assert!((0..24).filter(|length| *length != 16).all(|length| Form::decode(&vec![0; length]).is_err()));
+}
+
+#[test]
+fn several_batches_count_all_together_or_not_at_all() {
+    let (_, _, db) = begin();
+    db.writers().open("p", ID, WriterPast::New).unwrap();
+    let through = |numbers: RangeInclusive<u64>| db.transaction(|tx| tx.writers().advance_through("p", ID, numbers.clone()));
+    assert!(through(1..=5).unwrap());
+    assert!(!through(1..=5).unwrap() && !through(2..=3).unwrap(), "they were applied");
+    for (numbers, first) in [(4..=9, 4), (7..=9, 7)] {
+        assert!(matches!(through(numbers), Err(Error::WriterGap { expected: 6, found, .. }) if found == first));
+    }
+    assert!(through(6..=6).unwrap() && through(7..=9).unwrap());
+    assert_eq!(resume(&db, 9).unwrap(), 9);
 }
 
 #[test]

@@ -2,49 +2,45 @@
 
 use std::sync::Arc;
 
+use aide::axum::ApiRouter;
+use aide::axum::routing::get_with;
 use alluvium::{Action, Target};
+use axum::Json;
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use axum::routing::get;
-use axum::{Json, Router};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use super::{Answer, Guard};
+use super::document::says;
+use super::{Answer, Guard, Paged};
 use crate::commands::access::audit::{describe, describe_head};
 use crate::serve::Server;
+use crate::told;
 
-/// Entries of a page.
-const PAGE: usize = 1_000;
-
-pub(super) fn routes() -> Router<Arc<Server>> {
-    Router::new().route("/audit", get(list)).route("/audit/head", get(head))
+pub(super) fn routes() -> ApiRouter<Arc<Server>> {
+    ApiRouter::new()
+        .api_route("/audit", get_with(list, says("audit_list", "Entries of the audit trail, the oldest first.")))
+        .api_route("/audit/head", get_with(head, says("audit_head", "Where the audit trail begins and ends.")))
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Asked {
-    #[serde(default = "first")]
-    from: u64,
-    limit: Option<usize>,
+#[derive(Debug, Serialize, JsonSchema)]
+struct Entries {
+    entries: Vec<told::Entry>,
+    /// What the next page is `after`; null on the last.
+    next: Option<String>,
 }
 
-fn first() -> u64 {
-    1
-}
-
-async fn list(guard: Guard, asked: Result<Query<Asked>, QueryRejection>) -> Answer<Json<Value>> {
+async fn list(guard: Guard, paged: Result<Query<Paged>, QueryRejection>) -> Answer<Json<Entries>> {
     guard.permit(Action::Administer, Target::Database)?;
-    let Query(Asked { from, limit }) = asked?;
-    let limit = limit.unwrap_or(PAGE).min(PAGE);
-    let entries = guard.engine(move |db| db.trail().read(from, limit)).await?;
-    let next = entries.last().filter(|_| entries.len() == limit).map(|last| last.number + 1);
-    let entries: Vec<Value> = entries.iter().map(describe).collect();
-    Ok(Json(json!({ "entries": entries, "next": next })))
+    let Query(paged) = paged?;
+    let (from, limit) = (paged.after_number::<u64>()?.map_or(0, |after| after.saturating_add(1)), paged.limit.get());
+    let entries = guard.engine(move |db| db.trail().read(from, limit + 1)).await?;
+    let (entries, next) = paged.first(entries, |entry| entry.number.to_string());
+    Ok(Json(Entries { entries: entries.iter().map(describe).collect(), next }))
 }
 
 /// Where it begins and ends.
-async fn head(guard: Guard) -> Answer<Json<Value>> {
+async fn head(guard: Guard) -> Answer<Json<told::AuditHead>> {
     guard.permit(Action::Administer, Target::Database)?;
     let head = guard.engine(|db| db.trail().head()).await?;
     Ok(Json(describe_head(&head)))

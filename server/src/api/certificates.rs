@@ -2,44 +2,84 @@
 
 use std::sync::Arc;
 
+use aide::axum::ApiRouter;
+use aide::axum::routing::{delete_with, get_with};
 use alluvium::{Action, Target, Transaction};
-use axum::extract::Path;
-use axum::extract::rejection::{JsonRejection, PathRejection};
-use axum::http::StatusCode;
-use axum::routing::{delete, get};
-use axum::{Json, Router};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{Answer, Guard, Problem};
+use super::answer::Created;
+use super::document::says;
+use super::{Answer, Guard, Name, Named, Paged, Problem};
 use crate::certificates::Issued;
 use crate::commands::access::cert::register;
 use crate::serve::Server;
+use crate::told;
 
 /// For how many days a certificate holds unless somebody says otherwise, as on the command line.
 const DAYS: u32 = 3_650;
 
-pub(super) fn routes() -> Router<Arc<Server>> {
-    Router::new().route("/certificates", get(list).post(issue)).route("/certificates/{name}", delete(revoke))
+pub(super) fn routes() -> ApiRouter<Arc<Server>> {
+    let all = get_with(list, says("certificate_list", "Certificates that were issued or revoked, by key."))
+        .post_with(issue, says("certificate_issue", "Certifies the key of a device, which stays where it was made."));
+    let revoke = delete_with(
+        revoke,
+        says(
+            "certificate_revoke",
+            "Revokes the certificates of a principal, or of a key by the beginning of its hash, and closes their connections.",
+        ),
+    );
+    ApiRouter::new().api_route("/certificates", all).api_route("/certificates/{name}", revoke)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewCertificate")]
 struct Wanted {
+    /// Whose it is.
     principal: String,
     /// A signing request in PEM.
     csr: String,
+    /// For how long it holds; ten years unless somebody says otherwise.
     days: Option<u32>,
 }
 
-async fn list(guard: Guard) -> Answer<Json<Value>> {
+#[derive(Debug, Serialize, JsonSchema)]
+struct Certificates {
+    certificates: Vec<told::Certificate>,
+    /// What the next page is `after`; null on the last.
+    next: Option<String>,
+}
+
+/// A certificate that was issued.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "IssuedCertificate")]
+struct Certified {
+    #[serde(flatten)]
+    certificate: told::Certificate,
+    /// It and the authority's, in PEM.
+    chain: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RevokedCertificates")]
+struct Revoked {
+    revoked: Vec<told::Certificate>,
+}
+
+async fn list(guard: Guard, paged: Result<Query<Paged>, QueryRejection>) -> Answer<Json<Certificates>> {
     guard.permit(Action::Administer, Target::Database)?;
-    let certificates = guard.engine(|db| db.principals().certificates()).await?;
-    Ok(Json(json!({ "certificates": certificates.iter().map(register::describe).collect::<Vec<_>>() })))
+    let Query(paged) = paged?;
+    let told: Vec<_> = guard.engine(|db| db.principals().certificates()).await?.iter().map(register::describe).collect();
+    let (certificates, next) = paged.by_name(told, |certificate| &certificate.key);
+    Ok(Json(Certificates { certificates, next }))
 }
 
 /// Certifies a device's key. Certificates that it had before hold on.
-async fn issue(guard: Guard, wanted: Result<Json<Wanted>, JsonRejection>) -> Answer<(StatusCode, Json<Value>)> {
+async fn issue(guard: Guard, wanted: Result<Json<Wanted>, JsonRejection>) -> Answer<Created<Certified>> {
     let Json(Wanted { principal, csr, days }) = wanted?;
     guard.permit(Action::Administer, Target::Database)?;
     let office = guard.server.office.clone();
@@ -48,18 +88,17 @@ async fn issue(guard: Guard, wanted: Result<Json<Wanted>, JsonRejection>) -> Ans
     let whose = principal.clone();
     let issued = guard.engine(move |_| Ok(office.certify(&whose, &csr, days))).await??;
     let Issued { certificate, chain, .. } = issued;
-    let mut object = register::describe(&certificate);
+    let told = register::describe(&certificate);
     let put = move |transaction: &mut Transaction<'_>| register::put_in(transaction, &certificate);
-    guard.administer("certificate.issue", &principal, &object["key"].to_string(), put).await?;
-    object["chain"] = json!(chain);
-    Ok((StatusCode::CREATED, Json(object)))
+    guard.administer("certificate.issue", &principal, &told.key, put).await?;
+    Ok(Created(Certified { certificate: told, chain }))
 }
 
 /// Revokes those of a principal, or of a key by its hash or the beginning of it. Connections that use them are closed.
-async fn revoke(guard: Guard, name: Result<Path<String>, PathRejection>) -> Answer<Json<Value>> {
-    let Path(name) = name?;
+async fn revoke(guard: Guard, name: Named) -> Answer<Json<Revoked>> {
+    let Path(Name { name }) = name?;
     let called = name.clone();
     let revoked =
         guard.administer("certificate.revoke", &name, "", move |transaction| register::revoke_in(transaction, &called)).await?;
-    Ok(Json(json!({ "revoked": revoked.iter().map(register::describe).collect::<Vec<_>>() })))
+    Ok(Json(Revoked { revoked: revoked.iter().map(register::describe).collect() }))
 }

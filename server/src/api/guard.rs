@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use aide::OperationInput;
+use aide::generate::GenContext;
+use aide::openapi::{Operation, Response as Told};
 use alluvium::{Action, AuditEntry, AuditOutcome, Database, Error, Target, Transaction};
 use alluvium_protocol::message::Failed;
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
@@ -12,6 +15,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tracing::{Instrument, debug, info_span};
 
+use super::document::needs_token;
+use super::problem::told;
 use super::{Answer, Problem};
 use crate::import::{Look, Part};
 use crate::serve::intake::{self, Numbered, Put};
@@ -49,6 +54,20 @@ fn bearer(secret: Option<&str>, server: &Server) -> Answer<Caller> {
     let wrong = || Problem::new(StatusCode::UNAUTHORIZED, "the token does not hold, or its principal does not: issue another");
     let token = server.db.principals().authenticate(secret.ok_or_else(missing)?.trim())?.ok_or_else(wrong)?;
     Ok(Caller::Bearer { principal: token.principal.into() })
+}
+
+/// It needs a token, and may be refused.
+impl OperationInput for Guard {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        needs_token(operation);
+    }
+
+    fn inferred_early_responses(context: &mut GenContext, _: &mut Operation) -> Vec<(Option<u16>, Told)> {
+        vec![
+            (Some(401), told(context, "Nobody is known by this token, or there is none.")),
+            (Some(403), told(context, "It is not allowed to whom the token is of.")),
+        ]
+    }
 }
 
 impl Guard {

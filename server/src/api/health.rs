@@ -2,25 +2,47 @@
 
 use std::sync::Arc;
 
+use aide::axum::ApiRouter;
+use aide::axum::routing::get_with;
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use crate::serve::{Server, checks};
+use super::answer::Either;
+use super::document::says;
+use crate::serve::{Checks, Server, checks};
 
-pub(super) fn routes() -> Router<Arc<Server>> {
-    Router::new().route("/health", get(ready)).route("/health/live", get(live)).route("/health/ready", get(ready))
+pub(super) fn routes() -> ApiRouter<Arc<Server>> {
+    ApiRouter::new()
+        .api_route("/health", get_with(ready, says("health", "Whether the server can be relied on.")))
+        .api_route("/health/live", get_with(live, says("health_live", "Whether the server runs.")))
+        .api_route("/health/ready", get_with(ready, says("health_ready", "Whether the server can be relied on.")))
 }
 
-async fn live() -> Json<Value> {
-    Json(json!({ "status": "live" }))
+#[derive(Debug, Serialize, JsonSchema)]
+struct Alive {
+    /// `live`.
+    status: &'static str,
 }
 
-async fn ready(State(server): State<Arc<Server>>) -> Response {
+#[derive(Debug, Serialize, JsonSchema)]
+struct Readiness {
+    /// `ready` or `not ready`.
+    status: &'static str,
+    checks: Checks,
+}
+
+async fn live() -> Json<Alive> {
+    Json(Alive { status: "live" })
+}
+
+async fn ready(State(server): State<Arc<Server>>) -> Either<200, 503, Readiness> {
     let checks = checks(&server).await;
-    let (status, said) = if checks.are_ok() { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
-    (status, Json(json!({ "status": said, "checks": checks }))).into_response()
+    if checks.are_ok() {
+        Either(StatusCode::OK, Readiness { status: "ready", checks })
+    } else {
+        Either(StatusCode::SERVICE_UNAVAILABLE, Readiness { status: "not ready", checks })
+    }
 }

@@ -2,22 +2,43 @@
 
 use std::sync::Arc;
 
-use axum::Router;
+use aide::OperationOutput;
+use aide::axum::ApiRouter;
+use aide::axum::routing::get_with;
+use aide::generate::GenContext;
+use aide::openapi::{Operation, Response as Told};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 
 use super::Answer;
+use super::document::says;
 use crate::serve::Server;
 use crate::serve::metrics::{CONTENT_TYPE, expose};
 
-pub(super) fn routes() -> Router<Arc<Server>> {
-    Router::new().route("/metrics", get(scrape))
+pub(super) fn routes() -> ApiRouter<Arc<Server>> {
+    ApiRouter::new().api_route("/metrics", get_with(scrape, says("metrics", "Metrics in the text format of Prometheus.")))
 }
 
-async fn scrape(State(server): State<Arc<Server>>) -> Answer<Response> {
+/// The text.
+#[derive(Debug)]
+struct Exposition(String);
+
+async fn scrape(State(server): State<Arc<Server>>) -> Answer<Exposition> {
     let sample = server.sampled.get(&server.db).await?;
-    let text = expose(&server.metrics, &sample, server.present());
-    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
+    Ok(Exposition(expose(&server.metrics, &sample, server.present())))
+}
+
+impl IntoResponse for Exposition {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, CONTENT_TYPE)], self.0).into_response()
+    }
+}
+
+impl OperationOutput for Exposition {
+    type Inner = String;
+
+    fn inferred_responses(context: &mut GenContext, operation: &mut Operation) -> Vec<(Option<u16>, Told)> {
+        String::inferred_responses(context, operation)
+    }
 }

@@ -1,5 +1,8 @@
 //! What went wrong, as RFC 9457 has it (`application/problem+json`).
 
+use aide::OperationOutput;
+use aide::generate::GenContext;
+use aide::openapi::{Operation, Response as Told};
 use alluvium::{BadRow, Error};
 use alluvium_protocol::code::Code;
 use alluvium_protocol::message::Failed;
@@ -7,18 +10,60 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
 
+use super::answer::media;
 use crate::failure::Failure;
 use crate::serve::failed;
+
+/// What a problem is written as.
+const PROBLEM: &str = "application/problem+json";
 
 /// Why a request was not done.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
     failed: Failed,
-    /// What it says besides.
-    more: Map<String, Value>,
+    /// What rows lack, if that is it.
+    lacking: Option<Lacking>,
+}
+
+/// A problem as it is written.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+struct Written<'p> {
+    /// Nothing but the status and the code says of which type it is.
+    r#type: &'static str,
+    /// What the status is called.
+    title: &'static str,
+    status: u16,
+    /// What went wrong, and what to do about it.
+    detail: &'p str,
+    /// The name of the code in `PROTOCOL.md`.
+    code: String,
+    /// Whether the same request may succeed later without anybody changing it.
+    may_retry: bool,
+    #[serde(flatten)]
+    lacking: Option<&'p Lacking>,
+}
+
+/// What a table's rows lack, where that is the problem.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Lacking {
+    table: String,
+    rows: Vec<LackingRow>,
+}
+
+/// A row that cannot be.
+#[derive(Debug, Serialize, JsonSchema)]
+struct LackingRow {
+    /// Counted from 0.
+    row: usize,
+    /// The column, or nothing where it is the whole row.
+    column: String,
+    reason: String,
 }
 
 impl Problem {
@@ -26,19 +71,20 @@ impl Problem {
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let code = match status {
             StatusCode::UNAUTHORIZED => Code::Unauthenticated,
+            StatusCode::FORBIDDEN => Code::Refused,
             StatusCode::NOT_FOUND => Code::Missing,
             _ => Code::Invalid,
         };
-        Problem { status, failed: Failed::new(code, detail), more: Map::new() }
+        Problem { status, failed: Failed::new(code, detail), lacking: None }
     }
 
     /// With what a table's rows lack.
     fn of_rows(table: &str, rows: &[BadRow]) -> Self {
         let failed = Failed::new(Code::BadRows, bad_rows(table, rows));
-        let describe = |BadRow { row, column, reason }: &BadRow| json!({ "row": row, "column": column, "reason": reason });
-        let more = [("table", json!(table)), ("rows", rows.iter().map(describe).collect())];
-        let more = more.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
-        Problem { more, ..failed.into() }
+        let lacks =
+            |BadRow { row, column, reason }: &BadRow| LackingRow { row: *row, column: column.clone(), reason: reason.clone() };
+        let lacking = Lacking { table: table.to_owned(), rows: rows.iter().map(lacks).collect() };
+        Problem { lacking: Some(lacking), ..failed.into() }
     }
 
     /// Its status.
@@ -58,16 +104,15 @@ impl Problem {
 
     /// What is said of it.
     pub(super) fn describe(&self) -> Value {
-        let mut said = json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason(),
-            "status": self.status.as_u16(),
-            "detail": self.failed.message,
-            "code": format!("{:?}", self.failed.code()),
-            "may_retry": self.failed.may_retry,
-        });
-        said.as_object_mut().into_iter().for_each(|said| said.extend(self.more.clone()));
-        said
+        json!(Written {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or_default(),
+            status: self.status.as_u16(),
+            detail: &self.failed.message,
+            code: format!("{:?}", self.failed.code()),
+            may_retry: self.failed.may_retry,
+            lacking: self.lacking.as_ref(),
+        })
     }
 
     /// A request that is wrong and stays wrong.
@@ -78,7 +123,7 @@ impl Problem {
 
 impl From<Failed> for Problem {
     fn from(failed: Failed) -> Self {
-        Problem { status: status(failed.code()), failed, more: Map::new() }
+        Problem { status: status(failed.code()), failed, lacking: None }
     }
 }
 
@@ -93,7 +138,7 @@ impl From<Error> for Problem {
             Error::LeaseLost { .. } | Error::NotUnique { .. } | Error::Referenced { .. } => StatusCode::CONFLICT,
             _ => status(failed.code()),
         };
-        Problem { status, failed, more: Map::new() }
+        Problem { status, failed, lacking: None }
     }
 }
 
@@ -153,6 +198,21 @@ fn status(code: Code) -> StatusCode {
     }
 }
 
+/// An answer that is a problem, for the document of the API.
+pub(super) fn told(context: &mut GenContext, description: &str) -> Told {
+    let content = [(PROBLEM.to_owned(), media::<Written<'static>>(context))].into_iter().collect();
+    Told { description: description.to_owned(), content, ..Told::default() }
+}
+
+/// Any request may fail.
+impl OperationOutput for Problem {
+    type Inner = ();
+
+    fn inferred_responses(context: &mut GenContext, _: &mut Operation) -> Vec<(Option<u16>, Told)> {
+        vec![(None, told(context, "It was not done, and why."))]
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (body, retry_after) = (self.describe(), self.retry_after());
@@ -161,7 +221,7 @@ impl IntoResponse for Problem {
         // For those who count.
         response.extensions_mut().insert(failed.code());
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

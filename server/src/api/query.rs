@@ -4,16 +4,21 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aide::OperationOutput;
+use aide::axum::ApiRouter;
+use aide::axum::routing::post_with;
+use aide::generate::GenContext;
+use aide::openapi::{Operation, Response as Told};
 use alluvium::{Action, Cancel, QueryStream, TableSchema};
 use alluvium_protocol::message;
+use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Json, Router};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::runtime::Handle;
@@ -21,6 +26,8 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::timeout;
 use tracing::warn;
 
+use super::answer::text;
+use super::document::says;
 use super::{Answer, Guard, Problem};
 use crate::commands::bounds::Bounds;
 use crate::failure::{Failure, Outcome};
@@ -35,37 +42,52 @@ use crate::serve::{Server, query};
 const PIECE_BYTES: usize = 64 << 10;
 const WAITING: usize = 2;
 
-pub(super) fn routes() -> Router<Arc<Server>> {
-    Router::new().route("/query", post(answer))
+/// What answers are: an object a line.
+const LINES: &str = "application/x-ndjson";
+
+pub(super) fn routes() -> ApiRouter<Arc<Server>> {
+    let summary = "Rows, aggregates or last values of a table. An answer that breaks off ends with a line of what `failed`.";
+    ApiRouter::new().api_route("/query", post_with(answer, says("query", summary)))
 }
 
 /// What is asked for, in the words of the command line.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Query")]
 struct Asked {
     table: String,
-    /// From then on and before, as the command line reads times; a number counts in the table's unit.
+    /// From then on, as the command line reads times; a number counts in the table's unit.
     from: Option<String>,
+    /// Before then.
     to: Option<String>,
+    /// Conditions, as `room=A` or `kw>=3`.
     #[serde(default)]
     r#where: Vec<String>,
+    /// Columns besides the time; all if none is named.
     #[serde(default)]
     fields: Vec<String>,
+    /// By time.
     order: Option<Order>,
+    /// Rows at most.
     limit: Option<u64>,
+    /// Aggregates, as `mean` or `max`.
     #[serde(default)]
     functions: Vec<String>,
+    /// Steps of aggregates, as `15m` or `1d`.
     #[serde(default)]
     every: String,
+    /// The time zone of steps and times, as the IANA database calls it; UTC without.
     #[serde(default)]
     zone: String,
+    /// Tags of which each has aggregates of its own.
     #[serde(default)]
     by: Vec<String>,
+    /// Only the last value of every series.
     #[serde(default)]
     last: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Order {
     Asc,
@@ -73,7 +95,7 @@ enum Order {
 }
 
 /// Lines of JSON, or an Arrow IPC stream for those who accept that.
-async fn answer(guard: Guard, headers: HeaderMap, asked: Result<Json<Asked>, JsonRejection>) -> Answer<Response> {
+async fn answer(guard: Guard, headers: HeaderMap, asked: Result<Json<Asked>, JsonRejection>) -> Answer<Rows> {
     let is_arrow = headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes() == ARROW_STREAM.as_bytes());
     let Json(asked) = asked?;
     let scope = guard.server.access.scope(&guard.caller, Action::Read, &asked.table)?;
@@ -102,10 +124,29 @@ async fn answer(guard: Guard, headers: HeaderMap, asked: Result<Json<Asked>, Jso
             let _ = pieces.send(None);
         }
     });
-    let mut response = body(waiting, given_up).into_response();
-    let form = if is_arrow { ARROW_STREAM } else { "application/x-ndjson" };
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(form));
-    Ok(response)
+    Ok(Rows { form: if is_arrow { ARROW_STREAM } else { LINES }, body: body(waiting, given_up) })
+}
+
+/// An answer on its way.
+#[derive(Debug)]
+struct Rows {
+    form: &'static str,
+    body: Body,
+}
+
+impl IntoResponse for Rows {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, self.form)], self.body).into_response()
+    }
+}
+
+impl OperationOutput for Rows {
+    type Inner = String;
+
+    fn inferred_responses(context: &mut GenContext, _: &mut Operation) -> Vec<(Option<u16>, Told)> {
+        let said = "A row a line, as an object by the names of its columns; or an Arrow IPC stream, where that is accepted.";
+        vec![(Some(200), text(context, said, &[LINES, ARROW_STREAM]))]
+    }
 }
 
 impl Asked {
@@ -148,13 +189,15 @@ impl Drop for GivenUp {
 
 /// The pieces up to the one that says that there are no more. Without it the answer was cut, and must not pass for whole.
 fn body(waiting: Receiver<Option<Bytes>>, given_up: GivenUp) -> Body {
-    Body::from_stream(stream::unfold(Some((waiting, given_up)), |rest| async {
+    let pieces = stream::unfold(Some((waiting, given_up)), |rest| async {
         let (mut waiting, given_up) = rest?;
         match waiting.recv().await {
             Some(piece) => Some((Ok(piece?), Some((waiting, given_up)))),
             None => Some((Err(io::Error::from(io::ErrorKind::TimedOut)), None)),
         }
-    }))
+    });
+    // Whoever packs it asks once more after the end.
+    Body::from_stream(pieces.fuse())
 }
 
 fn read(answer: QueryStream, pieces: &mut Pieces, is_arrow: bool) -> Outcome {

@@ -3,50 +3,71 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aide::axum::ApiRouter;
+use aide::axum::routing::{get_with, post_with};
 use alluvium::{Action, Error, Lease, Leased, NewItem, Pop, QueueSpec, Retry, Target};
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query};
-use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use axum::response::NoContent;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Answer, Guard, Problem};
+use super::answer::{Created, MadeOrChanged};
+use super::document::{says, says_without};
+use super::page::Limit;
+use super::{Answer, Guard, Name, Named, Paged, Problem};
 use crate::commands::queue::describe;
 use crate::commands::values::bytes_of;
 use crate::serve::Server;
+use crate::told;
 
-/// Items of a page, and of one call.
-const PAGE: usize = 1_000;
 /// How long a pop may wait: less than proxies let a request be silent.
 const LONGEST_WAIT: Duration = Duration::from_secs(50);
+/// Dead items that are let go at once.
+const TOGETHER: usize = 1_000;
 
-pub(super) fn routes() -> Router<Arc<Server>> {
-    Router::new()
-        .route("/queues", get(list))
-        .route("/queues/{name}", get(read).put(make).patch(alter).delete(remove))
-        .route("/queues/{name}/push", post(push))
-        .route("/queues/{name}/pop", post(pop))
-        .route("/queues/{name}/ack", post(ack))
-        .route("/queues/{name}/nack", post(nack))
-        .route("/queues/{name}/extend", post(extend))
-        .route("/queues/{name}/items", get(peek))
-        .route("/queues/{name}/dead", get(dead))
-        .route("/queues/{name}/requeue", post(requeue))
-        .route("/queues/{name}/purge", post(purge))
+pub(super) fn routes() -> ApiRouter<Arc<Server>> {
+    let queue = get_with(read, says("queue_read", "A queue with its sizes and settings."))
+        .put_with(make, says_without("queue_make", "Makes a queue, or gives it other settings."))
+        .patch_with(alter, says("queue_alter", "Gives a queue other settings; those not named stay as they are."))
+        .delete_with(remove, says("queue_drop", "Drops a queue with all its items."));
+    ApiRouter::new()
+        .api_route("/queues", get_with(list, says("queue_list", "Queues that one may read, by name.")))
+        .api_route("/queues/{name}", queue)
+        .api_route("/queues/{name}/push", post_with(push, says("queue_push", "Pushes items, all or none.")))
+        .api_route("/queues/{name}/pop", post_with(pop, says_without("queue_pop", "Pops items, with a lease of each.")))
+        .api_route("/queues/{name}/ack", post_with(ack, says("queue_ack", "Takes away what was done, all or none.")))
+        .api_route("/queues/{name}/nack", post_with(nack, says("queue_nack", "Gives items back, to be tried again.")))
+        .api_route("/queues/{name}/extend", post_with(extend, says("queue_extend", "Lets leases last for so long from now.")))
+        .api_route(
+            "/queues/{name}/items",
+            get_with(peek, says("queue_items", "The items that would be popped next, which stay.")),
+        )
+        .api_route("/queues/{name}/dead", get_with(dead, says("queue_dead", "Items that were tried too often, by number.")))
+        .api_route("/queues/{name}/requeue", post_with(requeue, says("queue_requeue", "Lets dead items be popped again.")))
+        .api_route("/queues/{name}/purge", post_with(purge, says("queue_purge", "Takes away all items, or all dead ones.")))
 }
 
 /// Settings; those not named are as they are by default.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewQueue")]
 struct New {
+    #[schemars(range(min = 0.0))]
     lease_seconds: Option<f64>,
+    /// How often an item is tried.
     tries: Option<u32>,
+    /// How long an item waits after its first try; twice as long after every other.
+    #[schemars(range(min = 0.0))]
     back_off_seconds: Option<f64>,
+    #[schemars(range(min = 0.0))]
     back_off_limit_seconds: Option<f64>,
+    /// Whether items that were tried too often are kept.
     dead_letters: Option<bool>,
+    /// For how long a deduplication key lasts.
+    #[schemars(range(min = 0.0))]
     deduplication_seconds: Option<f64>,
     /// Refuses where there is one.
     #[serde(default)]
@@ -67,85 +88,138 @@ impl New {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Purge")]
 struct Purged {
     /// Only dead ones.
     #[serde(default)]
     dead: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewItems")]
 struct Pushed {
+    #[schemars(length(max = 1_000))]
     items: Vec<PushedItem>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewItem")]
 struct PushedItem {
+    /// The payload as text.
     payload: Option<String>,
+    /// The payload in base64.
     base64: Option<String>,
+    /// Higher ones are popped first.
     #[serde(default)]
     priority: u8,
-    /// µs since 1970, UTC.
+    /// Not before this time, in µs since 1970, UTC.
     due: Option<i64>,
+    /// Another item of this key is not pushed while it lasts.
     key: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Pop")]
 struct Popped {
     #[serde(default = "one")]
+    #[schemars(range(max = 1_000))]
     at_most: usize,
+    #[schemars(range(min = 0.0))]
     lease_seconds: Option<f64>,
-    /// For how long to wait for something to come.
+    /// For how long to wait for something to come, 50 seconds at most.
+    #[schemars(range(min = 0.0, max = 50.0))]
     wait_seconds: Option<f64>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Leases {
+    #[schemars(length(max = 1_000))]
     leases: Vec<String>,
     /// How long to wait, or to have them.
+    #[schemars(range(min = 0.0))]
     seconds: Option<f64>,
 }
 
-#[derive(Debug, Deserialize)]
+/// How many are looked at.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Paged {
+struct Looked {
+    /// Items at most.
     #[serde(default)]
-    after: u64,
-    limit: Option<usize>,
+    limit: Limit,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Requeue")]
 struct Requeued {
+    /// Numbers of dead items.
     #[serde(default)]
+    #[schemars(length(max = 1_000))]
     items: Vec<u64>,
     /// All there are.
     #[serde(default)]
     all: bool,
 }
 
-type Named = Result<Path<String>, PathRejection>;
+#[derive(Debug, Serialize, JsonSchema)]
+struct Queues {
+    queues: Vec<told::Queue>,
+    /// What the next page is `after`; null on the last.
+    next: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct PushedItems {
+    items: Vec<told::PushedItem>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct PoppedItems {
+    items: Vec<told::Leased>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct GivenBack {
+    items: Vec<told::Nacked>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct NextItems {
+    items: Vec<told::Item>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct DeadItems {
+    items: Vec<told::Item>,
+    /// What the next page is `after`; null on the last.
+    next: Option<String>,
+}
 
 fn one() -> usize {
     1
 }
 
-async fn list(guard: Guard) -> Answer<Json<Value>> {
-    let rights = guard.server.access.rights(&guard.caller)?;
+async fn list(guard: Guard, paged: Result<Query<Paged>, QueryRejection>) -> Answer<Json<Queues>> {
+    let (Query(paged), rights) = (paged?, guard.server.access.rights(&guard.caller)?);
     let seen = guard.engine(move |db| {
-        let seen = db.queues()?.into_iter().filter(|queue| rights.permit(Action::Read, Target::Queue(&queue.name)));
-        seen.map(|queue| Ok(describe::queue(&queue, &db.queue(&queue.name).sizes()?))).collect::<Result<Vec<Value>, Error>>()
+        let mut all = db.queues()?;
+        all.retain(|queue| rights.permit(Action::Read, Target::Queue(&queue.name)));
+        let (page, next) = paged.by_name(all, |queue| &queue.name);
+        let sized = |queue: &QueueSpec| Ok(describe::queue(queue, &db.queue(&queue.name).sizes()?));
+        Ok(Queues { queues: page.iter().map(sized).collect::<Result<_, Error>>()?, next })
     });
-    Ok(Json(json!({ "queues": seen.await? })))
+    Ok(Json(seen.await?))
 }
 
-async fn read(guard: Guard, name: Named) -> Answer<Json<Value>> {
-    let Path(name) = name?;
+async fn read(guard: Guard, name: Named) -> Answer<Json<told::Queue>> {
+    let Path(Name { name }) = name?;
     guard.permit(Action::Read, Target::Queue(&name))?;
     let found = guard.engine(move |db| {
         let found = db.queues()?.into_iter().find(|queue| queue.name == name);
@@ -156,47 +230,47 @@ async fn read(guard: Guard, name: Named) -> Answer<Json<Value>> {
 }
 
 /// Makes one, or gives it other settings.
-async fn make(guard: Guard, name: Named, new: Result<Option<Json<New>>, JsonRejection>) -> Answer<StatusCode> {
-    let (Path(name), Json(new)) = (name?, new?.unwrap_or_default());
+async fn make(guard: Guard, name: Named, new: Result<Option<Json<New>>, JsonRejection>) -> Answer<MadeOrChanged> {
+    let (Path(Name { name }), Json(new)) = (name?, new?.unwrap_or_default());
     guard.permit(Action::Define, Target::Queue(&name))?;
     let (spec, if_absent) = (new.over(QueueSpec::new(&name))?, new.if_absent);
     let is_new = guard.engine(move |db| match db.create_queue(&spec) {
         Err(Error::QueueExists { .. }) if !if_absent => db.alter_queue(&spec).map(|()| false),
         made => made.map(|()| true),
     });
-    Ok(if is_new.await? { StatusCode::CREATED } else { StatusCode::NO_CONTENT })
+    Ok(if is_new.await? { MadeOrChanged::Made } else { MadeOrChanged::Changed })
 }
 
 /// Gives one other settings; those not named stay as they are.
-async fn alter(guard: Guard, name: Named, new: Result<Json<New>, JsonRejection>) -> Answer<StatusCode> {
-    let (Path(name), Json(new)) = (name?, new?);
+async fn alter(guard: Guard, name: Named, new: Result<Json<New>, JsonRejection>) -> Answer<NoContent> {
+    let (Path(Name { name }), Json(new)) = (name?, new?);
     guard.permit(Action::Define, Target::Queue(&name))?;
     let altered = guard.engine(move |db| {
         let before = db.queues()?.into_iter().find(|queue| queue.name == name).ok_or(Error::NoSuchQueue { name })?;
         Ok(new.over(before).map(|spec| db.alter_queue(&spec)))
     });
     altered.await???;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
-async fn remove(guard: Guard, name: Named) -> Answer<StatusCode> {
-    let Path(name) = name?;
+async fn remove(guard: Guard, name: Named) -> Answer<NoContent> {
+    let Path(Name { name }) = name?;
     guard.permit(Action::Define, Target::Queue(&name))?;
     guard.engine(move |db| db.drop_queue(&name)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
-async fn push(guard: Guard, name: Named, pushed: Result<Json<Pushed>, JsonRejection>) -> Answer<(StatusCode, Json<Value>)> {
-    let (Path(name), Json(Pushed { items })) = (name?, pushed?);
+async fn push(guard: Guard, name: Named, pushed: Result<Json<Pushed>, JsonRejection>) -> Answer<Created<PushedItems>> {
+    let (Path(Name { name }), Json(Pushed { items })) = (name?, pushed?);
     guard.permit(Action::Write, Target::Queue(&name))?;
     let items = items.into_iter().map(new_item).collect::<Answer<Vec<_>>>()?;
     let pushed = guard.engine(move |db| db.queue(&name).push_all(items)).await?;
-    let pushed: Vec<_> = pushed.iter().map(|pushed| json!({ "id": pushed.id, "duplicate": pushed.duplicate })).collect();
-    Ok((StatusCode::CREATED, Json(json!({ "items": pushed }))))
+    let items = pushed.iter().map(|pushed| told::PushedItem { id: pushed.id, duplicate: pushed.duplicate }).collect();
+    Ok(Created(PushedItems { items }))
 }
 
-async fn pop(guard: Guard, name: Named, popped: Result<Option<Json<Popped>>, JsonRejection>) -> Answer<Json<Value>> {
-    let (Path(name), popped) = (name?, popped?.map(|Json(popped)| popped));
+async fn pop(guard: Guard, name: Named, popped: Result<Option<Json<Popped>>, JsonRejection>) -> Answer<Json<PoppedItems>> {
+    let (Path(Name { name }), popped) = (name?, popped?.map(|Json(popped)| popped));
     guard.permit(Action::Consume, Target::Queue(&name))?;
     let Popped { at_most, lease_seconds, wait_seconds } =
         popped.unwrap_or(Popped { at_most: 1, lease_seconds: None, wait_seconds: None });
@@ -212,7 +286,7 @@ async fn pop(guard: Guard, name: Named, popped: Result<Option<Json<Popped>>, Jso
     }
     let wait = if at_most == 0 { Duration::ZERO } else { wait };
     let popped = pop_within(&guard, name, how, wait).await?;
-    Ok(Json(json!({ "items": popped.iter().map(describe::leased).collect::<Vec<_>>() })))
+    Ok(Json(PoppedItems { items: popped.iter().map(describe::leased).collect() }))
 }
 
 /// Pops; where there is nothing, when something is pushed or comes due within a time.
@@ -241,50 +315,50 @@ async fn pop_within(guard: &Guard, name: String, how: Pop, within: Duration) -> 
     }
 }
 
-async fn ack(guard: Guard, name: Named, leases: Result<Json<Leases>, JsonRejection>) -> Answer<StatusCode> {
-    let (Path(name), Json(Leases { leases, .. })) = (name?, leases?);
+async fn ack(guard: Guard, name: Named, leases: Result<Json<Leases>, JsonRejection>) -> Answer<NoContent> {
+    let (Path(Name { name }), Json(Leases { leases, .. })) = (name?, leases?);
     guard.permit(Action::Consume, Target::Queue(&name))?;
     let leases = parse(&leases)?;
     guard.engine(move |db| db.queue(&name).ack_all(&leases)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
-async fn nack(guard: Guard, name: Named, leases: Result<Json<Leases>, JsonRejection>) -> Answer<Json<Value>> {
-    let (Path(name), Json(Leases { leases, seconds: after })) = (name?, leases?);
+async fn nack(guard: Guard, name: Named, leases: Result<Json<Leases>, JsonRejection>) -> Answer<Json<GivenBack>> {
+    let (Path(Name { name }), Json(Leases { leases, seconds: after })) = (name?, leases?);
     guard.permit(Action::Consume, Target::Queue(&name))?;
     let leases = parse(&leases)?;
     let retry = after.map(seconds).transpose()?.map_or(Retry::BackOff, Retry::After);
     let nacked = guard.engine(move |db| db.queue(&name).nack_all(&leases, retry)).await?;
-    Ok(Json(json!({ "items": nacked.iter().map(describe::nacked).collect::<Vec<_>>() })))
+    Ok(Json(GivenBack { items: nacked.iter().map(describe::nacked).collect() }))
 }
 
-async fn extend(guard: Guard, name: Named, leases: Result<Json<Leases>, JsonRejection>) -> Answer<StatusCode> {
-    let (Path(name), Json(Leases { leases, seconds: time })) = (name?, leases?);
+async fn extend(guard: Guard, name: Named, leases: Result<Json<Leases>, JsonRejection>) -> Answer<NoContent> {
+    let (Path(Name { name }), Json(Leases { leases, seconds: time })) = (name?, leases?);
     guard.permit(Action::Consume, Target::Queue(&name))?;
     let leases = parse(&leases)?;
     let time = seconds(time.ok_or_else(|| Problem::invalid("how long is not said: give seconds"))?)?;
     guard.engine(move |db| db.queue(&name).extend_all(&leases, time)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
-async fn peek(guard: Guard, name: Named, paged: Result<Query<Paged>, QueryRejection>) -> Answer<Json<Value>> {
-    let (Path(name), Query(Paged { limit, .. })) = (name?, paged?);
+async fn peek(guard: Guard, name: Named, looked: Result<Query<Looked>, QueryRejection>) -> Answer<Json<NextItems>> {
+    let (Path(Name { name }), Query(Looked { limit })) = (name?, looked?);
     guard.permit(Action::Read, Target::Queue(&name))?;
-    let items = guard.engine(move |db| db.queue(&name).peek(limit.unwrap_or(PAGE).min(PAGE))).await?;
-    Ok(Json(json!({ "items": items.iter().map(describe::item).collect::<Vec<_>>() })))
+    let items = guard.engine(move |db| db.queue(&name).peek(limit.get())).await?;
+    Ok(Json(NextItems { items: items.iter().map(describe::item).collect() }))
 }
 
-async fn dead(guard: Guard, name: Named, paged: Result<Query<Paged>, QueryRejection>) -> Answer<Json<Value>> {
-    let (Path(name), Query(Paged { after, limit })) = (name?, paged?);
+async fn dead(guard: Guard, name: Named, paged: Result<Query<Paged>, QueryRejection>) -> Answer<Json<DeadItems>> {
+    let (Path(Name { name }), Query(paged)) = (name?, paged?);
     guard.permit(Action::Read, Target::Queue(&name))?;
-    let limit = limit.unwrap_or(PAGE).min(PAGE);
-    let items = guard.engine(move |db| db.queue(&name).dead(after, limit)).await?;
-    let next = items.last().filter(|_| items.len() == limit).map(|last| last.id);
-    Ok(Json(json!({ "items": items.iter().map(describe::item).collect::<Vec<_>>(), "next": next })))
+    let (after, limit) = (paged.after_number()?.unwrap_or(0), paged.limit.get());
+    let items = guard.engine(move |db| db.queue(&name).dead(after, limit + 1)).await?;
+    let (items, next) = paged.first(items, |item| item.id.to_string());
+    Ok(Json(DeadItems { items: items.iter().map(describe::item).collect(), next }))
 }
 
-async fn requeue(guard: Guard, name: Named, asked: Result<Json<Requeued>, JsonRejection>) -> Answer<Json<Value>> {
-    let (Path(name), Json(Requeued { items, all })) = (name?, asked?);
+async fn requeue(guard: Guard, name: Named, asked: Result<Json<Requeued>, JsonRejection>) -> Answer<Json<told::Items>> {
+    let (Path(Name { name }), Json(Requeued { items, all })) = (name?, asked?);
     guard.permit(Action::Write, Target::Queue(&name))?;
     let requeued = guard.engine(move |db| {
         let (mut queue, mut requeued) = (db.queue(&name), 0);
@@ -292,22 +366,22 @@ async fn requeue(guard: Guard, name: Named, asked: Result<Json<Requeued>, JsonRe
             return queue.requeue(&items).map(|()| items.len());
         }
         loop {
-            let some = queue.requeue_dead(PAGE)?;
+            let some = queue.requeue_dead(TOGETHER)?;
             requeued += some;
-            if some < PAGE {
+            if some < TOGETHER {
                 return Ok(requeued);
             }
         }
     });
-    Ok(Json(json!({ "items": requeued.await? })))
+    Ok(Json(told::Items { items: requeued.await? }))
 }
 
 /// Takes all items away, or all dead ones.
-async fn purge(guard: Guard, name: Named, asked: Result<Json<Purged>, JsonRejection>) -> Answer<Json<Value>> {
-    let (Path(name), Json(Purged { dead })) = (name?, asked?);
+async fn purge(guard: Guard, name: Named, asked: Result<Json<Purged>, JsonRejection>) -> Answer<Json<told::Items>> {
+    let (Path(Name { name }), Json(Purged { dead })) = (name?, asked?);
     guard.permit(Action::Delete, Target::Queue(&name))?;
     let purge = move |db: &alluvium::Database| if dead { db.queue(&name).purge_dead() } else { db.queue(&name).purge() };
-    Ok(Json(json!({ "items": guard.engine(purge).await? })))
+    Ok(Json(told::Items { items: guard.engine(purge).await? }))
 }
 
 fn new_item(PushedItem { payload, base64, priority, due, key }: PushedItem) -> Answer<NewItem> {

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
+use aide::axum::ApiRouter;
+use aide::axum::routing::get_with;
 use alluvium::{Action, Target};
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
 
+use super::document::says;
 use super::{Answer, Guard};
 use crate::serve::Server;
 use crate::status::{Document, Serving};
 
-pub(super) fn routes() -> Router<Arc<Server>> {
-    Router::new().route("/status", get(tell))
+pub(super) fn routes() -> ApiRouter<Arc<Server>> {
+    ApiRouter::new().api_route("/status", get_with(tell, says("status", "How the server and the database stand.")))
 }
 
 async fn tell(guard: Guard) -> Answer<Json<Document>> {

@@ -2,26 +2,44 @@
 
 use std::sync::Arc;
 
+use aide::axum::ApiRouter;
+use aide::axum::routing::get_with;
 use alluvium::{Action, Error, FieldType, TableSpec, Target, TimeUnit};
-use axum::extract::Path;
-use axum::extract::rejection::{JsonRejection, PathRejection};
-use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query};
+use axum::response::NoContent;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{Answer, Guard, Problem};
+use super::answer::Created;
+use super::document::says;
+use super::{Answer, Guard, Name, Named, Paged, Problem};
 use crate::commands::tables::describe;
 use crate::serve::Server;
+use crate::told;
 
-pub(super) fn routes() -> Router<Arc<Server>> {
-    Router::new().route("/tables", get(list)).route("/tables/{name}", get(read).put(make).patch(change).delete(remove))
+pub(super) fn routes() -> ApiRouter<Arc<Server>> {
+    let table = get_with(read, says("table_read", "A table with its columns."))
+        .put_with(make, says("table_make", "Makes a table."))
+        .patch_with(change, says("table_change", "Adds columns to a table, and renames it."))
+        .delete_with(remove, says("table_drop", "Drops a table with all its rows."));
+    ApiRouter::new()
+        .api_route("/tables", get_with(list, says("table_list", "Tables of which one may read something, by name.")))
+        .api_route("/tables/{name}", table)
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Tables {
+    tables: Vec<told::Table>,
+    /// What the next page is `after`; null on the last.
+    next: Option<String>,
 }
 
 /// Columns of a table.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewTable")]
 struct New {
     #[serde(default)]
     tags: Vec<String>,
@@ -31,7 +49,7 @@ struct New {
     time_unit: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NewField {
     name: String,
@@ -39,8 +57,9 @@ struct NewField {
 }
 
 /// Another name, and columns that are added.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ChangedTable")]
 struct Changed {
     name: Option<String>,
     #[serde(default)]
@@ -49,23 +68,22 @@ struct Changed {
     fields: Vec<NewField>,
 }
 
-type Named = Result<Path<String>, PathRejection>;
-
-async fn list(guard: Guard) -> Answer<Json<Value>> {
-    let rights = guard.server.access.rights(&guard.caller)?;
-    let tables = guard.server.db.tables();
-    let seen = tables.iter().filter(|table| rights.scope(Action::Read, &table.name).is_some());
-    Ok(Json(json!({ "tables": seen.map(|table| describe(table)).collect::<Vec<_>>() })))
+async fn list(guard: Guard, paged: Result<Query<Paged>, QueryRejection>) -> Answer<Json<Tables>> {
+    let (Query(paged), rights) = (paged?, guard.server.access.rights(&guard.caller)?);
+    let mut tables = guard.server.db.tables();
+    tables.retain(|table| rights.scope(Action::Read, &table.name).is_some());
+    let (tables, next) = paged.by_name(tables, |table| &table.name);
+    Ok(Json(Tables { tables: tables.iter().map(|table| describe(table)).collect(), next }))
 }
 
-async fn read(guard: Guard, name: Named) -> Answer<Json<Value>> {
-    let Path(name) = name?;
+async fn read(guard: Guard, name: Named) -> Answer<Json<told::Table>> {
+    let Path(Name { name }) = name?;
     guard.server.access.scope(&guard.caller, Action::Read, &name)?;
     Ok(Json(describe(&*guard.server.db.table(&name)?)))
 }
 
-async fn make(guard: Guard, name: Named, new: Result<Json<New>, JsonRejection>) -> Answer<(StatusCode, Json<Value>)> {
-    let (Path(name), Json(New { tags, fields, time_unit })) = (name?, new?);
+async fn make(guard: Guard, name: Named, new: Result<Json<New>, JsonRejection>) -> Answer<Created<told::Table>> {
+    let (Path(Name { name }), Json(New { tags, fields, time_unit })) = (name?, new?);
     guard.permit(Action::Define, Target::Table(&name))?;
     let mut spec = tags.into_iter().fold(TableSpec::new(&name), |spec, tag| spec.tag(tag));
     for (field, kind) in typed(fields)? {
@@ -78,11 +96,11 @@ async fn make(guard: Guard, name: Named, new: Result<Json<New>, JsonRejection>) 
         Some(other) => return Err(Problem::invalid(format_args!("{other:?} is no unit of time: there are ms, us and ns"))),
     };
     let made = guard.engine(move |db| db.create_table(spec)).await?;
-    Ok((StatusCode::CREATED, Json(describe(&made))))
+    Ok(Created(describe(&made)))
 }
 
-async fn change(guard: Guard, name: Named, changed: Result<Json<Changed>, JsonRejection>) -> Answer<Json<Value>> {
-    let (Path(name), Json(Changed { name: new_name, tags, fields })) = (name?, changed?);
+async fn change(guard: Guard, name: Named, changed: Result<Json<Changed>, JsonRejection>) -> Answer<Json<told::Table>> {
+    let (Path(Name { name }), Json(Changed { name: new_name, tags, fields })) = (name?, changed?);
     guard.permit(Action::Define, Target::Table(&name))?;
     if let Some(new_name) = &new_name {
         guard.permit(Action::Define, Target::Table(new_name))?;
@@ -98,11 +116,11 @@ async fn change(guard: Guard, name: Named, changed: Result<Json<Changed>, JsonRe
     Ok(Json(describe(&*schema.await?)))
 }
 
-async fn remove(guard: Guard, name: Named) -> Answer<StatusCode> {
-    let Path(name) = name?;
+async fn remove(guard: Guard, name: Named) -> Answer<NoContent> {
+    let Path(Name { name }) = name?;
     guard.permit(Action::Define, Target::Table(&name))?;
     guard.engine(move |db| db.drop_table(&name)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 fn typed(fields: Vec<NewField>) -> Answer<Vec<(String, FieldType)>> {

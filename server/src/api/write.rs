@@ -1,34 +1,47 @@
 //! Writing rows: `POST /write`, as JSON or as JSON lines, of one table or several, all or nothing.
 
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::sync::Arc;
 
+use aide::OperationInput;
+use aide::axum::ApiRouter;
+use aide::axum::routing::post_with;
+use aide::generate::GenContext;
+use aide::openapi::{Operation, RequestBody};
+use aide::operation::{ParamLocation, add_parameters, parameters_from_schema, set_body};
+use axum::Json;
 use axum::body::Body;
-use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequest, Query, Request};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::routing::post;
-use axum::{Json, Router};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
+use super::answer::media;
 use super::body::{Received, receive};
+use super::document::says;
 use super::{Answer, Guard, Problem};
 use crate::import::{EpochUnit, Look, MOST_BYTES, Objects, Part, Refused, too_many, visit_array};
 use crate::serve::Server;
 use crate::serve::intake::{Numbered, Put};
 
+/// Kinds of bodies, as the document names them.
+const JSON: &str = "application/json";
+const LINES: &str = "application/x-ndjson";
 /// The header that makes a request count once.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-pub(super) fn routes() -> Router<Arc<Server>> {
-    Router::new().route("/write", post(write))
+pub(super) fn routes() -> ApiRouter<Arc<Server>> {
+    ApiRouter::new().api_route("/write", post_with(write, says("write", "Writes rows of one table or several, all or none.")))
 }
 
 /// Rows of a table.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewRows")]
 struct Table<'a> {
     table: String,
     /// Makes the table, or the columns that it lacks.
@@ -39,26 +52,92 @@ struct Table<'a> {
     tags: Vec<String>,
     #[serde(default)]
     time_unit: Unit,
+    /// Objects by the names of columns, each with its time.
     #[serde(borrow)]
+    #[schemars(with = "Vec<Map<String, Value>>")]
     rows: &'a RawValue,
 }
 
 /// The same for lines of which each is a row.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Asked {
+    /// The table of which every line is a row; without, lines name their tables.
     table: Option<String>,
+    /// Makes the table, or the columns that it lacks.
     #[serde(default)]
     create: bool,
-    /// With commas between.
+    /// Which of the columns that are made are tags, with commas between.
     #[serde(default)]
     tags: String,
     #[serde(default)]
     time_unit: Unit,
 }
 
+/// What was written.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "WrittenRows")]
+struct Written {
+    rows: u64,
+    #[serde(flatten)]
+    counted: Option<Counted>,
+}
+
+/// Of which writer it was the batch of which number, where that was said.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Counted {
+    writer: String,
+    number: u64,
+    /// Whether it was written before, by the same request.
+    again: bool,
+}
+
+/// What says more than the address.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the document of the API is made of it")]
+struct Headers {
+    /// Makes the request count once: `WRITER/NUMBER`.
+    #[schemars(rename = "Idempotency-Key")]
+    idempotency_key: Option<String>,
+    /// `gzip`, where the body is packed.
+    #[schemars(rename = "Content-Encoding")]
+    content_encoding: Option<String>,
+}
+
+/// Rows in one form or another.
+#[derive(Debug)]
+struct Rows(Body);
+
+impl<S: Send + Sync> FromRequest<S> for Rows {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Infallible> {
+        Ok(Rows(request.into_body()))
+    }
+}
+
+impl OperationInput for Rows {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+        let headers = context.schema.subschema_for::<Headers>();
+        let headers = parameters_from_schema(context, headers, ParamLocation::Header);
+        add_parameters(context, operation, headers);
+        let content = [(JSON.to_owned(), media::<OneOrMany>(context)), (LINES.to_owned(), media::<String>(context))];
+        let body = RequestBody { content: content.into_iter().collect(), required: true, ..RequestBody::default() };
+        set_body(context, operation, body);
+    }
+}
+
+/// Rows of a table, or of several.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only the document of the API is made of it")]
+enum OneOrMany {
+    One(Table<'static>),
+    Many(Vec<Table<'static>>),
+}
+
 /// The unit of integer times.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Unit {
     S,
@@ -79,7 +158,12 @@ impl From<Unit> for EpochUnit {
     }
 }
 
-async fn write(guard: Guard, asked: Result<Query<Asked>, QueryRejection>, headers: HeaderMap, body: Body) -> Answer<Json<Value>> {
+async fn write(
+    guard: Guard,
+    asked: Result<Query<Asked>, QueryRejection>,
+    headers: HeaderMap,
+    Rows(body): Rows,
+) -> Answer<Json<Written>> {
     let Query(asked) = asked?;
     let (is_lines, numbered) = (is_lines(&headers)?, numbered(&headers)?);
     if !is_lines && asked.table.is_some() {
@@ -88,12 +172,8 @@ async fn write(guard: Guard, asked: Result<Query<Asked>, QueryRejection>, header
     let mut received = receive(&guard.server, &headers, body).await?;
     let put = guard.put(numbered, move |look| Ok((read(&mut received, is_lines, &asked, look)?, ())));
     let (Put { rows, again }, ()) = put.await?;
-    Ok(Json(match numbered {
-        None => json!({ "rows": rows }),
-        Some(Numbered { writer, number }) => {
-            json!({ "rows": rows, "writer": writer.to_string(), "number": number, "again": again })
-        }
-    }))
+    let counted = numbered.map(|Numbered { writer, number }| Counted { writer: writer.to_string(), number, again });
+    Ok(Json(Written { rows, counted }))
 }
 
 /// Which batch of which writer a request says that it is.
@@ -106,8 +186,8 @@ pub(super) fn numbered(headers: &HeaderMap) -> Answer<Option<Numbered>> {
 fn is_lines(headers: &HeaderMap) -> Answer<bool> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     match kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-        "application/json" => Ok(false),
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => Ok(true),
+        JSON => Ok(false),
+        LINES | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => Ok(true),
         other => {
             let said = format!("rows come as application/json or application/x-ndjson, not as {other:?}");
             Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, said))

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use alluvium::{Pair, Put, Scan};
 use clap::{Args, Subcommand};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
-use super::values::{condition, put_bytes, say, shown, standard_input, time, told, told_bytes, told_seconds};
+use super::values::{condition, say, shown, standard_input, text_or_base64, time, told_bytes, told_seconds};
 use super::{Context, Place};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
 use crate::remote::{self, Request};
+use crate::told;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -95,11 +96,11 @@ fn get(context: &Context, key: &str) -> Outcome {
         }
         Place::There(remote) => remote.find(&remote::get(&["kv", key]))?,
     };
-    let pair = found.ok_or_else(|| absent(key))?;
+    let pair: told::Pair = found.ok_or_else(|| absent(key))?;
     if context.json {
         return context.print_json(&pair);
     }
-    let (mut out, value) = (io::stdout().lock(), told_bytes(&pair, "value"));
+    let (mut out, value) = (io::stdout().lock(), bytes(&pair));
     out.write_all(&value)?;
     // Text is for people; anything else is left as it is.
     if std::str::from_utf8(&value).is_ok() {
@@ -113,29 +114,31 @@ fn put(context: &Context, arguments: &PutArguments) -> Outcome {
         "-" => standard_input()?,
         text => text.as_bytes().to_vec(),
     };
-    let put = match context.place_or_make()? {
+    let put: told::PutPair = match context.place_or_make()? {
         Place::Here(database) => {
             let how = Put::default().only_if(condition(arguments.if_absent, arguments.if_revision));
             let how = arguments.ttl.map_or(how, |time| how.time_to_live(time));
             let revision = database.kv().put(&arguments.key, &value, how).map_err(Failure::of_request)?;
             database.close()?;
-            json!({ "key": arguments.key, "revision": revision })
+            told::PutPair { key: arguments.key.clone(), revision }
         }
         Place::There(remote) => remote.ask(&put_request(arguments, &value))?,
     };
     match context.json {
         true => context.print_json(&put),
-        false => say(&format!("{} is at revision {}", arguments.key, told(&put, "revision"))),
+        false => say(&format!("{} is at revision {}", arguments.key, put.revision)),
     }
 }
 
 fn put_request(arguments: &PutArguments, value: &[u8]) -> Request {
-    let mut body = json!({
+    let (value, base64) = text_or_base64(value);
+    let body = json!({
+        "value": value,
+        "base64": base64,
         "if_absent": arguments.if_absent,
         "if_revision": arguments.if_revision,
         "expires_in_seconds": arguments.ttl.map(|time| time.as_secs_f64()),
     });
-    put_bytes(&mut body, "value", value);
     remote::put(&["kv", &arguments.key]).body(body)
 }
 
@@ -146,7 +149,7 @@ fn delete(context: &Context, key: &str, if_revision: Option<u64>) -> Outcome {
             database.close()?;
             was_there
         }
-        Place::There(remote) => remote.find(&remote::delete(&["kv", key]).with_any("if_revision", if_revision))?.is_some(),
+        Place::There(remote) => remote.order_any(&remote::delete(&["kv", key]).with_any("if_revision", if_revision))?,
     };
     if !was_there {
         return Err(absent(key));
@@ -155,15 +158,15 @@ fn delete(context: &Context, key: &str, if_revision: Option<u64>) -> Outcome {
 }
 
 fn increment(context: &Context, key: &str, by: i64) -> Outcome {
-    let counted = match context.place_or_make()? {
+    let counted: told::Counter = match context.place_or_make()? {
         Place::Here(database) => {
-            let count = database.kv().increment(key, by).map_err(Failure::of_request)?;
+            let value = database.kv().increment(key, by).map_err(Failure::of_request)?;
             database.close()?;
-            json!({ "key": key, "value": count })
+            told::Counter { key: key.to_owned(), value }
         }
         Place::There(remote) => remote.ask(&remote::post(&["kv", key, "increment"]).body(json!({ "by": by })))?,
     };
-    if context.json { context.print_json(&counted) } else { say(&told(&counted, "value")) }
+    if context.json { context.print_json(&counted) } else { say(&counted.value.to_string()) }
 }
 
 fn scan(arguments: &ListArguments) -> Scan {
@@ -177,14 +180,14 @@ fn scan(arguments: &ListArguments) -> Scan {
     scan
 }
 
-fn list_request(arguments: &ListArguments, limit: usize, next: Option<&Json>) -> Request {
-    let after = next.and_then(Json::as_str).or(arguments.after.as_deref());
+fn list_request(arguments: &ListArguments, limit: usize, next: Option<&str>) -> Request {
+    let after = next.or(arguments.after.as_deref());
     let asked = remote::get(&["kv"]).with("beginning", &arguments.beginning).with_any("after", after);
     asked.with("limit", limit).with("backward", arguments.backward)
 }
 
 fn list(context: &Context, arguments: &ListArguments) -> Outcome {
-    let pairs: Vec<Json> = match context.place()? {
+    let pairs: Vec<told::Pair> = match context.place()? {
         Place::Here(database) => {
             let pairs = database.kv().scan(&scan(arguments)).map_err(Failure::of_request)?;
             database.close()?;
@@ -197,13 +200,17 @@ fn list(context: &Context, arguments: &ListArguments) -> Outcome {
     }
     let headings = [("key", Align::Left), ("value", Align::Left), ("revision", Align::Right), ("expires in", Align::Right)];
     let mut table = Table::new(headings);
-    for pair in &pairs {
-        let value = shown(&told_bytes(pair, "value"));
-        table.push([told(pair, "key"), value, told(pair, "revision"), told_seconds(pair, "expires_in_seconds")]);
+    for pair in pairs {
+        let value = shown(&bytes(&pair));
+        table.push([pair.key, value, pair.revision.to_string(), told_seconds(pair.expires_in_seconds)]);
     }
     let mut out = io::stdout().lock();
     table.write(&mut out)?;
     Ok(out.flush()?)
+}
+
+fn bytes(pair: &told::Pair) -> Vec<u8> {
+    told_bytes(pair.value.as_deref(), pair.base64.as_deref())
 }
 
 fn absent(key: &str) -> Failure {
@@ -211,11 +218,8 @@ fn absent(key: &str) -> Failure {
 }
 
 /// A pair for programs. A value that is no text is in base64.
-pub(crate) fn describe(key: &str, pair: &Pair) -> Json {
-    let mut object = json!({ "key": key, "revision": pair.revision });
-    put_bytes(&mut object, "value", &pair.value);
-    if let Some(left) = pair.expires_in {
-        object["expires_in_seconds"] = json!(left.as_secs_f64());
-    }
-    object
+pub(crate) fn describe(key: &str, pair: &Pair) -> told::Pair {
+    let (value, base64) = text_or_base64(&pair.value);
+    let expires_in_seconds = pair.expires_in.map(|left| left.as_secs_f64());
+    told::Pair { key: key.to_owned(), revision: pair.revision, value, base64, expires_in_seconds }
 }

@@ -25,7 +25,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use alluvium::{Database, Error, Settings};
-use serde_json::Value as Json;
+use serde::Serialize;
 
 use crate::cli::{Cli, Command};
 use crate::failure::{Failure, Outcome};
@@ -135,9 +135,10 @@ impl Context {
     }
 
     /// Writes one JSON object on stdout.
-    pub(crate) fn print_json(&self, object: &Json) -> Outcome {
+    pub(crate) fn print_json(&self, object: &impl Serialize) -> Outcome {
+        let text = serde_json::to_string(object).map_err(Failure::failed)?;
         let mut out = io::stdout().lock();
-        writeln!(out, "{object}")?;
+        writeln!(out, "{text}")?;
         Ok(out.flush()?)
     }
 }

@@ -21,7 +21,7 @@ use crate::config::{Config, ConfigFile, HttpAt, Log, LogFormat};
 use crate::failure::{Failure, Outcome};
 use crate::local::Local;
 use crate::parse::size;
-use crate::serve::{Guests, Places, Running, Settings, runtime};
+use crate::serve::{Guests, Places, Running, runtime};
 
 /// Where it listens unless it is told otherwise, with certificates and without.
 const ANYWHERE: &str = "0.0.0.0:7423";
@@ -84,7 +84,7 @@ pub(crate) fn run(context: Context, arguments: &Arguments) -> Outcome {
         Local::of(context.data()).leave_token(&db)?;
     }
     note(&db, "server.start", &own.gateway, if arguments.dev { "without certificates" } else { "" })?;
-    runtime()?.block_on(serve(&context, &db, &own, places, config.limits))?;
+    runtime()?.block_on(serve(&context, &db, &own, places, &config))?;
     note(&db, "server.stop", &own.gateway, "")?;
     // Nobody else has it any more, unless something hangs that was waited for in vain.
     Arc::into_inner(db).map_or(Ok(()), |db| Ok(db.close()?))
@@ -112,11 +112,12 @@ fn listen_at(config: &Config, dev: bool) -> Outcome<SocketAddr> {
     Ok(at)
 }
 
-async fn serve(context: &Context, db: &Arc<Database>, own: &Own, places: Places, limits: Settings) -> Outcome {
+async fn serve(context: &Context, db: &Arc<Database>, own: &Own, places: Places, config: &Config) -> Outcome {
     let [mut terminate, mut interrupt, mut hang_up] =
         [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
     let mut hours = tokio::time::interval_at(tokio::time::Instant::now() + NOTED_EVERY, NOTED_EVERY);
-    let running = Running::start(db.clone(), own.gateway.clone(), own.guests.clone(), limits, places).await?;
+    let (gateway, guests, limits) = (own.gateway.clone(), own.guests.clone(), config.limits.clone());
+    let running = Running::start(db.clone(), gateway, guests, limits, places, &config.http).await?;
     let local = Local::of(context.data());
     if let Some(http) = running.places.http {
         local.announce(http, running.is_secure, &own.gateway)?;

@@ -5,14 +5,13 @@ use std::io::{self, Write};
 use alluvium::model::{Field, TableId, Tag};
 use alluvium::{Error, Partitioning, TableSchema, TimeUnit};
 use clap::Subcommand;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
-use super::values::{told, told_list};
 use super::{Context, Place};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
 use crate::output::terminal;
-use crate::remote;
+use crate::{remote, told};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -47,7 +46,7 @@ fn rename(context: &Context, name: &str, new_name: &str) -> Outcome {
             database.close()?;
         }
         Place::There(remote) => {
-            remote.ask(&remote::patch(&["tables", name]).body(json!({ "name": new_name })))?;
+            remote.order(&remote::patch(&["tables", name]).body(json!({ "name": new_name })))?;
         }
     }
     if context.json {
@@ -65,7 +64,7 @@ fn drop_one(context: &Context, name: &str) -> Outcome {
             database.close()?;
         }
         Place::There(remote) => {
-            remote.ask(&remote::delete(&["tables", name]))?;
+            remote.order(&remote::delete(&["tables", name]))?;
         }
     }
     if context.json {
@@ -77,7 +76,7 @@ fn drop_one(context: &Context, name: &str) -> Outcome {
 }
 
 fn list(context: &Context) -> Outcome {
-    let tables: Vec<Json> = match context.place()? {
+    let tables: Vec<told::Table> = match context.place()? {
         Place::Here(database) => {
             let tables = database.tables().iter().map(|table| describe(table)).collect();
             database.close()?;
@@ -103,46 +102,45 @@ fn list(context: &Context) -> Outcome {
 }
 
 /// A table as it is described.
-fn print(table: &Json, out: &mut dyn Write) -> Outcome {
-    let name = told(table, "name");
-    let mut columns = Table::new([(name.as_str(), Align::Left), ("type", Align::Left)]);
-    columns.push(["time".to_owned(), format!("time ({})", told(table, "time_unit"))]);
-    for tag in told_list(table, "tags") {
-        columns.push([tag, "tag".to_owned()]);
+fn print(table: &told::Table, out: &mut dyn Write) -> Outcome {
+    let mut columns = Table::new([(table.name.as_str(), Align::Left), ("type", Align::Left)]);
+    columns.push(["time".to_owned(), format!("time ({})", table.time_unit)]);
+    for tag in &table.tags {
+        columns.push([tag.clone(), "tag".to_owned()]);
     }
-    for field in table.get("fields").and_then(Json::as_array).into_iter().flatten() {
-        columns.push([told(field, "name"), told(field, "type")]);
+    for field in &table.fields {
+        columns.push([field.name.clone(), field.r#type.clone()]);
     }
     columns.write(out)
 }
 
 /// A table for programs.
-pub(crate) fn describe(table: &TableSchema) -> Json {
-    let fields: Vec<_> = table.fields.iter().map(|field| json!({ "name": field.name, "type": field.kind.to_string() })).collect();
-    json!({
-        "name": table.name,
-        "time_unit": unit_name(table.time_unit),
-        "partitioning": partitioning_name(table.partitioning),
-        "tags": table.tags.iter().map(|tag| tag.name.as_str()).collect::<Vec<_>>(),
-        "fields": fields,
-    })
+pub(crate) fn describe(table: &TableSchema) -> told::Table {
+    let field = |field: &Field| told::Field { name: field.name.clone(), r#type: field.kind.to_string() };
+    told::Table {
+        name: table.name.clone(),
+        time_unit: unit_name(table.time_unit).into(),
+        partitioning: partitioning_name(table.partitioning).into(),
+        tags: table.tags.iter().map(|tag| tag.name.clone()).collect(),
+        fields: table.fields.iter().map(field).collect(),
+    }
 }
 
 /// The table of a description, as far as it tells: numbers of columns it does not.
-pub(crate) fn described(table: &Json) -> Outcome<TableSchema> {
-    let unit = match told(table, "time_unit").as_str() {
+pub(crate) fn described(table: told::Table) -> Outcome<TableSchema> {
+    let time_unit = match &*table.time_unit {
         "ms" => TimeUnit::Milli,
         "ns" => TimeUnit::Nano,
         _ => TimeUnit::Micro,
     };
-    let field = |field: &Json| {
-        let kind = told(field, "type").parse().map_err(|error: Error| Failure::failed(error))?;
-        Ok(Field { name: told(field, "name"), id: 0, kind })
+    let field = |told::Field { name, r#type }| {
+        let kind = r#type.parse().map_err(|error: Error| Failure::failed(error))?;
+        Ok(Field { name, id: 0, kind })
     };
-    let fields = table.get("fields").and_then(Json::as_array).into_iter().flatten().map(field).collect::<Outcome<_>>()?;
-    let tags = told_list(table, "tags").into_iter().map(|name| Tag { name, id: 0 }).collect();
-    let (name, partitioning) = (told(table, "name"), Partitioning::Auto);
-    Ok(TableSchema { id: TableId(0), name, version: 0, time_unit: unit, partitioning, tags, fields })
+    let fields = table.fields.into_iter().map(field).collect::<Outcome<_>>()?;
+    let tags = table.tags.into_iter().map(|name| Tag { name, id: 0 }).collect();
+    let (id, partitioning) = (TableId(0), Partitioning::Auto);
+    Ok(TableSchema { id, name: table.name, version: 0, time_unit, partitioning, tags, fields })
 }
 
 /// `ms`, `us` or `ns`.
@@ -192,7 +190,7 @@ mod tests {
             "air   type\n────  ──────────\ntime  time (us)\nroom  tag\nco2   decimal(1)\n"
         );
         assert_eq!(
-            describe(&schema()).to_string(),
+            serde_json::to_string(&describe(&schema())).unwrap(),
             r#"{"name":"air","time_unit":"us","partitioning":"auto","tags":["room"],"fields":[{"name":"co2","type":"decimal(1)"}]}"#
         );
     }

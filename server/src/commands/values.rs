@@ -6,7 +6,6 @@ use std::time::Duration;
 use alluvium::IfRevision;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::{Value as Json, json};
 
 use crate::failure::{Failure, Outcome};
 use crate::parse;
@@ -28,31 +27,14 @@ pub(super) fn standard_input() -> Outcome<Vec<u8>> {
     Ok(value)
 }
 
-/// A value of an object for programs, as people see it: nothing where there is none.
-pub(super) fn told(object: &Json, name: &str) -> String {
-    match object.get(name) {
-        None | Some(Json::Null) => String::new(),
-        Some(Json::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-    }
+/// A length of time that a program is told, in whole seconds; nothing where there is none.
+pub(super) fn told_seconds(time: Option<f64>) -> String {
+    time.and_then(|time| Duration::try_from_secs_f64(time).ok()).map_or_else(String::new, seconds)
 }
 
-/// A length of time of an object for programs, in whole seconds.
-pub(super) fn told_seconds(object: &Json, name: &str) -> String {
-    let time = object.get(name).and_then(Json::as_f64).and_then(|time| Duration::try_from_secs_f64(time).ok());
-    time.map_or_else(String::new, seconds)
-}
-
-/// Bytes of an object for programs: see [`put_bytes`].
-pub(super) fn told_bytes(object: &Json, name: &str) -> Vec<u8> {
-    let text = |name: &str| object.get(name).and_then(Json::as_str).map(str::to_owned);
-    bytes_of(text(name), text("base64")).unwrap_or_default()
-}
-
-/// Texts of a list in an object for programs.
-pub(super) fn told_list(object: &Json, name: &str) -> Vec<String> {
-    let list = object.get(name).and_then(Json::as_array);
-    list.map_or_else(Vec::new, |list| list.iter().filter_map(Json::as_str).map(str::to_owned).collect())
+/// Bytes that a program is told: see [`text_or_base64`].
+pub(super) fn told_bytes(text: Option<&str>, base64: Option<&str>) -> Vec<u8> {
+    bytes_of(text.map(str::to_owned), base64.map(str::to_owned)).unwrap_or_default()
 }
 
 /// What has to be true of what is written.
@@ -64,11 +46,11 @@ pub(crate) fn condition(if_absent: bool, if_revision: Option<u64>) -> IfRevision
     }
 }
 
-/// Puts bytes into an object for programs: as text under a name, or as `base64` where they are no text.
-pub(super) fn put_bytes(object: &mut Json, name: &str, bytes: &[u8]) {
+/// Bytes for programs: as text where they are that, else in base64.
+pub(super) fn text_or_base64(bytes: &[u8]) -> (Option<String>, Option<String>) {
     match std::str::from_utf8(bytes) {
-        Ok(text) => object[name] = json!(text),
-        Err(_) => object["base64"] = json!(BASE64_STANDARD.encode(bytes)),
+        Ok(text) => (Some(text.to_owned()), None),
+        Err(_) => (None, Some(BASE64_STANDARD.encode(bytes))),
     }
 }
 

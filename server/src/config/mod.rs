@@ -3,6 +3,7 @@
 //! Every key of a section can be set by a variable `ALLUVIUM_SECTION__KEY`, such as `ALLUVIUM_LIMITS__CONNECTIONS`.
 
 mod engine;
+mod http;
 mod http_at;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use toml::{Table, Value};
 
 use crate::failure::{Failure, Outcome};
 use crate::serve::Settings;
+pub(crate) use http::{ANY, HttpSettings, Network, Origin};
 pub(crate) use http_at::HttpAt;
 
 /// How variables begin.
@@ -30,6 +32,7 @@ pub(crate) struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) gateway: Option<String>,
     pub(crate) listen: Listen,
+    pub(crate) http: HttpSettings,
     pub(crate) log: Log,
     pub(crate) limits: Settings,
     #[serde(with = "engine::Described")]
@@ -118,6 +121,7 @@ impl Config {
     fn check(&self) -> Outcome {
         let filter = self.log.level.parse::<tracing_subscriber::EnvFilter>();
         filter.map_err(|error| Failure::usage(format_args!("log.level = {:?}: {error}", self.log.level)))?;
+        self.http.check()?;
         self.limits.check()
     }
 
@@ -161,6 +165,8 @@ mod tests {
         assert_eq!((config.limits.connections, config.limits.idle), (6, Duration::from_secs(90)));
         assert_eq!((config.listen.quic, config.engine.writers), (Some("[::1]:9".parse().unwrap()), 7));
         assert_eq!(config.limits.streams, Settings::default().streams);
+        let network = [("ALLUVIUM_HTTP__ALLOW_FROM", "['10.0.0.0/8']"), ("ALLUVIUM_HTTP", "none")];
+        assert_eq!(read("", &network).unwrap().http.allow_from, ["10.0.0.0/8".parse().unwrap()]);
         assert_eq!(read("", &[]).unwrap(), Config::default());
     }
 
@@ -181,6 +187,9 @@ mod tests {
         assert!(refusal("[listen]\nhttp = 'nowhere'\n", &[]).contains("127.0.0.1:7424"));
         assert!(refusal("[log]\nlevel = 'a=b=c'\n", &[]).contains("log.level"));
         assert!(refusal("[limits]\nlanes = 0\n", &[]).contains("limits.lanes"));
+        assert!(refusal("[http]\nallow_from = []\n", &[]).contains("http.allow_from"));
+        assert!(refusal("[http]\nallow_from = ['lan']\n", &[]).contains("192.168.1.0/24"));
+        assert!(refusal("[http]\ncors_origins = ['panel']\n", &[]).contains("https://panel.example"));
         let variable = refusal("", &[("ALLUVIUM_LIMITS__STREAMS", "many")]);
         assert!(variable.contains("ALLUVIUM_LIMITS__STREAMS=many"), "{variable}");
         assert!(refusal("", &[("ALLUVIUM_NOTHING__AT_ALL", "1")]).contains("nothing"));

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_client::{Client, Query};
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value as Json;
 use tokio::runtime::Runtime;
 
@@ -35,7 +36,7 @@ const ANSWER_BYTES: usize = 64 << 20;
 /// How long the server hears that we go, at most.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// Things of a page of a list, as the server gives them out.
-const PAGE: usize = 1_000;
+pub(crate) const PAGE: usize = 1_000;
 
 /// A server that can be asked.
 pub(crate) struct Remote {
@@ -72,7 +73,7 @@ impl Remote {
     }
 
     /// Asks for something, and answers what is said: null where nothing is.
-    pub(crate) fn ask(&self, request: &Request) -> Outcome<Json> {
+    pub(crate) fn ask<T: DeserializeOwned>(&self, request: &Request) -> Outcome<T> {
         let (status, body) = self.whole(request)?;
         if status >= 400 {
             return Err(self.refused(status, &body));
@@ -80,8 +81,13 @@ impl Remote {
         self.parse(&body)
     }
 
-    /// The same, where what is asked for may not be there.
-    pub(crate) fn find(&self, request: &Request) -> Outcome<Option<Json>> {
+    /// Has something done of which nothing more has to be told.
+    pub(crate) fn order(&self, request: &Request) -> Outcome {
+        self.ask::<IgnoredAny>(request).map(drop)
+    }
+
+    /// Asks for something that may not be there.
+    pub(crate) fn find<T: DeserializeOwned>(&self, request: &Request) -> Outcome<Option<T>> {
         match self.whole(request)? {
             (404, body) if told::is_missing(&body) => Ok(None),
             (status, body) if status >= 400 => Err(self.refused(status, &body)),
@@ -89,13 +95,33 @@ impl Remote {
         }
     }
 
-    /// Everything of a list, or so many of it: page after page, each asked for with where the last one ended.
-    pub(crate) fn pages(&self, name: &str, limit: usize, page: impl Fn(usize, Option<&Json>) -> Request) -> Outcome<Vec<Json>> {
+    /// Has something done to what may not be there. Answers whether it was.
+    pub(crate) fn order_any(&self, request: &Request) -> Outcome<bool> {
+        Ok(self.find::<IgnoredAny>(request)?.is_some())
+    }
+
+    /// A list that is told at once, under its name.
+    pub(crate) fn list<T: DeserializeOwned>(&self, name: &str, request: &Request) -> Outcome<Vec<T>> {
+        Ok(self.page(name, request)?.0)
+    }
+
+    /// All of a list, page after page.
+    pub(crate) fn all<T: DeserializeOwned>(&self, name: &str, request: &Request) -> Outcome<Vec<T>> {
+        self.pages(name, usize::MAX, |limit, after| request.clone().with("limit", limit).with_any("after", after))
+    }
+
+    /// So many of a list: page after page, each asked for with where the last one ended.
+    pub(crate) fn pages<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        limit: usize,
+        page: impl Fn(usize, Option<&str>) -> Request,
+    ) -> Outcome<Vec<T>> {
         let (mut all, mut next) = (Vec::new(), None);
         while all.len() < limit {
-            let mut said = self.ask(&page(PAGE.min(limit - all.len()), next.as_ref()))?;
-            all.extend(self.list(&mut said, name)?);
-            next = said.get_mut("next").map(Json::take).filter(|next| !next.is_null());
+            let (some, end) = self.page(name, &page(PAGE.min(limit - all.len()), next.as_deref()))?;
+            all.extend(some);
+            next = end;
             if next.is_none() {
                 break;
             }
@@ -103,10 +129,13 @@ impl Remote {
         Ok(all)
     }
 
-    /// A list that is asked for at once.
-    pub(crate) fn all(&self, name: &str, request: &Request) -> Outcome<Vec<Json>> {
-        let mut said = self.ask(request)?;
-        self.list(&mut said, name)
+    /// A page of a list, and where it ends if there are more.
+    fn page<T: DeserializeOwned>(&self, name: &str, request: &Request) -> Outcome<(Vec<T>, Option<String>)> {
+        let mut said: Json = self.ask(request)?;
+        let list = said.get_mut(name).map(Json::take).ok_or_else(|| self.strange(&format!("its answer has no list of {name}")))?;
+        let next = said.get("next").and_then(Json::as_str).map(str::to_owned);
+        let list = serde_json::from_value(list).map_err(|error| self.strange(&format!("{name}: {error}")))?;
+        Ok((list, next))
     }
 
     /// Calls for every line of an answer, until it ends or `each` has had enough.
@@ -179,18 +208,9 @@ impl Remote {
         told::refused(&self.named, status, body, hint.as_deref())
     }
 
-    fn parse(&self, body: &[u8]) -> Outcome<Json> {
-        if body.is_empty() {
-            return Ok(Json::Null);
-        }
-        serde_json::from_slice(body).map_err(|error| self.strange(&format!("its answer is no JSON: {error}")))
-    }
-
-    fn list(&self, said: &mut Json, name: &str) -> Outcome<Vec<Json>> {
-        match said.get_mut(name).map(Json::take) {
-            Some(Json::Array(list)) => Ok(list),
-            _ => Err(self.strange(&format!("its answer has no list of {name}"))),
-        }
+    fn parse<T: DeserializeOwned>(&self, body: &[u8]) -> Outcome<T> {
+        let body = if body.is_empty() { b"null" } else { body };
+        serde_json::from_slice(body).map_err(|error| self.strange(&error.to_string()))
     }
 
     /// An answer that is none of this API.

@@ -132,6 +132,11 @@ impl Access {
         scope.ok_or_else(|| self.refuse(caller, action, Target::Table(table)))
     }
 
+    /// The same, where a refusal is nothing to be noted.
+    pub(super) fn held(&self, caller: &Caller, action: Action, table: &str) -> Option<Scope> {
+        self.rights(caller).ok()?.scope(action, table)
+    }
+
     /// Notes a refusal, and says it.
     pub(crate) fn refuse(&self, caller: &Caller, action: Action, target: Target<'_>) -> Failed {
         let (principal, action, object) = (caller.principal(), action.name(), describe(target));

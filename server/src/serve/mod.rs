@@ -40,6 +40,7 @@ use tracing::{debug, warn};
 
 use crate::api;
 use crate::certificates::Clock;
+use crate::config::HttpSettings;
 use crate::failure::{Failure, Outcome};
 use access::Access;
 pub(crate) use access::Caller;
@@ -86,6 +87,7 @@ impl Running {
         guests: Guests,
         settings: Settings,
         places: Places,
+        doors: &HttpSettings,
     ) -> Outcome<Running> {
         let endpoint = endpoint(&guests, &settings, places.quic)?;
         let http = match places.http {
@@ -121,10 +123,11 @@ impl Running {
             settings,
         });
         let api = api::router(server.clone());
-        if let Some(http) = http {
+        if let Some((http, at)) = http.zip(places.http) {
             // Without certificates there are no tokens either.
             let open = guests.office.is_none().then_some(axum::Extension(Caller::Anybody));
             let api = open.map_or(api.clone(), |anybody| api.clone().layer(anybody));
+            let api = api::hang(api, doors, at, &server.gateway);
             tokio::spawn(http::serve(server.clone(), api, http));
         }
         tokio::spawn(endpoint::accept(server.clone(), api, endpoint.clone(), guests));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
@@ -13,7 +14,7 @@ use crate::output::terminal;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What has to be right, each `ok` or why it is not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Checks {
     /// Whether what is written lasts.
     pub(crate) storage: String,

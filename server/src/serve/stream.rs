@@ -8,6 +8,7 @@ use alluvium_protocol::code::Code;
 use alluvium_protocol::frame::{Frame, Frames, MESSAGE_BYTES};
 use alluvium_protocol::message::{Failed, Message};
 use bytes::Bytes;
+use futures_util::FutureExt;
 use quinn::{ReadError, RecvStream, SendStream, VarInt, WriteError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -69,6 +70,8 @@ pub(super) struct Reader {
     frames: Frames,
     room: Arc<Semaphore>,
     taken: Option<OwnedSemaphorePermit>,
+    /// One that was given back.
+    held: Option<Received>,
     progress: Duration,
     /// When the frame that has begun to come has to be there.
     deadline: Option<Instant>,
@@ -77,12 +80,15 @@ pub(super) struct Reader {
 impl Reader {
     /// Frames that are large take their bytes of `room` first.
     pub(super) fn new(stream: RecvStream, bulk_bytes: usize, room: Arc<Semaphore>, progress: Duration) -> Self {
-        Reader { stream, frames: Frames::new(bulk_bytes), room, taken: None, progress, deadline: None }
+        Reader { stream, frames: Frames::new(bulk_bytes), room, taken: None, held: None, progress, deadline: None }
     }
 
     /// The next frame; `None` where the stream ends. It may take any time to begin to come, and then has to get on. Dropped and
     /// called again, it goes on where it was.
     pub(super) async fn next(&mut self) -> Result<Option<Received>, Ended> {
+        if let Some(held) = self.held.take() {
+            return Ok(Some(held));
+        }
         loop {
             if let Some(frame) = self.frames.take()? {
                 self.deadline = None;
@@ -95,6 +101,16 @@ impl Reader {
             };
             self.frames.push(&bytes);
         }
+    }
+
+    /// The next frame, if all of it has come. What is wrong, or the end, is told by [`Reader::next`].
+    pub(super) fn ready(&mut self) -> Option<Received> {
+        self.next().now_or_never()?.unwrap_or(None)
+    }
+
+    /// Gives back a frame, which is the next then.
+    pub(super) fn give_back(&mut self, received: Received) {
+        self.held = Some(received);
     }
 
     async fn make_room(&mut self) -> Result<(), Ended> {

@@ -28,6 +28,11 @@ impl Receiver {
         Receiver { taken: applied_through, refused: None }
     }
 
+    /// Whether a batch is the one to be applied next.
+    pub fn is_next(&self, number: u64) -> bool {
+        self.taken.checked_add(1) == Some(number)
+    }
+
     /// A batch came.
     pub fn batch(&mut self, number: u64) -> Result<Incoming, OutOfOrder> {
         if number <= self.taken {

@@ -1,12 +1,47 @@
 //! Which changes are asked for.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
 
 use alluvium::{Action, ChangeKind, Changes, Database, Target};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde_json::json;
 
 use super::super::{Answer, Guard, Problem};
-use crate::commands::changes::kind;
+use crate::commands::changes::{kind, kinds};
+
+/// What follows the path, as it stands there: names may come several times.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Pairs(Vec<(String, String)>);
+
+impl JsonSchema for Pairs {
+    fn schema_name() -> Cow<'static, str> {
+        "ChangesAsked".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names = |of: &str| json!({ "type": "array", "items": { "type": "string" }, "description": of });
+        json_schema!({ "type": "object", "properties": {
+            "from": { "type": "integer", "minimum": 0, "description": "The sequence to begin with." },
+            "limit": { "type": "integer", "minimum": 0, "description": "Changes at most." },
+            "follow": { "type": "boolean", "description": "Whether to wait for more at the end; events do unless told otherwise." },
+            "rows": { "type": "boolean", "description": "Whether rows are told, and not only how many there are." },
+            "cursor": { "type": "string", "description": "A cursor, behind which it begins." },
+            "kind": {
+                "type": "array",
+                "items": { "type": "string", "enum": kinds() },
+                "description": "Changes of these kinds only.",
+            },
+            "table": names("Changes of these tables only."),
+            "collection": names("Changes of these collections only."),
+            "queue": names("Changes of these queues only."),
+            "prefix": names("Changes of keys that begin so only."),
+        } })
+    }
+}
 
 /// What follows the path, as it is meant.
 #[derive(Debug, Default)]
@@ -28,7 +63,7 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Names may come several times. Those who take events follow unless they say otherwise.
-    pub(super) fn parse(pairs: Vec<(String, String)>, follows: bool) -> Answer<Asked> {
+    pub(super) fn parse(Pairs(pairs): Pairs, follows: bool) -> Answer<Asked> {
         let mut asked = Asked { follows, ..Asked::default() };
         for (name, value) in pairs {
             match name.as_str() {
@@ -89,7 +124,7 @@ mod tests {
     use super::*;
 
     fn asked(pairs: &[(&str, &str)]) -> Answer<Asked> {
-        Asked::parse(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(), false)
+        Asked::parse(Pairs(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()), false)
     }
 
     #[test]
@@ -98,6 +133,16 @@ mod tests {
             asked(&[("table", "air"), ("table", "water"), ("kind", "rows"), ("from", "7"), ("follow", "true")]).unwrap();
         assert_eq!(several.tables, ["air", "water"]);
         assert_eq!((several.kinds, several.from, several.follows), (vec![ChangeKind::Rows], Some(7), true));
+        let described = serde_json::Value::from(Pairs::json_schema(&mut SchemaGenerator::default()));
+        for (name, schema) in described["properties"].as_object().unwrap() {
+            let value = match (schema["type"].as_str(), name.as_str()) {
+                (Some("integer"), _) => "1",
+                (Some("boolean"), _) => "true",
+                (_, "kind") => "rows",
+                _ => "x",
+            };
+            assert!(asked(&[(name, value)]).is_ok(), "{name} is in the document");
+        }
         for wrong in [&[("tabel", "air")][..], &[("kind", "row")], &[("from", "-1")], &[("from", "1"), ("cursor", "a")]] {
             assert!(asked(wrong).is_err(), "{wrong:?}");
         }

@@ -3,14 +3,20 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use aide::OperationOutput;
+use aide::generate::GenContext;
+use aide::openapi::{Operation, Response as Told};
 use alluvium::{Changes, Error, Rights};
 use axum::body::{Body, Bytes};
-use axum::http::HeaderValue;
-use futures_util::stream;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
+use super::super::answer::text;
+use super::super::doors::Live;
 use super::super::{Guard, Problem};
 use super::seen::{Sight, Viewer};
 use crate::failure::{Failure, Outcome};
@@ -57,6 +63,34 @@ impl Form {
     }
 }
 
+/// Changes on their way.
+#[derive(Debug)]
+pub(super) struct Feed {
+    form: Form,
+    follows: bool,
+    body: Body,
+}
+
+impl IntoResponse for Feed {
+    fn into_response(self) -> Response {
+        let headers = [(header::CONTENT_TYPE, self.form.content_type()), (header::CACHE_CONTROL, "no-store")];
+        let mut response = (headers, self.body).into_response();
+        if self.follows {
+            response.extensions_mut().insert(Live);
+        }
+        response
+    }
+}
+
+impl OperationOutput for Feed {
+    type Inner = String;
+
+    fn inferred_responses(context: &mut GenContext, _: &mut Operation) -> Vec<(Option<u16>, Told)> {
+        let forms = [Form::Lines, Form::Events].map(Form::content_type);
+        vec![(Some(200), text(context, "Changes, as they happen.", &forms))]
+    }
+}
+
 /// Reads for a caller, no further than they take it.
 pub(super) struct Follower {
     guard: Guard,
@@ -81,12 +115,15 @@ impl Follower {
         Follower { guard, changes, form, rows, follows, beat: Instant::now() + HEARTBEAT }
     }
 
-    /// The changes as a body, which ends when nobody takes it any more.
-    pub(super) fn into_body(self) -> Body {
-        Body::from_stream(stream::unfold(Some(self), |follower| async {
+    /// The changes, which end when nobody takes them any more.
+    pub(super) fn into_feed(self) -> Feed {
+        let (form, follows) = (self.form, self.follows);
+        let pieces = stream::unfold(Some(self), |follower| async {
             let (piece, rest) = follower?.next().await?;
             Some((Ok::<_, Infallible>(piece), rest))
-        }))
+        });
+        // Whoever packs it asks once more after the end.
+        Feed { form, follows, body: Body::from_stream(pieces.fuse()) }
     }
 
     /// What comes next, and who goes on behind it.

@@ -4,35 +4,50 @@
 //! Measurements are tables. Databases, retention policies, buckets and organisations may have any name: there is one of each.
 
 mod answer;
+mod document;
 mod statement;
 mod write;
 
 use std::sync::Arc;
 
+use aide::axum::ApiRouter;
+use aide::axum::routing::{get_with, post_with};
 use axum::extract::{FromRequest, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Form, Json, Router};
+use axum::{Form, Json};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Answer, Guard, Problem};
 use crate::serve::Server;
 use answer::{Dialect, answer};
 
-pub(super) fn routes() -> Router<Arc<Server>> {
-    Router::new()
-        .route("/write", post(|server, request| write::write(Dialect::One, server, request)))
-        .route("/api/v2/write", post(|server, request| write::write(Dialect::Two, server, request)))
-        .route("/ping", get(ping))
-        .route("/query", get(query).post(query))
+pub(super) fn routes() -> ApiRouter<Arc<Server>> {
+    let one = post_with(
+        |server: State<Arc<Server>>, request: Request| write::write(Dialect::One, server, request),
+        document::write("influx_write_1", "Writes points in line protocol, as version 1 of InfluxDB does."),
+    );
+    let two = post_with(
+        |server: State<Arc<Server>>, request: Request| write::write(Dialect::Two, server, request),
+        document::write("influx_write_2", "Writes points in line protocol, as version 2 of InfluxDB does."),
+    );
+    let statements = get_with(query, document::query("influx_query", "What clients of InfluxDB begin with.", false))
+        .post_with(query, document::query("influx_query_form", "The same in a form.", true));
+    ApiRouter::new()
+        .api_route("/write", one)
+        .api_route("/api/v2/write", two)
+        .api_route("/ping", get_with(ping, document::ping("influx_ping", "Whether there is an InfluxDB, or its like.")))
+        .api_route("/query", statements)
 }
 
 /// What may stand in the query of a request. Whatever else does, has no meaning here.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(rename = "InfluxQuery")]
 struct Asked {
+    /// The unit of times.
     precision: Option<String>,
     /// A statement.
     q: Option<String>,

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use alluvium::{AuditHead, AuditOutcome, Audited, TimeUnit};
 use clap::{Args, Subcommand};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
-use crate::commands::values::{say, told};
+use crate::commands::values::say;
 use crate::commands::{Context, Place};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
 use crate::output::timestamp;
-use crate::remote;
+use crate::{remote, told};
 
 /// Entries read at once.
 const PAGE: usize = 1_000;
@@ -58,20 +58,23 @@ pub(crate) fn run(context: &Context, command: Command) -> Outcome {
 }
 
 /// Calls for every entry from a number on, as it is described.
-fn each(place: &Place, mut from: u64, mut call: impl FnMut(Json) -> Outcome) -> Outcome {
+fn each(place: &Place, mut from: u64, mut call: impl FnMut(told::Entry) -> Outcome) -> Outcome {
     loop {
-        let page: Vec<Json> = match place {
+        let page: Vec<told::Entry> = match place {
             Place::Here(database) => database.trail().read(from, PAGE)?.iter().map(describe).collect(),
-            Place::There(remote) => remote.all("entries", &remote::get(&["audit"]).with("from", from).with("limit", PAGE))?,
+            Place::There(remote) => {
+                let behind = from.saturating_sub(1);
+                remote.list("entries", &remote::get(&["audit"]).with("after", behind).with("limit", PAGE))?
+            }
         };
-        let Some(last) = page.last().and_then(|last| last["number"].as_u64()) else { return Ok(()) };
-        from = last + 1;
+        let Some(last) = page.last() else { return Ok(()) };
+        from = last.number + 1;
         page.into_iter().try_for_each(&mut call)?;
     }
 }
 
 /// Where the trail begins and ends.
-fn ends(place: &Place) -> Outcome<Json> {
+fn ends(place: &Place) -> Outcome<told::AuditHead> {
     match place {
         Place::Here(database) => Ok(describe_head(&database.trail().head()?)),
         Place::There(remote) => remote.ask(&remote::get(&["audit", "head"])),
@@ -79,16 +82,16 @@ fn ends(place: &Place) -> Outcome<Json> {
 }
 
 /// The same for programs.
-pub(crate) fn describe_head(head: &AuditHead) -> Json {
+pub(crate) fn describe_head(head: &AuditHead) -> told::AuditHead {
     let AuditHead { number, hash, dropped, dropped_hash, .. } = head;
-    json!({ "number": number, "hash": hex(hash), "dropped": dropped, "dropped_hash": hex(dropped_hash) })
+    told::AuditHead { number: *number, hash: hex(hash), dropped: *dropped, dropped_hash: hex(dropped_hash) }
 }
 
 fn list(context: &Context, arguments: &ListArguments) -> Outcome {
     let (place, mut shown) = (context.place()?, std::collections::VecDeque::new());
     each(&place, arguments.from, |found| {
-        let wanted = arguments.who.as_ref().is_none_or(|who| found["who"] == **who)
-            && arguments.outcome.is_none_or(|outcome| found["outcome"] == outcome.name());
+        let wanted = arguments.who.as_ref().is_none_or(|who| found.who == *who)
+            && arguments.outcome.is_none_or(|outcome| found.outcome == outcome.name());
         if wanted {
             shown.push_back(found);
         }
@@ -112,11 +115,9 @@ fn list(context: &Context, arguments: &ListArguments) -> Outcome {
     ];
     let mut table = Table::new(headings);
     for entry in shown {
-        let times = entry["times"].as_u64().filter(|times| *times > 1);
-        let times = times.map_or_else(String::new, |times| format!(" ({times} times)"));
-        let [number, at, who, what, object, outcome, detail] =
-            ["number", "at", "who", "what", "object", "outcome", "detail"].map(|name| told(&entry, name));
-        table.push([number, at, who, what, object, format!("{outcome}{times}"), detail]);
+        let told::Entry { number, at, who, what, object, outcome, detail, times, .. } = entry;
+        let times = if times > 1 { format!(" ({times} times)") } else { String::new() };
+        table.push([number.to_string(), at, who, what, object, format!("{outcome}{times}"), detail]);
     }
     let mut out = io::stdout().lock();
     table.write(&mut out)?;
@@ -125,13 +126,12 @@ fn list(context: &Context, arguments: &ListArguments) -> Outcome {
 
 fn head(context: &Context) -> Outcome {
     let place = context.place()?;
-    let mut head = ends(&place)?;
+    let told::AuditHead { number, hash, dropped, .. } = ends(&place)?;
     place.close()?;
-    if context.json {
-        head.as_object_mut().and_then(|head| head.remove("dropped_hash"));
-        return context.print_json(&head);
+    match context.json {
+        true => context.print_json(&json!({ "number": number, "hash": hash, "dropped": dropped })),
+        false => say(&format!("{number} {hash}")),
     }
-    say(&format!("{} {}", told(&head, "number"), told(&head, "hash")))
 }
 
 fn check(context: &Context) -> Outcome {
@@ -159,26 +159,26 @@ fn export(context: &Context, file: &PathBuf) -> Outcome {
             Box::new(made.map_err(|error| Failure::io("make", file.display(), &error))?)
         }
     });
-    writeln!(out, "{}", json!({ "dropped": head["dropped"], "hash": head["dropped_hash"] }))?;
-    each(&place, 1, |found| Ok(writeln!(out, "{found}")?))?;
+    writeln!(out, "{}", json!({ "dropped": head.dropped, "hash": head.dropped_hash }))?;
+    each(&place, 1, |found| Ok(writeln!(out, "{}", json!(found))?))?;
     place.close()?;
     Ok(out.flush()?)
 }
 
 /// An entry for programs.
-pub(crate) fn describe(found: &Audited) -> Json {
+pub(crate) fn describe(found: &Audited) -> told::Entry {
     let Audited { number, at, entry, hash, .. } = found;
-    json!({
-        "number": number,
-        "at": timestamp::utc(*at, TimeUnit::Micro),
-        "who": entry.who,
-        "what": entry.what,
-        "object": entry.object,
-        "outcome": entry.outcome.name(),
-        "detail": entry.detail,
-        "times": entry.times,
-        "hash": hex(hash),
-    })
+    told::Entry {
+        number: *number,
+        at: timestamp::utc(*at, TimeUnit::Micro),
+        who: entry.who.clone(),
+        what: entry.what.clone(),
+        object: entry.object.clone(),
+        outcome: entry.outcome.name().into(),
+        detail: entry.detail.clone(),
+        times: entry.times,
+        hash: hex(hash),
+    }
 }
 
 fn hex(hash: &[u8; 32]) -> String {

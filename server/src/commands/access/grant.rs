@@ -11,7 +11,7 @@ use super::user::{self, Change};
 use crate::commands::values::say;
 use crate::commands::{Context, Place};
 use crate::failure::{Failure, Outcome};
-use crate::remote;
+use crate::{remote, told};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -70,11 +70,11 @@ fn check(context: &Context, arguments: &CheckArguments) -> Outcome {
         }
         Place::There(remote) => {
             let body = json!({ "action": action.name(), "object": object, "tags": tags });
-            remote.ask(&remote::post(&["principals", name, "check"]).body(body))?["allowed"] == true
+            remote.ask::<told::Checked>(&remote::post(&["principals", name, "check"]).body(body))?.allowed
         }
     };
     if context.json {
-        context.print_json(&json!({ "allowed": allowed }))?;
+        context.print_json(&told::Checked { allowed })?;
     }
     let answer =
         format!("{} may{} {} {}", arguments.name, if allowed { "" } else { " not" }, arguments.action.name(), arguments.object);

@@ -4,14 +4,14 @@ use std::io::{self, Write};
 
 use alluvium::{Database, Error, Grant};
 use clap::Subcommand;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::{change, lines, parse_grant};
-use crate::commands::values::{say, told, told_list};
+use crate::commands::values::say;
 use crate::commands::{Context, Place};
 use crate::failure::Outcome;
 use crate::output::table::{Align, Table};
-use crate::remote;
+use crate::{remote, told};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -41,7 +41,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Outcome {
 }
 
 fn list(context: &Context) -> Outcome {
-    let roles: Vec<Json> = match context.place()? {
+    let roles: Vec<told::Role> = match context.place()? {
         Place::Here(database) => {
             let roles = all(&database)?;
             database.close()?;
@@ -53,8 +53,7 @@ fn list(context: &Context) -> Outcome {
         return roles.iter().try_for_each(|role| context.print_json(role));
     }
     let mut table = Table::new([("role", Align::Left), ("grant", Align::Left)]);
-    for role in roles {
-        let (name, grants) = (told(&role, "name"), told_list(&role, "grants"));
+    for told::Role { name, grants } in roles {
         for (number, grant) in grants.into_iter().enumerate() {
             table.push([if number == 0 { name.clone() } else { String::new() }, grant]);
         }
@@ -65,9 +64,9 @@ fn list(context: &Context) -> Outcome {
 }
 
 /// All of a database, for programs.
-pub(crate) fn all(database: &Database) -> Result<Vec<Json>, Error> {
+fn all(database: &Database) -> Result<Vec<told::Role>, Error> {
     let principals = database.principals();
-    let named = |name: String| Ok(json!({ "name": name, "grants": lines(&principals.role(&name)?.unwrap_or_default()) }));
+    let named = |name: String| Ok(told::Role { grants: lines(&principals.role(&name)?.unwrap_or_default()), name });
     principals.roles()?.into_iter().map(named).collect()
 }
 
@@ -80,11 +79,11 @@ fn put(context: &Context, name: &str, grants: &[Grant]) -> Outcome {
             database.close()?;
         }
         Place::There(remote) => {
-            remote.ask(&remote::put(&["roles", name]).body(json!({ "grants": lines(grants) })))?;
+            remote.order(&remote::put(&["roles", name]).body(json!({ "grants": lines(grants) })))?;
         }
     }
     match context.json {
-        true => context.print_json(&json!({ "name": name, "grants": lines(grants) })),
+        true => context.print_json(&told::Role { name: name.to_owned(), grants: lines(grants) }),
         false => say(&format!("role {name}: {}", lines(grants).join("; "))),
     }
 }
@@ -99,7 +98,7 @@ fn remove(context: &Context, name: &str) -> Outcome {
             database.close()?;
         }
         Place::There(remote) => {
-            remote.ask(&remote::delete(&["roles", name]))?;
+            remote.order(&remote::delete(&["roles", name]))?;
         }
     }
     match context.json {

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use alluvium::{Error, TimeUnit, Token, Transaction};
 use clap::{Args, Subcommand};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::change;
-use crate::commands::values::{say, time, told, told_seconds};
+use crate::commands::values::{say, time, told_seconds};
 use crate::commands::{Context, Place};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
 use crate::output::timestamp;
-use crate::remote;
+use crate::{remote, told};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -49,14 +49,12 @@ pub(crate) fn run(context: &Context, command: Command) -> Outcome {
 }
 
 fn issue(context: &Context, IssueArguments { name, label, lasts }: &IssueArguments) -> Outcome {
-    let token = match context.place()? {
+    let issued: told::Issued = match context.place()? {
         Place::Here(database) => {
             let issue = |transaction: &mut Transaction<'_>| transaction.principals().issue_token(name, label, *lasts);
             let (text, token) = change(&database, "token.issue", name, label, issue)?;
             database.close()?;
-            let mut object = describe(&token);
-            object["token"] = json!(text);
-            object
+            told::Issued { issued: describe(&token), token: text }
         }
         Place::There(remote) => {
             let lasts = lasts.map(|time| time.as_secs_f64());
@@ -65,16 +63,16 @@ fn issue(context: &Context, IssueArguments { name, label, lasts }: &IssueArgumen
         }
     };
     if context.json {
-        return context.print_json(&token);
+        return context.print_json(&issued);
     }
     // Alone on stdout, for scripts.
-    say(&told(&token, "token"))?;
-    let _ = writeln!(io::stderr(), "token {} of {name}: keep it, it is not shown again", told(&token, "id"));
+    say(&issued.token)?;
+    let _ = writeln!(io::stderr(), "token {} of {name}: keep it, it is not shown again", issued.issued.id);
     Ok(())
 }
 
 fn list(context: &Context) -> Outcome {
-    let tokens: Vec<Json> = match context.place()? {
+    let tokens: Vec<told::Token> = match context.place()? {
         Place::Here(database) => {
             let tokens = database.principals().tokens()?;
             database.close()?;
@@ -93,9 +91,8 @@ fn list(context: &Context) -> Outcome {
         ("expires in", Align::Right),
     ];
     let mut table = Table::new(headings);
-    for token in tokens {
-        let [id, principal, label, issued] = ["id", "principal", "label", "issued_at"].map(|name| told(&token, name));
-        table.push([id, principal, label, issued, told_seconds(&token, "expires_in_seconds")]);
+    for told::Token { id, principal, label, issued_at, expires_in_seconds } in tokens {
+        table.push([id, principal, label, issued_at, told_seconds(expires_in_seconds)]);
     }
     let mut out = io::stdout().lock();
     table.write(&mut out)?;
@@ -113,20 +110,21 @@ fn revoke(context: &Context, id: &str) -> Outcome {
             database.close()?;
         }
         Place::There(remote) => {
-            let revoked = remote.find(&remote::delete(&["tokens", id]))?;
-            revoked.ok_or_else(|| Failure::Usage(absent()))?;
+            if !remote.order_any(&remote::delete(&["tokens", id]))? {
+                return Err(Failure::Usage(absent()));
+            }
         }
     }
     if context.json { context.print_json(&json!({ "id": id, "revoked": true })) } else { say(&format!("token {id} is revoked")) }
 }
 
 /// A token for programs, without its text.
-pub(crate) fn describe(token: &Token) -> Json {
-    json!({
-        "id": token.id,
-        "principal": token.principal,
-        "label": token.label,
-        "issued_at": timestamp::utc(token.issued_at, TimeUnit::Micro),
-        "expires_in_seconds": token.expires_in.map(|left| left.as_secs_f64()),
-    })
+pub(crate) fn describe(token: &Token) -> told::Token {
+    told::Token {
+        id: token.id.clone(),
+        principal: token.principal.clone(),
+        label: token.label.clone(),
+        issued_at: timestamp::utc(token.issued_at, TimeUnit::Micro),
+        expires_in_seconds: token.expires_in.map(|left| left.as_secs_f64()),
+    }
 }

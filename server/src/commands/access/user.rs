@@ -4,15 +4,16 @@ use std::io::{self, Write};
 
 use alluvium::{Error, Grant, Principal, Transaction};
 use clap::{Args, Subcommand};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::{change, lines, parse_grant, principal};
-use crate::commands::values::{say, told, told_list};
+use crate::commands::values::say;
 use crate::commands::{Context, Place};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
-use crate::remote;
+use crate::{remote, told};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -82,7 +83,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Outcome {
 }
 
 /// Something that is changed of a principal.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Change {
     /// Gives it a role.
@@ -160,8 +161,8 @@ fn add(context: &Context, AddArguments { name, role, grant }: AddArguments) -> O
             database.close()?;
         }
         Place::There(remote) => {
-            let body = json!({ "roles": said["roles"], "grants": said["grants"] });
-            remote.ask(&remote::put(&["principals", &new.name]).with("if_absent", true).body(body))?;
+            let body = json!({ "roles": said.roles, "grants": said.grants });
+            remote.order(&remote::put(&["principals", &new.name]).with("if_absent", true).body(body))?;
         }
     }
     tell(context, &said)
@@ -194,30 +195,25 @@ pub(super) fn alter(context: &Context, name: &str, wanted: &Change) -> Outcome {
     tell(context, &altered)
 }
 
-fn tell(context: &Context, principal: &Json) -> Outcome {
+fn tell(context: &Context, principal: &told::Principal) -> Outcome {
     if context.json { context.print_json(principal) } else { say(&sentence(principal)) }
 }
 
 /// What one is and may do, in a line.
-fn sentence(principal: &Json) -> String {
-    let (name, roles) = (told(principal, "name"), told_list(principal, "roles"));
+fn sentence(told::Principal { name, roles, grants, disabled }: &told::Principal) -> String {
     let roles = if roles.is_empty() { "no role".to_owned() } else { format!("role {}", roles.join(", ")) };
-    let own: String = told_list(principal, "grants").into_iter().map(|grant| format!("; {grant}")).collect();
-    format!("{name}: {roles}{own}{}", if is_disabled(principal) { " (disabled)" } else { "" })
-}
-
-fn is_disabled(principal: &Json) -> bool {
-    principal["disabled"] == true
+    let own: String = grants.iter().map(|grant| format!("; {grant}")).collect();
+    format!("{name}: {roles}{own}{}", if *disabled { " (disabled)" } else { "" })
 }
 
 /// A principal for programs.
-pub(crate) fn describe(principal: &Principal) -> Json {
+pub(crate) fn describe(principal: &Principal) -> told::Principal {
     let Principal { name, roles, grants, disabled } = principal;
-    json!({ "name": name, "roles": roles, "grants": lines(grants), "disabled": disabled })
+    told::Principal { name: name.clone(), roles: roles.clone(), grants: lines(grants), disabled: *disabled }
 }
 
 fn list(context: &Context) -> Outcome {
-    let principals: Vec<Json> = match context.place()? {
+    let principals: Vec<told::Principal> = match context.place()? {
         Place::Here(database) => {
             let principals = database.principals().list()?;
             database.close()?;
@@ -229,10 +225,9 @@ fn list(context: &Context) -> Outcome {
         return principals.iter().try_for_each(|principal| context.print_json(principal));
     }
     let mut table = Table::new([("name", Align::Left), ("roles", Align::Left), ("own grants", Align::Right), ("", Align::Left)]);
-    for one in principals {
-        let (roles, grants) = (told_list(&one, "roles"), told_list(&one, "grants"));
-        let disabled = if is_disabled(&one) { "disabled" } else { "" };
-        table.push([told(&one, "name"), roles.join(", "), grants.len().to_string(), disabled.to_owned()]);
+    for told::Principal { name, roles, grants, disabled } in principals {
+        let disabled = if disabled { "disabled" } else { "" };
+        table.push([name, roles.join(", "), grants.len().to_string(), disabled.to_owned()]);
     }
     let mut out = io::stdout().lock();
     table.write(&mut out)?;
@@ -240,7 +235,7 @@ fn list(context: &Context) -> Outcome {
 }
 
 /// One, and the grants of each of its roles.
-fn find(context: &Context, name: &str) -> Outcome<(Json, Vec<(String, Vec<String>)>)> {
+fn find(context: &Context, name: &str) -> Outcome<(told::Principal, Vec<(String, Vec<String>)>)> {
     match context.place()? {
         Place::Here(database) => {
             let principals = database.principals();
@@ -251,27 +246,28 @@ fn find(context: &Context, name: &str) -> Outcome<(Json, Vec<(String, Vec<String
             Ok((describe(&principal), by_role))
         }
         Place::There(remote) => {
-            let principal = remote.ask(&remote::get(&["principals", name]))?;
-            let roles = remote.all("roles", &remote::get(&["roles"]))?;
+            let principal: told::Principal = remote.ask(&remote::get(&["principals", name]))?;
+            let roles: Vec<told::Role> = remote.all("roles", &remote::get(&["roles"]))?;
             let grants = |name: &String| {
-                let role = roles.iter().find(|role| role["name"] == **name);
-                (name.clone(), role.map_or_else(Vec::new, |role| told_list(role, "grants")))
+                let role = roles.iter().find(|role| role.name == *name);
+                (name.clone(), role.map_or_else(Vec::new, |role| role.grants.clone()))
             };
-            let by_role = told_list(&principal, "roles").iter().map(grants).collect();
+            let by_role = principal.roles.iter().map(grants).collect();
             Ok((principal, by_role))
         }
     }
 }
 
 fn show(context: &Context, name: &str) -> Outcome {
-    let (mut principal, by_role) = find(context, name)?;
+    let (principal, by_role) = find(context, name)?;
     if context.json {
-        principal["roles"] = by_role.into_iter().map(|(role, grants)| (role, json!(grants))).collect();
-        return context.print_json(&principal);
+        let mut object = json!(principal);
+        object["roles"] = by_role.into_iter().map(|(role, grants)| (role, json!(grants))).collect();
+        return context.print_json(&object);
     }
     let mut out = io::stdout().lock();
     writeln!(out, "{}", sentence(&principal))?;
-    let own = told_list(&principal, "grants").into_iter().map(|grant| (grant, String::new()));
+    let own = principal.grants.into_iter().map(|grant| (grant, String::new()));
     let of_roles =
         by_role.into_iter().flat_map(|(role, grants)| grants.into_iter().map(move |grant| (grant, format!("role {role}"))));
     let mut table = Table::new([("grant", Align::Left), ("by", Align::Left)]);
@@ -290,7 +286,7 @@ fn remove(context: &Context, name: &str) -> Outcome {
             database.close()?;
         }
         Place::There(remote) => {
-            remote.ask(&remote::delete(&["principals", name]))?;
+            remote.order(&remote::delete(&["principals", name]))?;
         }
     }
     if context.json { context.print_json(&json!({ "name": name, "removed": true })) } else { say(&format!("{name} is gone")) }

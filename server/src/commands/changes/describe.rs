@@ -136,12 +136,12 @@ pub(crate) fn describe(event: &Event) -> Json {
             object
         }
         Event::Audited { number, entry } => {
-            let mut object = entry.as_ref().map_or_else(|| json!({}), audit::describe);
+            let mut object = entry.as_ref().map_or_else(|| json!({}), |entry| json!(audit::describe(entry)));
             object["number"] = json!(number);
             object
         }
         Event::Principal { name, principal } => {
-            let mut object = principal.as_ref().map_or_else(|| json!({}), user::describe);
+            let mut object = principal.as_ref().map_or_else(|| json!({}), |principal| json!(user::describe(principal)));
             object["name"] = json!(name);
             object
         }

@@ -214,11 +214,14 @@ pub(crate) fn moment(change: &Change) -> Option<String> {
 
 /// The kind of this name.
 pub(crate) fn kind(name: &str) -> Result<ChangeKind, String> {
-    let kinds = || Kind::value_variants().iter().filter_map(ValueEnum::to_possible_value);
-    Kind::from_str(name, false).map(ChangeKind::from).map_err(|_| {
-        let names: Vec<_> = kinds().map(|kind| kind.get_name().to_owned()).collect();
-        format!("{name:?} is no kind of change: there are {}", names.join(", "))
-    })
+    let unknown = |_| format!("{name:?} is no kind of change: there are {}", kinds().join(", "));
+    Kind::from_str(name, false).map(ChangeKind::from).map_err(unknown)
+}
+
+/// What kinds of changes are called.
+pub(crate) fn kinds() -> Vec<String> {
+    let kinds = Kind::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+    kinds.map(|kind| kind.get_name().to_owned()).collect()
 }
 
 /// How a place is called; the time of the wall clock it lasts to, and that of the engine's.

@@ -35,14 +35,14 @@ pub(super) fn run(context: &Context, remote: &Remote, arguments: &Arguments) -> 
 /// Makes the cursor, if it is new.
 fn begin(remote: &Remote, arguments: &Arguments) -> Outcome {
     let Some(name) = &arguments.cursor else { return Ok(()) };
-    if cursors::all_of(remote)?.iter().any(|cursor| cursor["name"] == **name) {
+    if cursors::all_of(remote)?.iter().any(|cursor| cursor.name == **name) {
         return Ok(());
     }
     acknowledge(remote, name, arguments.first() - 1)
 }
 
 fn acknowledge(remote: &Remote, name: &str, through: u64) -> Outcome {
-    remote.ask(&remote::put(&["cursors", name]).body(json!({ "through": through }))).map(drop)
+    remote.order(&remote::put(&["cursors", name]).body(json!({ "through": through })))
 }
 
 fn request(arguments: &Arguments) -> Request {

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use alluvium::{CollectionSpec, Compatibility, Database, IndexSpec, OnDelete, Path, ReferenceSpec};
 use clap::{Args, ValueEnum};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
-use super::super::values::{say, time, told};
+use super::super::values::{say, time};
 use super::super::{Context, Place};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
 use crate::output::terminal;
-use crate::remote;
+use crate::{remote, told};
 
 #[derive(Debug, Args)]
 pub(crate) struct Create {
@@ -124,7 +124,7 @@ pub(super) fn drop(context: &Context, collection: &str) -> Outcome {
             database.close()?;
         }
         Place::There(remote) => {
-            remote.ask(&remote::delete(&["collections", collection]))?;
+            remote.order(&remote::delete(&["collections", collection]))?;
         }
     }
     tell(context, collection, "is gone")
@@ -179,7 +179,7 @@ pub(super) fn schema(context: &Context, arguments: &Schema) -> Outcome {
 }
 
 pub(super) fn list(context: &Context) -> Outcome {
-    let counted: Vec<Json> = match context.place()? {
+    let counted: Vec<told::Collection> = match context.place()? {
         Place::Here(database) => {
             let all = database.collections().list().map_err(Failure::of_request)?;
             let counted = |spec: &CollectionSpec| {
@@ -198,10 +198,9 @@ pub(super) fn list(context: &Context) -> Outcome {
     } else {
         let headings = [("collection", Align::Left), ("documents", Align::Right), ("indexes", Align::Left)];
         let mut table = Table::new(headings);
-        for one in &counted {
-            let indexes = one["indexes"].as_array().map_or(&[][..], Vec::as_slice);
-            let indexes = indexes.iter().map(|index| told(index, "name")).collect::<Vec<_>>().join(", ");
-            table.push([told(one, "collection"), told(one, "documents"), indexes]);
+        for one in counted {
+            let indexes = one.indexes.into_iter().map(|index| index.name).collect::<Vec<_>>().join(", ");
+            table.push([one.collection, one.documents.to_string(), indexes]);
         }
         let mut out = io::stdout().lock();
         table.write(&mut out)?;
@@ -223,26 +222,26 @@ fn tell(context: &Context, collection: &str, words: &str) -> Outcome {
 }
 
 /// A collection for programs.
-pub(crate) fn describe(spec: &CollectionSpec, count: u64) -> Json {
-    let paths = |paths: &[Path]| paths.iter().map(|path| path.as_str().to_owned()).collect::<Vec<_>>();
-    let index = |index: &IndexSpec| json!({ "name": index.name, "paths": paths(&index.paths), "unique": index.unique });
+pub(crate) fn describe(spec: &CollectionSpec, count: u64) -> told::Collection {
+    let paths = |paths: &[Path]| paths.iter().map(|path| path.as_str().to_owned()).collect();
+    let index = |index: &IndexSpec| told::Index { name: index.name.clone(), paths: paths(&index.paths), unique: index.unique };
     let reference = |reference: &ReferenceSpec| {
         let on_delete = match reference.on_delete {
             OnDelete::Restrict => "restrict",
             OnDelete::Cascade => "cascade",
             OnDelete::SetNull => "set-null",
         };
-        json!({ "path": reference.path.as_str(), "to": reference.to, "on_delete": on_delete })
+        told::Reference { path: reference.path.as_str().to_owned(), to: reference.to.clone(), on_delete: on_delete.into() }
     };
-    json!({
-        "collection": spec.name,
-        "documents": count,
-        "soft_delete": spec.soft_delete,
-        "keep_deleted_seconds": spec.keep_deleted.map(|keep| keep.as_secs_f64()),
-        "history": spec.history,
-        "indexes": spec.indexes.iter().map(index).collect::<Vec<_>>(),
-        "references": spec.references.iter().map(reference).collect::<Vec<_>>(),
-    })
+    told::Collection {
+        collection: spec.name.clone(),
+        documents: count,
+        soft_delete: spec.soft_delete,
+        keep_deleted_seconds: spec.keep_deleted.map(|keep| keep.as_secs_f64()),
+        history: spec.history,
+        indexes: spec.indexes.iter().map(index).collect(),
+        references: spec.references.iter().map(reference).collect(),
+    }
 }
 
 /// `NAME=PATH,PATH`.

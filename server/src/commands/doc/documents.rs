@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use alluvium::{Collection, Database, Document, Error, PutDocument};
 use clap::Args;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value as Json, json};
 
-use super::super::values::{condition, say, time, told};
+use super::super::values::{condition, say, time};
 use super::super::{Context, Place};
 use crate::failure::{Failure, Outcome};
 use crate::remote::{self, Request};
+use crate::told;
 
 /// Documents that are put together.
 const TOGETHER: usize = 256;
@@ -108,7 +110,7 @@ pub(super) fn put(context: &Context, arguments: &Put) -> Outcome {
     tell(context, &put)
 }
 
-fn put_here(database: &Database, arguments: &Put, content: &Json) -> Outcome<Json> {
+fn put_here(database: &Database, arguments: &Put, content: &Json) -> Outcome<told::StoredDocument> {
     let how = PutDocument::default().only_if(condition(arguments.if_absent, arguments.if_revision));
     let how = arguments.ttl.map_or(how, |time| how.time_to_live(time));
     let mut documents = database.collection(&arguments.collection);
@@ -117,7 +119,7 @@ fn put_here(database: &Database, arguments: &Put, content: &Json) -> Outcome<Jso
         id => id.to_owned(),
     };
     let revision = documents.put(&id, content, how).map_err(Failure::of_request)?;
-    Ok(json!({ "id": id, "revision": revision }))
+    Ok(told::StoredDocument { id, revision })
 }
 
 impl Name {
@@ -130,12 +132,12 @@ pub(super) fn merge(context: &Context, Merge { name, patch, if_revision }: &Merg
     let patch = super::json(patch)?;
     let asked = remote::patch(&name.parts(&[])).with_any("if_revision", *if_revision).body(patch.clone());
     let here = |documents: &mut Collection<&Database>| documents.merge(&name.id, &patch, condition(false, *if_revision));
-    let merged = change(context, name, |documents| Ok(json!({ "id": name.id, "revision": here(documents)? })), &asked)?;
+    let merged = change(context, name, |documents| Ok(stored(name, here(documents)?)), &asked)?;
     tell(context, &merged.ok_or_else(|| absent(name))?)
 }
 
 pub(super) fn restore(context: &Context, name: &Name) -> Outcome {
-    let here = |documents: &mut Collection<&Database>| Ok(json!({ "id": name.id, "revision": documents.restore(&name.id)? }));
+    let here = |documents: &mut Collection<&Database>| Ok(stored(name, documents.restore(&name.id)?));
     let restored = change(context, name, here, &remote::post(&name.parts(&["restore"])))?;
     tell(context, &restored.ok_or_else(|| absent(name))?)
 }
@@ -145,7 +147,7 @@ pub(super) fn delete(context: &Context, Delete { name, if_revision, purge }: &De
     let asked = remote::delete(&name.parts(&[])).with_any("if_revision", *if_revision).with("purge", purge);
     let here = |documents: &mut Collection<&Database>| {
         let was_there = if *purge { documents.purge(id)? } else { documents.delete(id, condition(false, *if_revision))? };
-        if was_there { Ok(Json::Null) } else { Err(missing(name)) }
+        if was_there { Ok(IgnoredAny) } else { Err(missing(name)) }
     };
     change(context, name, here, &asked)?.ok_or_else(|| absent(name))?;
     if context.json { context.print_json(&json!({ "id": id, "deleted": true })) } else { say(&format!("{id} is gone")) }
@@ -157,16 +159,16 @@ pub(super) fn get(context: &Context, Get { name, deleted }: &Get) -> Outcome {
         found.as_ref().map(describe).ok_or_else(|| missing(name))
     };
     let found = change(context, name, here, &remote::get(&name.parts(&[])).with("deleted", deleted))?;
-    let document = found.ok_or_else(|| absent(name))?;
+    let document: told::Document = found.ok_or_else(|| absent(name))?;
     if context.json {
         return context.print_json(&document);
     }
-    let text = serde_json::to_string_pretty(&document["document"]).map_err(|error| Failure::failed(error.to_string()))?;
+    let text = serde_json::to_string_pretty(&document.document).map_err(|error| Failure::failed(error.to_string()))?;
     say(&text)
 }
 
 pub(super) fn history(context: &Context, name: &Name) -> Outcome {
-    let past: Vec<Json> = match context.place()? {
+    let past: Vec<told::Document> = match context.place()? {
         Place::Here(database) => {
             let past = database.collection(&name.collection).history(&name.id).map_err(Failure::of_request)?;
             database.close()?;
@@ -176,7 +178,7 @@ pub(super) fn history(context: &Context, name: &Name) -> Outcome {
     };
     past.iter().try_for_each(|document| match context.json {
         true => context.print_json(document),
-        false => say(&format!("{} {}", told(document, "revision"), document["document"])),
+        false => say(&format!("{} {}", document.revision, document.document)),
     })
 }
 
@@ -244,12 +246,12 @@ fn refused(context: &Context, what: &str, error: &str) -> Outcome {
 }
 
 /// Does one thing to a document, and answers what is said of it; `None` where there is no such document.
-fn change(
+fn change<T: DeserializeOwned>(
     context: &Context,
     name: &Name,
-    here: impl FnOnce(&mut Collection<&Database>) -> alluvium::Result<Json>,
+    here: impl FnOnce(&mut Collection<&Database>) -> alluvium::Result<T>,
     there: &Request,
-) -> Outcome<Option<Json>> {
+) -> Outcome<Option<T>> {
     match context.place()? {
         Place::Here(database) => {
             let answer = match here(&mut database.collection(&name.collection)) {
@@ -263,21 +265,25 @@ fn change(
             let answer = remote.find(there)?;
             if answer.is_none() {
                 // Where there is not even the collection, that is what is said.
-                remote.ask(&remote::get(&["collections", &name.collection]))?;
+                remote.order(&remote::get(&["collections", &name.collection]))?;
             }
             Ok(answer)
         }
     }
 }
 
+fn stored(name: &Name, revision: u64) -> told::StoredDocument {
+    told::StoredDocument { id: name.id.clone(), revision }
+}
+
 fn missing(Name { collection, id }: &Name) -> Error {
     Error::NoSuchDocument { collection: collection.clone(), id: id.clone() }
 }
 
-fn tell(context: &Context, put: &Json) -> Outcome {
+fn tell(context: &Context, put: &told::StoredDocument) -> Outcome {
     match context.json {
         true => context.print_json(put),
-        false => say(&format!("{} is at revision {}", told(put, "id"), told(put, "revision"))),
+        false => say(&format!("{} is at revision {}", put.id, put.revision)),
     }
 }
 
@@ -289,13 +295,12 @@ fn absent(name: &Name) -> Failure {
 }
 
 /// A document for programs.
-pub(crate) fn describe(document: &Document) -> Json {
-    let mut object = json!({ "id": document.id, "revision": document.revision, "document": document.content });
-    if let Some(left) = document.expires_in {
-        object["expires_in_seconds"] = json!(left.as_secs_f64());
+pub(crate) fn describe(document: &Document) -> told::Document {
+    told::Document {
+        id: document.id.clone(),
+        revision: document.revision,
+        document: document.content.clone(),
+        expires_in_seconds: document.expires_in.map(|left| left.as_secs_f64()),
+        deleted_at_micros: document.deleted_at,
     }
-    if let Some(at) = document.deleted_at {
-        object["deleted_at_micros"] = json!(at);
-    }
-    object
 }

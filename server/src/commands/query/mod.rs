@@ -98,7 +98,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Outcome {
 
 /// A table of a server.
 fn table(remote: &Remote, name: &str) -> Outcome<TableSchema> {
-    tables::described(&remote.ask(&remote::get(&["tables", name]))?)
+    tables::described(remote.ask(&remote::get(&["tables", name]))?)
 }
 
 /// What is known of an answer before its rows.

@@ -7,11 +7,11 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 
 use super::describe;
-use crate::commands::values::{say, time, told, told_seconds};
+use crate::commands::values::{say, time, told_seconds};
 use crate::commands::{Context, Place};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
-use crate::remote;
+use crate::{remote, told};
 
 /// A queue and its settings; those not named are the default ones of a new queue, or stay as they are.
 #[derive(Debug, Args)]
@@ -72,7 +72,7 @@ pub(super) fn create(context: &Context, arguments: &CreateArguments) -> Outcome 
         Place::There(remote) => {
             let mut body = arguments.described();
             body["if_absent"] = json!(true);
-            remote.ask(&remote::put(&["queues", &arguments.queue]).body(body))?;
+            remote.order(&remote::put(&["queues", &arguments.queue]).body(body))?;
         }
     }
     tell(context, &arguments.queue, "created", "is there")
@@ -88,7 +88,7 @@ pub(super) fn alter(context: &Context, arguments: &CreateArguments) -> Outcome {
             database.close()?;
         }
         Place::There(remote) => {
-            remote.ask(&remote::patch(&["queues", &arguments.queue]).body(arguments.described()))?;
+            remote.order(&remote::patch(&["queues", &arguments.queue]).body(arguments.described()))?;
         }
     }
     tell(context, &arguments.queue, "altered", "is altered")
@@ -103,14 +103,14 @@ pub(super) fn drop(context: &Context, queue: &str) -> Outcome {
             database.close()?;
         }
         Place::There(remote) => {
-            remote.ask(&remote::delete(&["queues", queue]))?;
+            remote.order(&remote::delete(&["queues", queue]))?;
         }
     }
     tell(context, queue, "dropped", "is gone")
 }
 
 pub(super) fn list(context: &Context) -> Outcome {
-    let queues: Vec<Json> = match context.place()? {
+    let queues: Vec<told::Queue> = match context.place()? {
         Place::Here(database) => {
             let sized = |spec: QueueSpec| database.queue(&spec.name).sizes().map(|sizes| describe::queue(&spec, &sizes));
             let queues = database.queues()?.into_iter().map(sized).collect::<Result<_, _>>()?;
@@ -132,10 +132,11 @@ pub(super) fn list(context: &Context) -> Outcome {
         ("lease", Align::Right),
         ("tries", Align::Right),
     ]);
-    for queue in &queues {
-        let [name, ready, scheduled, leased, delayed, dead, tries] =
-            ["queue", "ready", "scheduled", "leased", "delayed", "dead", "tries"].map(|name| told(queue, name));
-        table.push([name, ready, scheduled, leased, delayed, dead, told_seconds(queue, "lease_seconds"), tries]);
+    for queue in queues {
+        let sizes = [queue.ready, queue.scheduled, queue.leased, queue.delayed, queue.dead].map(|size| size.to_string());
+        let [ready, scheduled, leased, delayed, dead] = sizes;
+        let lease = told_seconds(Some(queue.lease_seconds));
+        table.push([queue.queue, ready, scheduled, leased, delayed, dead, lease, queue.tries.to_string()]);
     }
     super::print(&table)
 }

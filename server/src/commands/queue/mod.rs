@@ -9,13 +9,15 @@ use std::time::{Duration, Instant};
 
 use alluvium::{Database, Item, Lease, NewItem, Pop, Pushed, Queue, Retry};
 use clap::{Args, Subcommand};
+use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 
-use super::values::{say, seconds, standard_input, time, told, told_seconds};
+use super::values::{say, seconds, standard_input, time, told_seconds};
 use super::{Context, Place};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::Table;
 use crate::remote::{self, Remote, Request};
+use crate::told;
 use new_item::Wanted;
 
 #[derive(Debug, Subcommand)]
@@ -144,7 +146,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Outcome {
             let here = |queue: &mut Queue<&Database>| {
                 queue.nack_all(&leases, retry).map(|fates| fates.iter().map(describe::nacked).collect())
             };
-            let fates = items(context, &arguments.queue, here, |_| asked)?;
+            let fates: Vec<told::Nacked> = items(context, &arguments.queue, here, |remote, name| remote.list(name, &asked))?;
             tell(context, &leases, |number| fate(fates.get(number)))
         }
         Command::Extend { leases: arguments, by } => {
@@ -156,11 +158,16 @@ pub(crate) fn run(context: &Context, command: Command) -> Outcome {
         }
         Command::Peek { queue, limit } => {
             let asked = remote::get(&["queues", &queue, "items"]).with("limit", limit);
-            list(context, items(context, &queue, |queue| Ok(described(&queue.peek(limit)?)), |_| asked)?)
+            let here = |queue: &mut Queue<&Database>| Ok(described(&queue.peek(limit)?));
+            list(context, items(context, &queue, here, |remote, name| remote.list(name, &asked))?)
         }
         Command::Dead { queue, after, limit } => {
-            let asked = remote::get(&["queues", &queue, "dead"]).with("after", after).with("limit", limit);
-            list(context, items(context, &queue, |queue| Ok(described(&queue.dead(after, limit)?)), |_| asked)?)
+            let page = |limit, next: Option<&str>| {
+                let asked = remote::get(&["queues", &queue, "dead"]).with("limit", limit);
+                next.map_or_else(|| asked.clone().with("after", after), |next| asked.clone().with("after", next))
+            };
+            let here = |queue: &mut Queue<&Database>| Ok(described(&queue.dead(after, limit)?));
+            list(context, items(context, &queue, here, |remote, name| remote.pages(name, limit, page))?)
         }
         Command::Requeue { queue, items, all } => requeue(context, &queue, &items, all),
         Command::Purge { queue, dead } => {
@@ -174,33 +181,33 @@ pub(crate) fn run(context: &Context, command: Command) -> Outcome {
 fn push(context: &Context, arguments: new_item::PushArguments) -> Outcome {
     let name = arguments.queue.clone();
     let items = arguments.items()?;
-    let pushed: Vec<Json> = match context.place()? {
+    let pushed: Vec<told::PushedItem> = match context.place()? {
         Place::Here(database) => {
             let items = items.into_iter().map(Wanted::item).collect();
             let pushed = push_all(&mut database.queue(&name), items).map_err(Failure::of_request)?;
             database.close()?;
-            pushed.iter().map(|Pushed { id, duplicate }| json!({ "id": id, "duplicate": duplicate })).collect()
+            pushed.into_iter().map(|Pushed { id, duplicate }| told::PushedItem { id, duplicate }).collect()
         }
         Place::There(remote) => push_there(&remote, &name, &items)?,
     };
     for item in &pushed {
         match context.json {
             true => context.print_json(item)?,
-            false if item["duplicate"] == true => say(&format!("{} was pushed before", told(item, "id")))?,
-            false => say(&format!("pushed {}", told(item, "id")))?,
+            false if item.duplicate => say(&format!("{} was pushed before", item.id))?,
+            false => say(&format!("pushed {}", item.id))?,
         }
     }
     Ok(())
 }
 
 /// As many at a time as a server takes.
-fn push_there(remote: &Remote, name: &str, items: &[Wanted]) -> Outcome<Vec<Json>> {
+fn push_there(remote: &Remote, name: &str, items: &[Wanted]) -> Outcome<Vec<told::PushedItem>> {
     const AT_A_TIME: usize = 100;
     let mut pushed = Vec::with_capacity(items.len());
     for some in items.chunks(AT_A_TIME) {
         let some: Vec<Json> = some.iter().map(Wanted::describe).collect();
         let asked = remote::post(&["queues", name, "push"]).body(json!({ "items": some }));
-        pushed.extend(remote.all("items", &asked)?);
+        pushed.extend(remote.list::<told::PushedItem>("items", &asked)?);
     }
     Ok(pushed)
 }
@@ -239,14 +246,15 @@ fn pop(context: &Context, arguments: &PopArguments) -> Outcome {
     }
     let mut table = Table::new(describe::LEASED);
     for leased in &popped {
-        let [lease, tries, priority] = ["lease", "tries", "priority"].map(|name| told(leased, name));
-        table.push([lease, told_seconds(leased, "lasts_seconds"), tries, priority, describe::payload(leased)]);
+        let told::Leased { lease, lasts_seconds, item } = leased;
+        let (tries, priority) = (item.tries.to_string(), item.priority.to_string());
+        table.push([lease.clone(), told_seconds(Some(*lasts_seconds)), tries, priority, describe::payload(item)]);
     }
     print(&table)
 }
 
 /// Waits as long as it is to, and asks as often as that takes: a server lets nobody wait for long at once.
-fn pop_there(remote: &Remote, arguments: &PopArguments) -> Outcome<Vec<Json>> {
+fn pop_there(remote: &Remote, arguments: &PopArguments) -> Outcome<Vec<told::Leased>> {
     const AT_ONCE: Duration = Duration::from_secs(50);
     let until = Instant::now() + arguments.wait;
     loop {
@@ -256,25 +264,24 @@ fn pop_there(remote: &Remote, arguments: &PopArguments) -> Outcome<Vec<Json>> {
             "lease_seconds": arguments.lease.map(|time| time.as_secs_f64()),
             "wait_seconds": left.min(AT_ONCE).as_secs_f64(),
         });
-        let popped = remote.all("items", &remote::post(&["queues", &arguments.queue, "pop"]).body(body))?;
+        let popped: Vec<told::Leased> = remote.list("items", &remote::post(&["queues", &arguments.queue, "pop"]).body(body))?;
         if !popped.is_empty() || left <= AT_ONCE {
             return Ok(popped);
         }
     }
 }
 
-fn described(items: &[Item]) -> Vec<Json> {
+fn described(items: &[Item]) -> Vec<told::Item> {
     items.iter().map(describe::item).collect()
 }
 
-fn list(context: &Context, items: Vec<Json>) -> Outcome {
+fn list(context: &Context, items: Vec<told::Item>) -> Outcome {
     if context.json {
         return items.iter().try_for_each(|item| context.print_json(item));
     }
     let mut table = Table::new(describe::ITEM);
     for item in &items {
-        let [id, priority, tries] = ["id", "priority", "tries"].map(|name| told(item, name));
-        table.push([id, priority, tries, describe::payload(item)]);
+        table.push([item.id.to_string(), item.priority.to_string(), item.tries.to_string(), describe::payload(item)]);
     }
     print(&table)
 }
@@ -310,13 +317,12 @@ fn tell(context: &Context, leases: &[Lease], what: impl Fn(usize) -> (&'static s
     Ok(())
 }
 
-fn fate(nacked: Option<&Json>) -> (&'static str, String) {
-    let outcome = nacked.map(|nacked| told(nacked, "outcome"));
-    match (nacked, outcome.as_deref()) {
-        (_, Some("dead")) => ("dead", "was tried too often: it is dead".to_owned()),
-        (_, Some("gone")) => ("gone", "was tried too often: it is gone".to_owned()),
-        (Some(nacked), _) => ("waits", format!("may be popped again in {}", told_seconds(nacked, "seconds"))),
-        (None, _) => ("waits", "may be popped again".to_owned()),
+fn fate(nacked: Option<&told::Nacked>) -> (&'static str, String) {
+    match nacked.map(|nacked| (&*nacked.outcome, nacked.seconds)) {
+        Some(("dead", _)) => ("dead", "was tried too often: it is dead".to_owned()),
+        Some(("gone", _)) => ("gone", "was tried too often: it is gone".to_owned()),
+        Some((_, time @ Some(_))) => ("waits", format!("may be popped again in {}", told_seconds(time))),
+        _ => ("waits", "may be popped again".to_owned()),
     }
 }
 
@@ -331,19 +337,19 @@ fn print(table: &Table) -> Outcome {
 }
 
 /// Items of a queue, or what became of them, as they are described.
-fn items(
+fn items<T: DeserializeOwned>(
     context: &Context,
     name: &str,
-    here: impl FnOnce(&mut Queue<&Database>) -> alluvium::Result<Vec<Json>>,
-    there: impl FnOnce(&Remote) -> Request,
-) -> Outcome<Vec<Json>> {
+    here: impl FnOnce(&mut Queue<&Database>) -> alluvium::Result<Vec<T>>,
+    there: impl FnOnce(&Remote, &str) -> Outcome<Vec<T>>,
+) -> Outcome<Vec<T>> {
     match context.place()? {
         Place::Here(database) => {
             let items = here(&mut database.queue(name)).map_err(Failure::of_request)?;
             database.close()?;
             Ok(items)
         }
-        Place::There(remote) => remote.all("items", &there(&remote)),
+        Place::There(remote) => there(&remote, "items"),
     }
 }
 
@@ -359,7 +365,7 @@ fn done(
             here(&mut database.queue(name)).map_err(Failure::of_request)?;
             Ok(database.close()?)
         }
-        Place::There(remote) => remote.ask(there).map(|_| ()),
+        Place::There(remote) => remote.order(there),
     }
 }
 
@@ -376,9 +382,6 @@ fn counted(
             database.close()?;
             Ok(count)
         }
-        Place::There(remote) => {
-            let count = remote.ask(there)?["items"].as_u64().and_then(|count| count.try_into().ok());
-            count.ok_or_else(|| remote.strange("it does not say how many items"))
-        }
+        Place::There(remote) => Ok(remote.ask::<told::Items>(there)?.items),
     }
 }

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 
 use super::standard_input;
-use crate::commands::values::put_bytes;
+use crate::commands::values::text_or_base64;
 use crate::failure::{Failure, Outcome};
 use crate::parse::time;
 
@@ -74,9 +74,8 @@ impl Wanted {
 
     /// As a server takes it.
     pub(super) fn describe(&self) -> Json {
-        let mut object = json!({ "priority": self.priority, "due": self.due, "key": self.key });
-        put_bytes(&mut object, "payload", &self.payload);
-        object
+        let (payload, base64) = text_or_base64(&self.payload);
+        json!({ "payload": payload, "base64": base64, "priority": self.priority, "due": self.due, "key": self.key })
     }
 }
 

@@ -6,7 +6,7 @@ mod watch;
 use clap::Args;
 
 use super::{Context, Place};
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::remote;
 use crate::status::Document;
 
@@ -25,11 +25,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Outcome {
         return watch::run(context, std::time::Duration::from_secs(arguments.every));
     }
     let document = fetch(context)?;
-    if context.json { print_json(context, &document) } else { show::print(&document) }
-}
-
-fn print_json(context: &Context, document: &Document) -> Outcome {
-    context.print_json(&serde_json::to_value(document).map_err(Failure::failed)?)
+    if context.json { context.print_json(&document) } else { show::print(&document) }
 }
 
 /// Asks whoever has the database open, or opens it.
@@ -40,9 +36,6 @@ fn fetch(context: &Context) -> Outcome<Document> {
             database.close()?;
             Ok(document)
         }
-        Place::There(remote) => {
-            let said = remote.ask(&remote::get(&["status"]))?;
-            serde_json::from_value(said).map_err(|error| remote.strange(&error.to_string()))
-        }
+        Place::There(remote) => remote.ask(&remote::get(&["status"])),
     }
 }

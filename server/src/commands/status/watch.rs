@@ -14,7 +14,7 @@ use ratatui_widgets::sparkline::Sparkline;
 use tokio::signal::ctrl_c;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{fetch, print_json, show};
+use super::{fetch, show};
 use crate::commands::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::terminal;
@@ -57,7 +57,7 @@ pub(super) fn run(context: &Context, every: Duration) -> Outcome {
         }
         let document = fetch(context)?;
         if context.json {
-            print_json(context, &document)?;
+            context.print_json(&document)?;
         } else {
             rates.note(&document, Instant::now());
             draw(&document, &rates)?;

@@ -20,7 +20,7 @@ use super::session::Server;
 use crate::import::{Look, Part};
 pub(crate) use numbered::Numbered;
 pub(crate) use room::Share;
-pub(super) use scope::check_rows;
+pub(super) use scope::{are_within, check_rows};
 pub(super) use table::make;
 use table::{fits, spec_of};
 

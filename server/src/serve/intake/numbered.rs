@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::super::access::Caller;
 use super::super::session::Server;
-use super::super::writer::{Content, Job, What, WriterKey, gone};
+use super::super::writer::{Content, Job, Numbers, What, WriterKey, gone};
 
 /// Which batch of which writer a request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,8 @@ impl Numbered {
             _ => 0,
         };
         let (done, mut told) = mpsc::unbounded_channel();
-        let job = Job { writer, number: self.number, begins: self.number == 1, content, bytes, done, room: None };
+        let numbers = Numbers::one(self.number);
+        let job = Job { writer, numbers, begins: self.number == 1, content, bytes, done, room: None };
         lane.blocking_send(job).map_err(|_| gone())?;
         match told.blocking_recv().ok_or_else(gone)?.what {
             What::Applied { again } => Ok(again),

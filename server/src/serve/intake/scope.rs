@@ -20,6 +20,11 @@ pub(in crate::serve) fn check_rows(
     Err(failed)
 }
 
+/// Whether all rows are of series within a scope.
+pub(in crate::serve) fn are_within(rows: &RecordBatch, tags: &[&str], scope: &Scope) -> bool {
+    outside(rows, tags, scope).is_none()
+}
+
 /// The first row that is of a series outside a scope.
 fn outside(rows: &RecordBatch, tags: &[&str], scope: &Scope) -> Option<usize> {
     if scope.is_everything() {

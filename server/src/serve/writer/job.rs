@@ -16,11 +16,30 @@ pub(in crate::serve) struct WriterKey {
     pub(in crate::serve) id: WriterId,
 }
 
-/// A batch that is to be applied.
+/// Numbers of batches that follow each other, one at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::serve) struct Numbers {
+    pub(in crate::serve) first: u64,
+    pub(in crate::serve) last: u64,
+}
+
+impl Numbers {
+    /// Of one batch.
+    pub(in crate::serve) fn one(number: u64) -> Self {
+        Numbers { first: number, last: number }
+    }
+
+    /// How many there are.
+    pub(super) fn count(self) -> usize {
+        (self.last - self.first) as usize + 1
+    }
+}
+
+/// A batch that is to be applied, or several of a writer that came together.
 #[derive(Debug)]
 pub(in crate::serve) struct Job {
     pub(in crate::serve) writer: Arc<WriterKey>,
-    pub(in crate::serve) number: u64,
+    pub(in crate::serve) numbers: Numbers,
     /// Whether the writer begins with it, if it is not known: one that is opened before does not.
     pub(in crate::serve) begins: bool,
     pub(in crate::serve) content: Content,
@@ -37,6 +56,8 @@ pub(in crate::serve) struct Job {
 pub(in crate::serve) enum Content {
     /// Rows of tables.
     Rows(Vec<(Arc<str>, RecordBatch)>),
+    /// Rows of several batches of one table, and how many each has.
+    Run { table: Arc<str>, rows: RecordBatch, counts: Vec<usize> },
     /// Other things that are done.
     Mutations(Vec<Mutation>),
     /// Nothing: it was given up, or had nothing in it.
@@ -46,14 +67,18 @@ pub(in crate::serve) enum Content {
 impl Content {
     /// Rows of tables in it.
     pub(super) fn rows(&self) -> usize {
-        if let Content::Rows(parts) = self { parts.iter().map(|(_, rows)| rows.num_rows()).sum() } else { 0 }
+        match self {
+            Content::Rows(parts) => parts.iter().map(|(_, rows)| rows.num_rows()).sum(),
+            Content::Run { rows, .. } => rows.num_rows(),
+            Content::Mutations(_) | Content::Nothing => 0,
+        }
     }
 }
 
-/// What came of a batch.
+/// What came of a batch, or of several.
 #[derive(Debug)]
 pub(in crate::serve) struct Done {
-    pub(in crate::serve) number: u64,
+    pub(in crate::serve) numbers: Numbers,
     pub(in crate::serve) bytes: usize,
     pub(in crate::serve) what: What,
 }
@@ -76,8 +101,22 @@ pub(in crate::serve) enum What {
 impl Job {
     /// Says what came of it, to whoever may have gone.
     pub(super) fn done(self, what: What) {
-        let _ = self.done.send(Done { number: self.number, bytes: self.bytes, what });
+        let _ = self.done.send(Done { numbers: self.numbers, bytes: self.bytes, what });
     }
+}
+
+/// The batches of a job each by itself, in order.
+pub(super) fn split(job: Job) -> Vec<Job> {
+    let Content::Run { table, rows, counts } = job.content else { return vec![job] };
+    let (mut from, mut bytes) = (0, job.bytes);
+    let one = |(number, count): (u64, usize)| {
+        let content = Content::Rows(vec![(table.clone(), rows.slice(from, count))]);
+        from += count;
+        // What all of them took counts as the first one's.
+        let (writer, done, bytes) = (job.writer.clone(), job.done.clone(), std::mem::take(&mut bytes));
+        Job { writer, numbers: Numbers::one(number), begins: job.begins, content, bytes, done, room: None }
+    };
+    (job.numbers.first..).zip(counts).map(one).collect()
 }
 
 /// Does what a mutation says.

@@ -13,7 +13,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use super::job::{Content, Job, What, WriterKey, mutate};
+use super::job::{Content, Job, What, WriterKey, mutate, split};
 use crate::serve::failed;
 use crate::serve::metrics::Metrics;
 
@@ -87,14 +87,24 @@ fn apply(db: &Database, metrics: &Metrics, jobs: Vec<Job>) {
         return;
     }
     for job in jobs {
-        let what = match write(db, metrics, std::slice::from_ref(&job)) {
-            Ok(mut applied) => applied.pop().unwrap_or(What::Applied { again: false }),
-            // A stream lets none through that leaves a gap; so one before it was refused meanwhile.
-            Err(error @ Error::WriterGap { .. }) => What::HeldUp(failed::of_engine(&error)),
-            Err(error) if failed::is_of_request(&error) => What::Refused(failed::of_engine(&error)),
-            Err(error) => What::Ended(failed::of_engine(&error)),
-        };
-        job.done(what);
+        match write(db, metrics, std::slice::from_ref(&job)) {
+            Err(_) if job.numbers.count() > 1 => split(job).into_iter().for_each(|one| {
+                let outcome = write(db, metrics, std::slice::from_ref(&one));
+                one.done(told(outcome));
+            }),
+            outcome => job.done(told(outcome)),
+        }
+    }
+}
+
+/// What came of one job.
+fn told(outcome: Result<Vec<What>, Error>) -> What {
+    match outcome {
+        Ok(mut applied) => applied.pop().unwrap_or(What::Applied { again: false }),
+        // A stream lets none through that leaves a gap; so one before it was refused meanwhile.
+        Err(error @ Error::WriterGap { .. }) => What::HeldUp(failed::of_engine(&error)),
+        Err(error) if failed::is_of_request(&error) => What::Refused(failed::of_engine(&error)),
+        Err(error) => What::Ended(failed::of_engine(&error)),
     }
 }
 
@@ -102,7 +112,7 @@ fn write(db: &Database, metrics: &Metrics, jobs: &[Job]) -> Result<Vec<What>, Er
     let begun = Instant::now();
     let applied = transact(db, jobs)?;
     let sum = |of: fn(&Job) -> usize| jobs.iter().map(of).sum();
-    let batches = jobs.iter().filter(|job| !matches!(job.content, Content::Nothing)).count();
+    let batches = sum(|job| if matches!(job.content, Content::Nothing) { 0 } else { job.numbers.count() });
     metrics.applied(batches, sum(|job| job.content.rows()), sum(|job| job.bytes), begun.elapsed());
     Ok(applied)
 }
@@ -118,6 +128,7 @@ fn transact(db: &Database, jobs: &[Job]) -> Result<Vec<What>, Error> {
             }
             match &job.content {
                 Content::Rows(batches) => batches.iter().for_each(|(table, batch)| rows.add(table, batch)),
+                Content::Run { table, rows: batch, .. } => rows.add(table, batch),
                 Content::Mutations(mutations) => mutations.iter().try_for_each(|mutation| mutate(transaction, mutation))?,
                 Content::Nothing => {}
             }
@@ -127,13 +138,14 @@ fn transact(db: &Database, jobs: &[Job]) -> Result<Vec<What>, Error> {
     })
 }
 
-/// Whether a batch is the next of its writer.
+/// Whether batches are the next of their writer.
 fn advance(transaction: &mut Transaction<'_>, job: &Job) -> Result<bool, Error> {
     let WriterKey { principal, id } = &*job.writer;
-    match transaction.writers().advance(principal, *id, job.number) {
+    let numbers = job.numbers.first..=job.numbers.last;
+    match transaction.writers().advance_through(principal, *id, numbers.clone()) {
         Err(Error::WriterExpired { .. }) if job.begins => {
             transaction.writers().open(principal, *id, WriterPast::New)?;
-            transaction.writers().advance(principal, *id, job.number)
+            transaction.writers().advance_through(principal, *id, numbers)
         }
         outcome => outcome,
     }

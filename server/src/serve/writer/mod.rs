@@ -3,6 +3,7 @@
 mod columns;
 mod job;
 mod lane;
+mod run;
 mod seats;
 mod slot;
 
@@ -11,20 +12,21 @@ use std::sync::Arc;
 
 use alluvium::{Action, Target, WriterId, WriterPast};
 use alluvium_protocol::code::Code;
-use alluvium_protocol::frame::Frame;
 use alluvium_protocol::message::{Applied, BatchRefused, DescribeTable, Failed, Message, OpenWriter, Opened, Skip};
 use alluvium_protocol::mutation::{Mutation, MutationBatch};
 use alluvium_protocol::rows::{ARROW_BATCH, ROW_BATCH, split};
 use alluvium_protocol::writer::{Incoming, Receiver};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{self, Sender, UnboundedReceiver, UnboundedSender};
 
 use super::metrics::{Counted, Kind};
 use super::session::Session;
 use super::stream::{Ended, Reader, Received, Writer};
 use super::{failed, intake};
-pub(super) use job::{Content, Done, Job, What, WriterKey};
+pub(super) use job::{Content, Done, Job, Numbers, What, WriterKey};
 pub(super) use lane::gone;
 pub(crate) use lane::{LaneThreads, Lanes};
+use run::Run;
 pub(crate) use seats::Seats;
 use slot::{Slot, spec};
 
@@ -51,7 +53,7 @@ pub(super) async fn serve(session: &Session, open: &OpenWriter, mut reader: Read
             () = session.server.is_closing() => Err(failed::closing().into()),
             Some(done) = stream.done.recv() => stream.answer(done, &mut writer).await,
             received = reader.next(), if stream.has_room() => match received {
-                Ok(Some(received)) => stream.take(received, &mut writer).await,
+                Ok(Some(received)) => stream.take(received, &mut reader, &mut writer).await,
                 Ok(None) => break,
                 Err(ended) => Err(ended),
             },
@@ -107,12 +109,18 @@ impl<'s> Stream<'s> {
 
     /// Whether the client may have more under way. It is to keep to the window; if it does not, it waits.
     fn has_room(&self) -> bool {
-        self.under_way == 0 || self.bytes < self.session.server.settings.window_bytes as usize
+        self.under_way == 0 || self.room() > 0
     }
 
-    async fn take(&mut self, received: Received, writer: &mut Writer) -> Result<(), Ended> {
+    /// Bytes more that the client may have under way.
+    fn room(&self) -> usize {
+        (self.session.server.settings.window_bytes as usize).saturating_sub(self.bytes)
+    }
+
+    async fn take(&mut self, received: Received, reader: &mut Reader, writer: &mut Writer) -> Result<(), Ended> {
         match received.frame.kind {
-            ROW_BATCH | ARROW_BATCH => self.rows(received, writer).await,
+            ROW_BATCH => self.run(Run::gather(received, reader, self.room()), writer).await,
+            ARROW_BATCH => self.rows(received, writer).await,
             MutationBatch::KIND => self.mutations(received, writer).await,
             DescribeTable::KIND => self.describe(&DescribeTable::read(&received.frame)?).await,
             Skip::KIND => self.skip(&Skip::read(&received.frame)?).await,
@@ -148,6 +156,30 @@ impl<'s> Stream<'s> {
         server.engine(move |db| intake::make(db, &spec)).await
     }
 
+    /// Batches of rows that came together: as one where nothing is wrong with any of them, else each by itself.
+    async fn run(&mut self, run: Run, writer: &mut Writer) -> Result<(), Ended> {
+        if let Some((numbers, content)) = self.decode_run(&run) {
+            for number in numbers.first..=numbers.last {
+                self.receiver.batch(number).map_err(failed::out_of_order)?;
+            }
+            return self.hand_over(numbers, content, run.bytes(), None).await;
+        }
+        for received in run.batches {
+            self.rows(received, writer).await?;
+        }
+        Ok(())
+    }
+
+    /// What several batches are together, if all of them are to be applied.
+    fn decode_run(&self, run: &Run) -> Option<(Numbers, Content)> {
+        let (slot, numbers) = run.several()?;
+        let slot = self.slots.get(&slot).filter(|_| self.receiver.is_next(numbers.first))?;
+        let scope = self.session.access().held(&self.session.caller, Action::Write, &slot.table)?;
+        let rows = slot.decode_together(&run.frames()).ok()?;
+        let table = slot.table.clone();
+        intake::are_within(&rows, &slot.tags(), &scope).then(|| (numbers, Content::Run { table, rows, counts: run.counts() }))
+    }
+
     async fn rows(&mut self, received: Received, writer: &mut Writer) -> Result<(), Ended> {
         let (head, _) = split(received.frame.kind, &received.frame.payload)?;
         if !self.is_next(head.number, writer).await? {
@@ -169,7 +201,7 @@ impl<'s> Stream<'s> {
             return self.refuse(head.number, failed, writer).await;
         }
         let content = Content::Rows(vec![(slot.table.clone(), rows)]);
-        self.hand_over(head.number, content, received).await
+        self.hand_over(Numbers::one(head.number), content, received.frame.payload.len(), received.room).await
     }
 
     async fn mutations(&mut self, received: Received, writer: &mut Writer) -> Result<(), Ended> {
@@ -186,13 +218,13 @@ impl<'s> Stream<'s> {
                 return self.refuse(batch.number, failed, writer).await;
             }
         }
-        self.hand_over(batch.number, Content::Mutations(batch.mutations), received).await
+        let (numbers, bytes) = (Numbers::one(batch.number), received.frame.payload.len());
+        self.hand_over(numbers, Content::Mutations(batch.mutations), bytes, received.room).await
     }
 
     async fn skip(&mut self, skip: &Skip) -> Result<(), Ended> {
         self.receiver.skip(skip.number).map_err(failed::out_of_order)?;
-        let nothing = Received { frame: Frame { kind: Skip::KIND, payload: Vec::new() }, room: None };
-        self.hand_over(skip.number, Content::Nothing, nothing).await
+        self.hand_over(Numbers::one(skip.number), Content::Nothing, 0, None).await
     }
 
     /// Whether a batch is to be applied. If it was before, that is said again.
@@ -208,12 +240,17 @@ impl<'s> Stream<'s> {
         }
     }
 
-    async fn hand_over(&mut self, number: u64, content: Content, received: Received) -> Result<(), Ended> {
-        let bytes = received.frame.payload.len();
-        let (writer, done, room) = (self.key.clone(), self.tell.clone(), received.room);
-        let job = Job { writer, number, begins: false, content, bytes, done, room };
+    async fn hand_over(
+        &mut self,
+        numbers: Numbers,
+        content: Content,
+        bytes: usize,
+        room: Option<OwnedSemaphorePermit>,
+    ) -> Result<(), Ended> {
+        let (writer, done) = (self.key.clone(), self.tell.clone());
+        let job = Job { writer, numbers, begins: false, content, bytes, done, room };
         self.lane.send(job).await.map_err(|_| gone())?;
-        self.under_way += 1;
+        self.under_way += numbers.count();
         self.bytes += bytes;
         Ok(())
     }
@@ -230,17 +267,17 @@ impl<'s> Stream<'s> {
         let before = self.applied;
         let mut next = Some(done);
         while let Some(done) = next {
-            self.under_way -= 1;
+            self.under_way -= done.numbers.count();
             self.bytes -= done.bytes;
             match done.what {
-                What::Applied { .. } => self.applied = done.number,
+                What::Applied { .. } => self.applied = done.numbers.last,
                 What::HeldUp(_) => {}
                 What::Ended(failed) => return Err(failed.into()),
                 What::Refused(failed) => {
                     if self.applied > before {
                         writer.message(&Applied { through: self.applied }).await?;
                     }
-                    return self.refuse(done.number, failed, writer).await;
+                    return self.refuse(done.numbers.first, failed, writer).await;
                 }
             }
             next = self.done.try_recv().ok();

@@ -48,12 +48,20 @@ impl Slot {
     }
 
     fn decode_rows(&self, frame: &Frame) -> Result<RecordBatch, Failed> {
+        self.decode_together(&[frame])
+    }
+
+    /// The rows of batches of rows, one after the other.
+    pub(super) fn decode_together(&self, frames: &[&Frame]) -> Result<RecordBatch, Failed> {
         let read = |malformed| failed::malformed(&malformed);
-        let mut rows = Reader::new(&self.layout, frame.kind, &frame.payload).map_err(read)?;
-        let mut columns = Columns::new(&self.schema, self.tags, frame.payload.len());
-        let mut row = Row::default();
-        while rows.read(&mut row).map_err(read)? {
-            columns.push(&row);
+        let bytes = frames.iter().map(|frame| frame.payload.len()).sum();
+        let mut columns = Columns::new(&self.schema, self.tags, bytes);
+        for frame in frames {
+            let mut rows = Reader::new(&self.layout, frame.kind, &frame.payload).map_err(read)?;
+            let mut row = Row::default();
+            while rows.read(&mut row).map_err(read)? {
+                columns.push(&row);
+            }
         }
         columns.finish(&self.schema).map_err(|error| invalid(error.to_string()))
     }

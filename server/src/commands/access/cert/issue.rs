@@ -116,7 +116,7 @@ fn held(all: Vec<Certificate>, name: &str) -> Vec<Certificate> {
 fn tell(context: &Context, issued: &Issued, certificate: &Path, key: Option<&Path>) -> Outcome {
     let issued = &issued.certificate;
     if context.json {
-        let mut object = register::describe(issued);
+        let mut object = json!(register::describe(issued));
         object["certificate"] = json!(certificate.display().to_string());
         object["private_key"] = json!(key.map(|key| key.display().to_string()));
         return context.print_json(&object);

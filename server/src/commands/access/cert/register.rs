@@ -4,23 +4,22 @@ use std::io::{self, Write};
 
 use alluvium::{Certificate, Error, KeyHash, TimeUnit, Transaction};
 use jiff::Timestamp;
-use serde_json::{Value as Json, json};
 
 use super::super::{change, principal};
 use super::clock;
 use crate::certificates::Clock;
-use crate::commands::values::{say, told};
+use crate::commands::values::say;
 use crate::commands::{Context, Place};
 use crate::failure::Outcome;
 use crate::output::table::{Align, Table};
 use crate::output::timestamp;
-use crate::remote;
+use crate::{remote, told};
 
 /// Digits of a hash that are shown: more than enough to call it by.
 const DIGITS: usize = 16;
 
 pub(super) fn list(context: &Context) -> Outcome {
-    let (certificates, now): (Vec<Json>, i64) = match context.place()? {
+    let (certificates, now): (Vec<told::Certificate>, i64) = match context.place()? {
         Place::Here(database) => {
             let certificates = database.principals().certificates()?;
             let now = clock(&database)?.seconds();
@@ -35,8 +34,8 @@ pub(super) fn list(context: &Context) -> Outcome {
     let headings = [("key", Align::Left), ("principal", Align::Left), ("holds until", Align::Left), ("", Align::Left)];
     let mut table = Table::new(headings);
     for certificate in certificates {
-        let [key, principal, until] = ["key", "principal", "not_after"].map(|name| told(&certificate, name));
-        table.push([first_digits(&key), principal, until, state(&certificate, now)]);
+        let state = state(&certificate, now);
+        table.push([first_digits(&certificate.key), certificate.principal, certificate.not_after.unwrap_or_default(), state]);
     }
     let mut out = io::stdout().lock();
     table.write(&mut out)?;
@@ -44,16 +43,16 @@ pub(super) fn list(context: &Context) -> Outcome {
 }
 
 pub(super) fn revoke(context: &Context, name: &str) -> Outcome {
-    let revoked: Vec<Json> = match context.place()? {
+    let revoked: Vec<told::Certificate> = match context.place()? {
         Place::Here(database) => {
             let revoked = change(&database, "certificate.revoke", name, "", |transaction| revoke_in(transaction, name))?;
             database.close()?;
             revoked.iter().map(describe).collect()
         }
-        Place::There(remote) => remote.all("revoked", &remote::delete(&["certificates", name]))?,
+        Place::There(remote) => remote.list("revoked", &remote::delete(&["certificates", name]))?,
     };
     for certificate in revoked {
-        let (key, principal) = (first_digits(&told(&certificate, "key")), told(&certificate, "principal"));
+        let (key, principal) = (first_digits(&certificate.key), &certificate.principal);
         match context.json {
             true => context.print_json(&certificate)?,
             false if principal.is_empty() => say(&format!("key {key} is revoked"))?,
@@ -140,27 +139,26 @@ pub(super) fn holds(certificate: &Certificate, now: i64) -> bool {
 }
 
 /// How one stands that is described so.
-fn state(certificate: &Json, now: i64) -> String {
-    let (revoked, until) = (told(certificate, "revoked_at"), told(certificate, "not_after"));
-    let ends = until.parse::<Timestamp>().map_or(0, Timestamp::as_second);
-    match revoked.as_str() {
-        "" if ends > now => String::new(),
-        "" => "ended".to_owned(),
-        at => format!("revoked {at}"),
+fn state(certificate: &told::Certificate, now: i64) -> String {
+    let ends = certificate.not_after.as_deref().and_then(|until| until.parse::<Timestamp>().ok());
+    match &certificate.revoked_at {
+        Some(at) => format!("revoked {at}"),
+        None if ends.is_some_and(|ends| ends.as_second() > now) => String::new(),
+        None => "ended".to_owned(),
     }
 }
 
 /// A certificate for programs.
-pub(crate) fn describe(certificate: &Certificate) -> Json {
+pub(crate) fn describe(certificate: &Certificate) -> told::Certificate {
     let Certificate { key, principal, not_before, not_after, revoked_at } = certificate;
     let known = |seconds: i64| (seconds != 0).then(|| at(seconds.saturating_mul(1_000_000)));
-    json!({
-        "key": key.to_string(),
-        "principal": principal,
-        "not_before": known(*not_before),
-        "not_after": known(*not_after),
-        "revoked_at": revoked_at.map(at),
-    })
+    told::Certificate {
+        key: key.to_string(),
+        principal: principal.clone(),
+        not_before: known(*not_before),
+        not_after: known(*not_after),
+        revoked_at: revoked_at.map(at),
+    }
 }
 
 #[cfg(test)]
