@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{access, changes, config, cursors, delete, demo, doc, import, kv, query, queue, serve, status, tables};
 use crate::failure::{Failure, Outcome};
+use crate::remote::{Credentials, ServerAt};
 
 /// An embedded historian for IoT gateways.
 #[derive(Debug, Parser)]
@@ -15,6 +17,18 @@ pub(crate) struct Cli {
     /// The database directory [default: ./alluvium-data]
     #[arg(long, global = true, env = "ALLUVIUM_DATA", value_name = "DIR", hide_env_values = true, display_order = 1_000)]
     pub(crate) data: Option<PathBuf>,
+    /// Asks this server, by its gateway's id and its address, and opens no directory
+    #[arg(
+        long,
+        global = true,
+        env = "ALLUVIUM_SERVER",
+        value_name = "NAME@HOST:PORT",
+        hide_env_values = true,
+        display_order = 1_002
+    )]
+    pub(crate) server: Option<ServerAt>,
+    #[command(flatten)]
+    pub(crate) credentials: Credentials,
     /// Writes for programs: one JSON object, or one per line, on stdout
     #[arg(long, global = true, display_order = 1_001)]
     pub(crate) json: bool,
@@ -88,11 +102,29 @@ pub(crate) enum Command {
 
 /// Reads the command line. Help and version are printed here and end the process.
 pub(crate) fn parse() -> Outcome<Cli> {
-    Cli::try_parse().map_err(|error| match error.kind() {
+    let parsed = Cli::command().try_get_matches().and_then(|found| Ok((Cli::from_arg_matches(&found)?, found)));
+    let (cli, found) = parsed.map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Failure::usage("no command given: `alluvium --help` lists them"),
         _ => Failure::Usage(condense(&error.to_string())),
-    })
+    })?;
+    choose(cli, &found)
+}
+
+/// A directory or a server, where both are named: the command line counts before the environment, and in that a server before a
+/// directory.
+fn choose(cli: Cli, found: &ArgMatches) -> Outcome<Cli> {
+    if cli.data.is_none() || cli.server.is_none() {
+        return Ok(cli);
+    }
+    let is_said = |name| found.value_source(name) == Some(ValueSource::CommandLine);
+    match (is_said("data"), is_said("server")) {
+        (true, true) => Err(Failure::usage("--data opens a directory and --server asks a server: leave out one of the two")),
+        (true, false) => Ok(Cli { server: None, ..cli }),
+        (false, true) => Ok(Cli { data: None, ..cli }),
+        // What needs the files goes to those.
+        (false, false) => Ok(cli),
+    }
 }
 
 /// Makes one line of clap's page: what is wrong and its tips, without the usage.
@@ -140,6 +172,19 @@ mod tests {
             "unexpected argument '--jsn' found; tip: a similar argument exists: '--json' (see `alluvium inspect --help`)"
         );
         assert_eq!(complaint(&["alluvium", "fly"]), "unrecognized subcommand 'fly' (see `alluvium --help`)");
+    }
+
+    #[test]
+    fn a_server_or_a_directory() {
+        let chosen = |words: &[&str]| {
+            let found = Cli::command().try_get_matches_from(words).unwrap();
+            choose(Cli::from_arg_matches(&found).unwrap(), &found)
+        };
+        let both = ["alluvium", "kv", "list", "--server", "a@b:1", "--data", "there"];
+        assert!(matches!(chosen(&both), Err(Failure::Usage(_))));
+        let server = chosen(&both[..5]).unwrap();
+        assert!(server.server.is_some() && server.data.is_none());
+        assert!(complaint(&["alluvium", "kv", "list", "--server", "b:1"]).contains("NAME@HOST:PORT"));
     }
 
     #[test]

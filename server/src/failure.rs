@@ -48,6 +48,16 @@ impl Failure {
         }
     }
 
+    /// With more to be said of it.
+    pub(crate) fn with(self, more: impl std::fmt::Display) -> Self {
+        match self {
+            Failure::Usage(message) => Failure::Usage(format!("{message}; {more}")),
+            Failure::Failed(message) => Failure::Failed(format!("{message}; {more}")),
+            Failure::Engine(error) => Failure::Failed(format!("{error}; {more}")),
+            Failure::BrokenPipe => Failure::BrokenPipe,
+        }
+    }
+
     /// Says it on stderr, in one line, and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
         let (message, code) = match self {

@@ -14,6 +14,7 @@ pub mod internals;
 mod local;
 mod output;
 mod parse;
+mod remote;
 mod serve;
 mod status;
 mod told;

@@ -34,6 +34,12 @@ pub(crate) struct Found {
     process: u32,
     /// Where it serves HTTP.
     pub(crate) http: SocketAddr,
+    /// Whether over TLS.
+    #[serde(default)]
+    pub(crate) https: bool,
+    /// The gateway's id, which its certificate names.
+    #[serde(default)]
+    pub(crate) gateway: String,
 }
 
 impl Found {
@@ -72,9 +78,9 @@ impl Local {
     }
 
     /// Says where this process serves.
-    pub(crate) fn announce(&self, http: SocketAddr) -> Outcome {
+    pub(crate) fn announce(&self, http: SocketAddr, https: bool, gateway: &str) -> Outcome {
         files::make_directory(&self.directory)?;
-        let found = Found { process: std::process::id(), http };
+        let found = Found { process: std::process::id(), http, https, gateway: gateway.to_owned() };
         let said = serde_json::to_vec(&found).map_err(Failure::failed)?;
         files::put(&self.directory.join(SERVER), &said, Kept::Open)
     }

@@ -94,7 +94,8 @@ fn queues() {
     let nacked = gateway.done(200, "POST", "/queues/q/nack", json!({ "leases": [leases[1]] }));
     assert_eq!(nacked["items"][0]["outcome"], "dead");
     let dead = gateway.done(200, "GET", "/queues/q/dead", Value::Null);
-    gateway.done(204, "POST", "/queues/q/requeue", json!({ "items": [dead["items"][0]["id"]] }));
+    let requeued = gateway.done(200, "POST", "/queues/q/requeue", json!({ "items": [dead["items"][0]["id"]] }));
+    assert_eq!(requeued, json!({ "items": 1 }));
     assert_eq!(gateway.done(200, "GET", "/queues/q", Value::Null)["ready"], 1);
     assert_eq!(gateway.done(200, "POST", "/queues/q/pop", Value::Null)["items"][0]["payload"], "late");
     assert_eq!(gateway.done(200, "POST", "/queues/q/pop", Value::Null)["items"], json!([]));

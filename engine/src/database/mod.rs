@@ -155,10 +155,19 @@ impl Database {
 
     /// Deletes the rows of a span of time whose tags satisfy the filters.
     pub fn delete(&self, table: &str, filters: &[Filter], range: TimeRange) -> Result<Ack> {
+        self.delete_in(table, filters, range, None)
+    }
+
+    /// The same of the series of a scope only: for principals that may delete rows of some.
+    pub fn delete_within(&self, table: &str, filters: &[Filter], range: TimeRange, scope: &Scope) -> Result<Ack> {
+        self.delete_in(table, filters, range, Some(scope))
+    }
+
+    fn delete_in(&self, table: &str, filters: &[Filter], range: TimeRange, scope: Option<&Scope>) -> Result<Ack> {
         let inner = &self.inner;
         inner.check_open()?;
         let table = inner.publisher.registry.get(table)?;
-        let series = query::select_for_deletion(&table, filters)?;
+        let series = query::select_for_deletion(&table, filters, scope)?;
         let deletion = Deletion { table: table.id, series, range };
         // Deleting makes room, in time.
         let submit = || inner.committer.submit(Work::record(Record::DeleteRows(deletion.clone()))?);

@@ -41,12 +41,9 @@ impl Plan {
 
     /// Leaves out the series that are not in a scope, as if they were not there.
     pub(super) fn narrow(&mut self, scope: &Scope) {
-        if scope.is_everything() {
-            return;
+        if !scope.is_everything() {
+            self.scan.series = within(&self.table, &self.scan.schema, scope, self.scan.series.iter().copied()).into();
         }
-        let (index, tags) = (self.table.series.read(), &self.scan.schema.tags);
-        let value = |series, name: &str| index.tag(series, tags.iter().position(|tag| tag.name == name)?);
-        self.scan.series = self.scan.series.iter().copied().filter(|&id| scope.holds(|name| value(id, name))).collect();
     }
 
     /// Reads these fields, and those the filters look at, instead of all that are projected.
@@ -97,15 +94,27 @@ pub(crate) fn series_read(table: &Table, query: &Query) -> Result<Option<Vec<Ser
     Ok(Some(series))
 }
 
-/// The series that a deletion names, resolved now: series made later are not touched.
-pub(crate) fn select_for_deletion(table: &Table, filters: &[Filter]) -> Result<SeriesSelection> {
+/// Those of some series that are in a scope.
+fn within(table: &Table, schema: &TableSchema, scope: &Scope, series: impl Iterator<Item = SeriesId>) -> Vec<SeriesId> {
+    let index = table.series.read();
+    let value = |series, name: &str| index.tag(series, schema.tags.iter().position(|tag| tag.name == name)?);
+    series.filter(|&id| scope.holds(|name| value(id, name))).collect()
+}
+
+/// The series that a deletion names, of those in a scope if there is one, resolved now: series made later are not touched.
+pub(crate) fn select_for_deletion(table: &Table, filters: &[Filter], scope: Option<&Scope>) -> Result<SeriesSelection> {
     let schema: Arc<TableSchema> = table.schema();
     let filters = Filters::new(filters, &schema)?;
     if !filters.fields.is_empty() {
         return Err(Error::invalid("a deletion selects rows by tags and time only: leave out conditions on fields"));
     }
-    if filters.tags.is_empty() {
+    let scope = scope.filter(|scope| !scope.is_everything());
+    if filters.tags.is_empty() && scope.is_none() {
         return Ok(SeriesSelection::All);
     }
-    Ok(SeriesSelection::Only(matching(table, &filters)))
+    let named = matching(table, &filters);
+    Ok(SeriesSelection::Only(match scope {
+        Some(scope) => within(table, &schema, scope, named.into_iter()),
+        None => named,
+    }))
 }

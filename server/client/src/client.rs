@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alluvium_protocol::message::Query;
+use alluvium_protocol::message::{Call, Query};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use crate::connection::{Core, keep};
 use crate::lock::lock;
 use crate::writer::{Writer, WriterSettings};
-use crate::{Error, Peer, Result, Rows, Settings, State, tls};
+use crate::{Answer, Error, Peer, Result, Rows, Settings, State, tls};
 
 /// A client of one server. It keeps a connection, and makes it anew by itself whenever it is lost. Clones share it; it ends with the
 /// last of them and of its writers.
@@ -91,6 +91,14 @@ impl Client {
     pub async fn query(&self, query: &Query) -> Result<Rows> {
         let link = self.0.core.link().await?;
         Rows::ask(&link, query, self.0.core.settings.limits.answer_bytes).await
+    }
+
+    /// Asks for anything else: a method and a path below `/api/v1` as `server/PROTOCOL.md` lists them, and a body of JSON, or none.
+    /// Waits for a connection as [`connected`](Client::connected) does. Nothing is sent twice: where the connection is lost
+    /// meanwhile, whether it was done is not known.
+    pub async fn call(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Answer> {
+        let link = self.0.core.link().await?;
+        Answer::ask(&link, &Call { method: method.to_owned(), path: path.to_owned(), body }).await
     }
 
     /// Closes the connection and makes no other. What writers keep stays kept; close them first.

@@ -3,7 +3,7 @@
 //!
 //! A [`Client`] keeps a connection, and makes it anew whenever it is lost. A [`Writer`] sends rows, each batch once in effect, from a
 //! buffer in memory or from a file that survives a restart of the device. A [`Query`] is answered by [`Rows`], read no
-//! faster than they are taken.
+//! faster than they are taken. All else is a [call](Client::call).
 //!
 //! ```no_run
 //! use alluvium_client::rows::{FieldKind, Value};
@@ -30,6 +30,7 @@
 //! ```
 
 mod backoff;
+mod call;
 mod client;
 mod connection;
 mod error;
@@ -44,6 +45,7 @@ mod writer;
 
 pub use alluvium_protocol::message::{self, Query};
 pub use alluvium_protocol::{code, frame, rows};
+pub use call::Answer;
 pub use client::Client;
 pub use error::{Error, Result};
 pub use query::Rows;

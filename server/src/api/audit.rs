@@ -13,12 +13,14 @@ use serde::Serialize;
 
 use super::document::says;
 use super::{Answer, Guard, Paged};
-use crate::commands::access::audit::describe;
+use crate::commands::access::audit::{describe, describe_head};
 use crate::serve::Server;
 use crate::told;
 
 pub(super) fn routes() -> ApiRouter<Arc<Server>> {
-    ApiRouter::new().api_route("/audit", get_with(list, says("audit_list", "Entries of the audit trail, the oldest first.")))
+    ApiRouter::new()
+        .api_route("/audit", get_with(list, says("audit_list", "Entries of the audit trail, the oldest first.")))
+        .api_route("/audit/head", get_with(head, says("audit_head", "Where the audit trail begins and ends.")))
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -35,4 +37,11 @@ async fn list(guard: Guard, paged: Result<Query<Paged>, QueryRejection>) -> Answ
     let entries = guard.engine(move |db| db.trail().read(from, limit + 1)).await?;
     let (entries, next) = paged.first(entries, |entry| entry.number.to_string());
     Ok(Json(Entries { entries: entries.iter().map(describe).collect(), next }))
+}
+
+/// Where it begins and ends.
+async fn head(guard: Guard) -> Answer<Json<told::AuditHead>> {
+    guard.permit(Action::Administer, Target::Database)?;
+    let head = guard.engine(|db| db.trail().head()).await?;
+    Ok(Json(describe_head(&head)))
 }

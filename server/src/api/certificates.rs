@@ -15,7 +15,7 @@ use super::answer::Created;
 use super::document::says;
 use super::{Answer, Guard, Name, Named, Paged, Problem};
 use crate::certificates::Issued;
-use crate::commands::access::cert::register;
+use crate::commands::access::cert::register::{self, Having};
 use crate::serve::Server;
 use crate::told;
 
@@ -45,6 +45,9 @@ struct Wanted {
     csr: String,
     /// For how long it holds; ten years unless somebody says otherwise.
     days: Option<u32>,
+    /// Only if it has this.
+    #[serde(default)]
+    having: Having,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -52,16 +55,6 @@ struct Certificates {
     certificates: Vec<told::Certificate>,
     /// What the next page is `after`; null on the last.
     next: Option<String>,
-}
-
-/// A certificate that was issued.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "IssuedCertificate")]
-struct Certified {
-    #[serde(flatten)]
-    certificate: told::Certificate,
-    /// It and the authority's, in PEM.
-    chain: String,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -79,19 +72,19 @@ async fn list(guard: Guard, paged: Result<Query<Paged>, QueryRejection>) -> Answ
 }
 
 /// Certifies a device's key. Certificates that it had before hold on.
-async fn issue(guard: Guard, wanted: Result<Json<Wanted>, JsonRejection>) -> Answer<Created<Certified>> {
-    let Json(Wanted { principal, csr, days }) = wanted?;
+async fn issue(guard: Guard, wanted: Result<Json<Wanted>, JsonRejection>) -> Answer<Created<told::Certified>> {
+    let Json(Wanted { principal, csr, days, having }) = wanted?;
     guard.permit(Action::Administer, Target::Database)?;
     let office = guard.server.office.clone();
     let office = office.ok_or_else(|| Problem::invalid("the server was started without certificates: leave out --dev"))?;
     let days = days.unwrap_or(DAYS).max(1);
-    let whose = principal.clone();
+    let (whose, now) = (principal.clone(), office.now_micros() / 1_000_000);
     let issued = guard.engine(move |_| Ok(office.certify(&whose, &csr, days))).await??;
     let Issued { certificate, chain, .. } = issued;
     let told = register::describe(&certificate);
-    let put = move |transaction: &mut Transaction<'_>| register::put_in(transaction, &certificate);
-    guard.administer("certificate.issue", &principal, &told.key, put).await?;
-    Ok(Created(Certified { certificate: told, chain }))
+    let put = move |transaction: &mut Transaction<'_>| register::put_in(transaction, &certificate, having, now);
+    guard.administer(having.what(), &principal, &told.key, put).await?;
+    Ok(Created(told::Certified { certificate: told, chain }))
 }
 
 /// Revokes those of a principal, or of a key by its hash or the beginning of it. Connections that use them are closed.

@@ -1,13 +1,12 @@
 //! Collections, and the versions of their schemas.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aide::axum::ApiRouter;
-use aide::axum::routing::get_with;
-use alluvium::{Action, CollectionSpec, Error, SchemaVersion, Target, Where};
+use aide::axum::routing::{delete_with, get_with, post_with};
+use alluvium::{Action, CollectionSpec, Database, Error, Target, Where};
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query};
 use axum::response::NoContent;
 use schemars::JsonSchema;
@@ -16,14 +15,17 @@ use serde_json::Value;
 
 use super::answer::Made;
 use super::document::{says, says_without};
-use super::{Answer, Guard, Name, Named, Paged, Problem};
+use super::{Answer, Guard, Name, Named, Paged};
 use crate::commands::doc::collections::describe;
+use crate::commands::doc::define;
+use crate::commands::doc::wanted::{ChangedCollection, NewCollection, NewIndex, NewReference};
 use crate::serve::Server;
 use crate::told;
 
 pub(super) fn routes() -> ApiRouter<Arc<Server>> {
     let collection = get_with(read, says("collection_read", "A collection."))
         .put_with(make, says_without("collection_make", "Makes a collection."))
+        .patch_with(change, says("collection_change", "Gives a collection another name, or its schema another compatibility."))
         .delete_with(remove, says("collection_drop", "Drops a collection with all its documents."));
     let schema = get_with(schemas, says("schema_list", "Versions of the schema of a collection, the oldest first."))
         .put_with(
@@ -35,32 +37,26 @@ pub(super) fn routes() -> ApiRouter<Arc<Server>> {
         .api_route("/collections", get_with(list, says("collection_list", "Collections that one may read, by name.")))
         .api_route("/collections/{name}", collection)
         .api_route("/collections/{name}/schema", schema)
-}
-
-/// What a collection is to be.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "NewCollection")]
-struct New {
-    #[serde(default)]
-    soft_delete: bool,
-    /// For how long what was deleted can be restored.
-    #[schemars(range(min = 0.0))]
-    keep_deleted_seconds: Option<f64>,
-    /// Earlier versions of a document that are kept.
-    #[serde(default)]
-    history: u32,
-    #[serde(default)]
-    indexes: Vec<NewIndex>,
+        .api_route(
+            "/collections/{name}/indexes",
+            post_with(make_index, says("index_make", "Makes an index over documents that are there.")),
+        )
+        .api_route("/collections/{name}/indexes/{index}", delete_with(drop_index, says("index_drop", "Drops an index.")))
+        .api_route(
+            "/collections/{name}/references",
+            post_with(
+                make_reference,
+                says("reference_make", "Has documents that are there refer to those of another collection."),
+            ),
+        )
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct NewIndex {
+struct OfIndex {
+    /// The collection, in which `/` is written `%2F`.
     name: String,
-    paths: Vec<String>,
-    #[serde(default)]
-    unique: bool,
+    /// The index's name, likewise.
+    index: String,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -72,24 +68,9 @@ struct Collections {
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct Schemas {
-    versions: Vec<Version>,
+    versions: Vec<told::SchemaVersion>,
     /// What the next page is `after`; null on the last.
     next: Option<String>,
-}
-
-/// A version of a schema.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "SchemaVersion")]
-struct Version {
-    version: u64,
-    schema: Value,
-}
-
-/// The version that a schema is.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "SetSchema")]
-struct Set {
-    version: u64,
 }
 
 async fn list(guard: Guard, paged: Result<Query<Paged>, QueryRejection>) -> Answer<Json<Collections>> {
@@ -111,19 +92,51 @@ async fn read(guard: Guard, name: Named) -> Answer<Json<told::Collection>> {
     Ok(Json(found.await?))
 }
 
-async fn make(guard: Guard, name: Named, new: Result<Option<Json<New>>, JsonRejection>) -> Answer<Made> {
+async fn make(guard: Guard, name: Named, new: Result<Option<Json<NewCollection>>, JsonRejection>) -> Answer<Made> {
     let (Path(Name { name }), Json(new)) = (name?, new?.unwrap_or_default());
     guard.permit(Action::Define, Target::Collection(&name))?;
-    let mut spec = CollectionSpec::new(&name).history(new.history);
-    let keep = new.keep_deleted_seconds.map(Duration::try_from_secs_f64).transpose().map_err(Problem::invalid)?;
-    if new.soft_delete {
-        spec = spec.soft_delete(keep);
-    }
-    for NewIndex { name, paths, unique } in &new.indexes {
-        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-        spec = if *unique { spec.unique(name, &paths)? } else { spec.index(name, &paths)? };
-    }
+    let spec = new.spec(&name)?;
     guard.engine(move |db| db.collections().create(spec)).await?;
+    Ok(Made)
+}
+
+async fn change(guard: Guard, name: Named, changed: Result<Json<ChangedCollection>, JsonRejection>) -> Answer<NoContent> {
+    let (Path(Name { name }), Json(ChangedCollection { name: new_name, compatibility })) = (name?, changed?);
+    guard.permit(Action::Define, Target::Collection(&name))?;
+    if let Some(new_name) = &new_name {
+        guard.permit(Action::Define, Target::Collection(new_name))?;
+    }
+    let change = move |db: &Database| {
+        let mut collections = db.collections();
+        if let Some(compatibility) = compatibility {
+            collections.set_compatibility(&name, compatibility.into())?;
+        }
+        new_name.map_or(Ok(()), |new_name| collections.rename(&name, &new_name))
+    };
+    guard.engine(change).await?;
+    Ok(NoContent)
+}
+
+async fn make_index(guard: Guard, name: Named, new: Result<Json<NewIndex>, JsonRejection>) -> Answer<Made> {
+    let (Path(Name { name }), Json(new)) = (name?, new?);
+    guard.permit(Action::Define, Target::Collection(&name))?;
+    let spec = new.spec()?;
+    guard.engine(move |db| db.create_index(&name, spec)).await?;
+    Ok(Made)
+}
+
+async fn drop_index(guard: Guard, index: Result<Path<OfIndex>, PathRejection>) -> Answer<NoContent> {
+    let Path(OfIndex { name, index }) = index?;
+    guard.permit(Action::Define, Target::Collection(&name))?;
+    guard.engine(move |db| db.collections().drop_index(&name, &index)).await?;
+    Ok(NoContent)
+}
+
+async fn make_reference(guard: Guard, name: Named, new: Result<Json<NewReference>, JsonRejection>) -> Answer<Made> {
+    let (Path(Name { name }), Json(new)) = (name?, new?);
+    guard.permit(Action::Define, Target::Collection(&name))?;
+    let spec = new.spec()?;
+    guard.engine(move |db| db.create_reference(&name, spec)).await?;
     Ok(Made)
 }
 
@@ -141,15 +154,14 @@ async fn schemas(guard: Guard, name: Named, paged: Result<Query<Paged>, QueryRej
     let mut versions = guard.engine(move |db| db.collections().schemas(&name)).await?;
     versions.retain(|version| u64::from(version.version) > after);
     let (versions, next) = paged.first(versions, |version| version.version.to_string());
-    let told = |SchemaVersion { version, schema, .. }| Version { version: version.into(), schema };
-    Ok(Json(Schemas { versions: versions.into_iter().map(told).collect(), next }))
+    Ok(Json(Schemas { versions: versions.into_iter().map(define::describe).collect(), next }))
 }
 
-async fn set_schema(guard: Guard, name: Named, schema: Result<Json<Value>, JsonRejection>) -> Answer<Json<Set>> {
+async fn set_schema(guard: Guard, name: Named, schema: Result<Json<Value>, JsonRejection>) -> Answer<Json<told::SetSchema>> {
     let (Path(Name { name }), Json(schema)) = (name?, schema?);
     guard.permit(Action::Define, Target::Collection(&name))?;
     let version = guard.engine(move |db| db.collections().set_schema(&name, &schema)).await?;
-    Ok(Json(Set { version: version.into() }))
+    Ok(Json(told::SetSchema { version }))
 }
 
 async fn remove_schema(guard: Guard, name: Named) -> Answer<NoContent> {

@@ -17,8 +17,8 @@ use serde_json::Value;
 use super::document::{says, says_without};
 use super::page::Limit;
 use super::{Answer, Guard, Name, Named, Paged, Problem};
-use crate::commands::doc::documents::describe;
-use crate::commands::doc::query::{filter, query};
+use crate::commands::doc::documents::{describe, describe_stored};
+use crate::commands::doc::query::{explained, filter, query};
 use crate::commands::values::condition;
 use crate::serve::Server;
 use crate::told;
@@ -85,6 +85,9 @@ struct Asked {
     /// Only says how many there are.
     #[serde(default)]
     count: bool,
+    /// How it would be answered.
+    #[serde(default)]
+    explain: bool,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -97,6 +100,17 @@ struct How {
     if_revision: Option<u64>,
     #[schemars(range(min = 0.0))]
     expires_in_seconds: Option<f64>,
+    /// Under a new id, whatever the path says.
+    #[serde(default)]
+    new: bool,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Which {
+    /// Also if it was deleted and can be restored.
+    #[serde(default)]
+    deleted: bool,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -107,47 +121,6 @@ struct OnlyIf {
     /// For good, with its history.
     #[serde(default)]
     purge: bool,
-}
-
-/// What became of documents that were to be stored.
-#[derive(Debug, Serialize, JsonSchema)]
-struct Outcome {
-    stored: usize,
-    failed: usize,
-    documents: Vec<Stored>,
-    errors: Vec<NotStored>,
-}
-
-/// A document that was stored.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "StoredDocument")]
-struct Stored {
-    id: String,
-    revision: u64,
-}
-
-/// A document that was not.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "DocumentNotStored")]
-struct NotStored {
-    id: String,
-    error: String,
-}
-
-/// Documents, or how many there are.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(untagged)]
-enum Found {
-    Documents {
-        documents: Vec<told::Document>,
-        /// What the next page is `after`; null on the last.
-        next: Option<String>,
-        /// Documents that were looked at.
-        examined: u64,
-    },
-    Count {
-        count: u64,
-    },
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -161,60 +134,77 @@ struct History {
 type OfOne = Result<Path<OfDocument>, PathRejection>;
 type Body = Result<Json<Value>, JsonRejection>;
 
-async fn store(guard: Guard, name: Named, many: Result<Json<Many>, JsonRejection>) -> Answer<Json<Outcome>> {
+async fn store(guard: Guard, name: Named, many: Result<Json<Many>, JsonRejection>) -> Answer<Json<told::StoredDocuments>> {
     let (Path(Name { name }), Json(Many { documents })) = (name?, many?);
     guard.permit(Action::Write, Target::Collection(&name))?;
     let documents = documents.into_iter().map(|One { id, document }| (id, document)).collect();
     let outcome = guard.engine(move |db| db.collection(&name).put_many(documents)).await?;
-    let documents: Vec<_> = outcome.stored.into_iter().map(|(id, revision)| Stored { id, revision }).collect();
-    let errors: Vec<_> = outcome.failed.into_iter().map(|(id, error)| NotStored { id, error: error.to_string() }).collect();
-    Ok(Json(Outcome { stored: documents.len(), failed: errors.len(), documents, errors }))
+    Ok(Json(describe_stored(outcome)))
 }
 
-async fn find(guard: Guard, name: Named, asked: Result<Option<Json<Asked>>, JsonRejection>) -> Answer<Json<Found>> {
+async fn find(guard: Guard, name: Named, asked: Result<Option<Json<Asked>>, JsonRejection>) -> Answer<Json<told::Found>> {
     let (Path(Name { name }), Json(asked)) = (name?, asked?.unwrap_or_default());
     guard.permit(Action::Read, Target::Collection(&name))?;
     let wanted = filter(&asked.r#where)?;
     if asked.count {
         let count = guard.engine(move |db| db.collection(&name).count(wanted)).await?;
-        return Ok(Json(Found::Count { count }));
+        return Ok(Json(told::Found::Count { count }));
     }
+    let explain = asked.explain;
     let asked = query(wanted, &asked.order, asked.limit.get(), asked.after.as_deref())?;
+    if explain {
+        return Ok(Json(told::Found::Explained(guard.engine(move |db| explained(db, &name, &asked)).await?)));
+    }
     let page = guard.engine(move |db| db.collection(&name).query(&asked)).await?;
     let documents = page.documents.iter().map(describe).collect();
-    Ok(Json(Found::Documents { documents, next: page.cursor, examined: page.examined }))
+    Ok(Json(told::Found::Documents { documents, next: page.cursor, examined: page.examined }))
 }
 
-async fn read(guard: Guard, name: OfOne) -> Answer<Json<told::Document>> {
-    let Path(OfDocument { name, id }) = name?;
+async fn read(guard: Guard, name: OfOne, which: Result<Query<Which>, QueryRejection>) -> Answer<Json<told::Document>> {
+    let (Path(OfDocument { name, id }), Query(Which { deleted })) = (name?, which?);
     guard.permit(Action::Read, Target::Collection(&name))?;
-    Ok(Json(guard.engine(move |db| found(db, &name, &id)).await?))
+    Ok(Json(guard.engine(move |db| found(db, &name, &id, deleted)).await?))
 }
 
-fn found(db: &Database, name: &str, id: &str) -> Result<told::Document, Error> {
-    let document = db.collection(name).get(id)?;
+fn found(db: &Database, name: &str, id: &str, deleted: bool) -> Result<told::Document, Error> {
+    let documents = db.collection(name);
+    let document = if deleted { documents.get_deleted(id)? } else { documents.get(id)? };
     let absent = || Error::NoSuchDocument { collection: name.to_owned(), id: id.to_owned() };
     document.map(|document| describe(&document)).ok_or_else(absent)
 }
 
-async fn write(guard: Guard, name: OfOne, how: Result<Query<How>, QueryRejection>, document: Body) -> Answer<Json<Stored>> {
+async fn write(
+    guard: Guard,
+    name: OfOne,
+    how: Result<Query<How>, QueryRejection>,
+    document: Body,
+) -> Answer<Json<told::StoredDocument>> {
     let (Path(OfDocument { name, id }), Query(given), Json(document)) = (name?, how?, document?);
     guard.permit(Action::Write, Target::Collection(&name))?;
     let mut how = PutDocument::default().only_if(condition(given.if_absent, given.if_revision));
     if let Some(seconds) = given.expires_in_seconds {
         how = how.time_to_live(Duration::try_from_secs_f64(seconds).map_err(Problem::invalid)?);
     }
-    let put = id.clone();
-    let revision = guard.engine(move |db| db.collection(&name).put(&put, &document, how)).await?;
-    Ok(Json(Stored { id, revision }))
+    let put = guard.engine(move |db| {
+        let mut documents = db.collection(&name);
+        let id = if given.new { documents.new_id()? } else { id };
+        let revision = documents.put(&id, &document, how)?;
+        Ok(told::StoredDocument { id, revision })
+    });
+    Ok(Json(put.await?))
 }
 
-async fn merge(guard: Guard, name: OfOne, only: Result<Query<OnlyIf>, QueryRejection>, patch: Body) -> Answer<Json<Stored>> {
+async fn merge(
+    guard: Guard,
+    name: OfOne,
+    only: Result<Query<OnlyIf>, QueryRejection>,
+    patch: Body,
+) -> Answer<Json<told::StoredDocument>> {
     let (Path(OfDocument { name, id }), Query(OnlyIf { if_revision, .. }), Json(patch)) = (name?, only?, patch?);
     guard.permit(Action::Write, Target::Collection(&name))?;
     let changed = id.clone();
     let merged = guard.engine(move |db| db.collection(&name).merge(&changed, &patch, condition(false, if_revision)));
-    Ok(Json(Stored { id, revision: merged.await? }))
+    Ok(Json(told::StoredDocument { id, revision: merged.await? }))
 }
 
 async fn remove(guard: Guard, name: OfOne, only: Result<Query<OnlyIf>, QueryRejection>) -> Answer<NoContent> {
@@ -239,10 +229,10 @@ async fn history(guard: Guard, name: OfOne, paged: Result<Query<Paged>, QueryRej
     Ok(Json(History { documents: past.iter().map(describe).collect(), next }))
 }
 
-async fn restore(guard: Guard, name: OfOne) -> Answer<Json<Stored>> {
+async fn restore(guard: Guard, name: OfOne) -> Answer<Json<told::StoredDocument>> {
     let Path(OfDocument { name, id }) = name?;
     guard.permit(Action::Write, Target::Collection(&name))?;
     let back = id.clone();
     let revision = guard.engine(move |db| db.collection(&name).restore(&back)).await?;
-    Ok(Json(Stored { id, revision }))
+    Ok(Json(told::StoredDocument { id, revision }))
 }

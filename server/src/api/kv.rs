@@ -79,27 +79,12 @@ struct Pairs {
     next: Option<String>,
 }
 
-/// A pair that was put.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "PutPair")]
-struct Stored {
-    key: String,
-    revision: u64,
-}
-
 /// A pair that was removed.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "DeletedPair")]
 struct Deleted {
     key: String,
     deleted: bool,
-}
-
-/// What a counter comes to.
-#[derive(Debug, Serialize, JsonSchema)]
-struct Counted {
-    key: String,
-    value: i64,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -146,7 +131,7 @@ async fn read(guard: Guard, key: Keyed) -> Answer<Json<told::Pair>> {
     pair.map(|pair| Json(describe(&key, &pair))).ok_or_else(|| absent(&key))
 }
 
-async fn write(guard: Guard, key: Keyed, new: Result<Json<New>, JsonRejection>) -> Answer<Json<Stored>> {
+async fn write(guard: Guard, key: Keyed, new: Result<Json<New>, JsonRejection>) -> Answer<Json<told::PutPair>> {
     let (Path(Key { key }), Json(new)) = (key?, new?);
     guard.permit(Action::Write, Target::Key(&key))?;
     let value = bytes_of(new.value, new.base64).map_err(Problem::invalid)?;
@@ -156,7 +141,7 @@ async fn write(guard: Guard, key: Keyed, new: Result<Json<New>, JsonRejection>) 
     }
     let put = key.clone();
     let revision = guard.engine(move |db| db.kv().put(&put, &value, how)).await?;
-    Ok(Json(Stored { key, revision }))
+    Ok(Json(told::PutPair { key, revision }))
 }
 
 async fn remove(guard: Guard, key: Keyed, only: Result<Query<OnlyIf>, QueryRejection>) -> Answer<Json<Deleted>> {
@@ -167,12 +152,12 @@ async fn remove(guard: Guard, key: Keyed, only: Result<Query<OnlyIf>, QueryRejec
     if was_there { Ok(Json(Deleted { key, deleted: true })) } else { Err(absent(&key)) }
 }
 
-async fn increment(guard: Guard, key: Keyed, by: Result<Json<By>, JsonRejection>) -> Answer<Json<Counted>> {
+async fn increment(guard: Guard, key: Keyed, by: Result<Json<By>, JsonRejection>) -> Answer<Json<told::Counter>> {
     let (Path(Key { key }), Json(By { by })) = (key?, by?);
     guard.permit(Action::Write, Target::Key(&key))?;
     let counted = key.clone();
     let value = guard.engine(move |db| db.kv().increment(&counted, by)).await?;
-    Ok(Json(Counted { key, value }))
+    Ok(Json(told::Counter { key, value }))
 }
 
 fn absent(key: &str) -> Problem {

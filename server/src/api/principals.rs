@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aide::axum::ApiRouter;
-use aide::axum::routing::{delete_with, get_with, put_with};
+use aide::axum::routing::{delete_with, get_with, post_with, put_with};
 use alluvium::{Action, Error, Grant, Principal, Target};
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
@@ -18,21 +18,25 @@ use serde_json::json;
 use super::answer::Created;
 use super::document::says;
 use super::{Answer, Guard, Name, Named, Paged, Problem};
-use crate::commands::access::{lines, token, user};
+use crate::commands::access::user::Change;
+use crate::commands::access::{grant, lines, token, user};
 use crate::serve::Server;
 use crate::told;
 
 pub(super) fn routes() -> ApiRouter<Arc<Server>> {
     let principal = get_with(read, says("principal_read", "A principal; everybody may read what they are themselves."))
         .put_with(write, says("principal_put", "Puts a principal, in the place of any of that name."))
+        .patch_with(change, says("principal_change", "Changes one thing of a principal."))
         .delete_with(remove, says("principal_remove", "Removes a principal with its tokens."));
     let role = put_with(put_role, says("role_put", "Puts a role, in the place of any of that name."))
         .delete_with(remove_role, says("role_remove", "Removes a role."));
     let all_tokens = get_with(tokens, says("token_list", "Tokens that hold, by id."))
         .post_with(issue, says("token_issue", "Issues a token, which is told this once."));
+    let check = post_with(check, says("principal_check", "Says whether a principal may do something."));
     ApiRouter::new()
         .api_route("/principals", get_with(list, says("principal_list", "Principals by name.")))
         .api_route("/principals/{name}", principal)
+        .api_route("/principals/{name}/check", check)
         .api_route("/roles", get_with(roles, says("role_list", "Roles by name.")))
         .api_route("/roles/{name}", role)
         .api_route("/tokens", all_tokens)
@@ -57,6 +61,28 @@ struct New {
     grants: Vec<String>,
     #[serde(default)]
     disabled: bool,
+}
+
+/// Whether it may be there already.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct IfAbsent {
+    /// Refuses where there is one.
+    #[serde(default)]
+    if_absent: bool,
+}
+
+/// Something that one may do or not.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Checked {
+    /// As in a grant: `read`, `write` and so on.
+    action: String,
+    /// As in a grant: `table:NAME` and so on.
+    object: String,
+    /// Names and values of the tags of rows.
+    #[serde(default)]
+    tags: Vec<(String, String)>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -118,17 +144,43 @@ async fn read(guard: Guard, name: Named) -> Answer<Json<told::Principal>> {
     Ok(Json(user::describe(&found)))
 }
 
-async fn write(guard: Guard, name: Named, new: Result<Json<New>, JsonRejection>) -> Answer<Json<told::Principal>> {
-    let (Path(Name { name }), Json(New { roles, grants, disabled })) = (name?, new?);
+async fn write(
+    guard: Guard,
+    name: Named,
+    only: Result<Query<IfAbsent>, QueryRejection>,
+    new: Result<Json<New>, JsonRejection>,
+) -> Answer<Json<told::Principal>> {
+    let (Path(Name { name }), Query(IfAbsent { if_absent }), Json(New { roles, grants, disabled })) = (name?, only?, new?);
     let mut principal = Principal { roles, grants: parse(&grants)?, ..Principal::new(&name) };
     principal.disabled = disabled;
     let (said, put) = (user::describe(&principal), principal);
+    let what = if if_absent { "principal.add" } else { "principal.put" };
     guard
-        .administer("principal.put", &name, &json!(said).to_string(), move |transaction| {
-            transaction.principals().put(&put).map(|_| ())
+        .administer(what, &name, &json!(said).to_string(), move |transaction| match if_absent {
+            true => user::add_in(transaction, &put),
+            false => transaction.principals().put(&put).map(|_| ()),
         })
         .await?;
     Ok(Json(said))
+}
+
+/// Changes one thing of it.
+async fn change(guard: Guard, name: Named, change: Result<Json<Change>, JsonRejection>) -> Answer<Json<told::Principal>> {
+    let (Path(Name { name }), Json(change)) = (name?, change?);
+    let (what, detail, whose) = (change.what(), change.detail().to_owned(), name.clone());
+    let changed = guard.administer(what, &name, &detail, move |transaction| change.make(transaction, &whose)).await?;
+    Ok(Json(user::describe(&changed)))
+}
+
+/// Says whether it may do something.
+async fn check(guard: Guard, name: Named, asked: Result<Json<Checked>, JsonRejection>) -> Answer<Json<told::Checked>> {
+    let (Path(Name { name }), Json(Checked { action, object, tags })) = (name?, asked?);
+    if guard.caller.principal() != name {
+        guard.permit(Action::Administer, Target::Database)?;
+    }
+    let action: Action = action.parse().map_err(|error: Error| error)?;
+    let allowed = guard.engine(move |db| Ok(grant::is_allowed(db, &name, action, &object, &tags))).await??;
+    Ok(Json(told::Checked { allowed }))
 }
 
 async fn remove(guard: Guard, name: Named) -> Answer<NoContent> {

@@ -14,7 +14,7 @@ use alluvium_protocol::message;
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::JsonRejection;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use jiff::tz::TimeZone;
@@ -24,6 +24,7 @@ use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::timeout;
+use tracing::warn;
 
 use super::answer::text;
 use super::document::says;
@@ -31,8 +32,10 @@ use super::{Answer, Guard, Problem};
 use crate::commands::bounds::Bounds;
 use crate::failure::{Failure, Outcome};
 use crate::output::Sink;
+use crate::output::arrow::ArrowStream;
 use crate::output::json::JsonLines;
 use crate::parse::duration;
+use crate::remote::ARROW_STREAM;
 use crate::serve::{Server, query};
 
 /// Bytes of a piece of an answer, about, and pieces that wait for whoever reads it.
@@ -91,7 +94,9 @@ enum Order {
     Desc,
 }
 
-async fn answer(guard: Guard, asked: Result<Json<Asked>, JsonRejection>) -> Answer<Lines> {
+/// Lines of JSON, or an Arrow IPC stream for those who accept that.
+async fn answer(guard: Guard, headers: HeaderMap, asked: Result<Json<Asked>, JsonRejection>) -> Answer<Rows> {
+    let is_arrow = headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes() == ARROW_STREAM.as_bytes());
     let Json(asked) = asked?;
     let scope = guard.server.access.scope(&guard.caller, Action::Read, &asked.table)?;
     let turn = query::turn(&guard.server, &guard.caller).await?;
@@ -106,32 +111,41 @@ async fn answer(guard: Guard, asked: Result<Json<Asked>, JsonRejection>) -> Answ
         let _turn = turn;
         let mut pieces = pieces;
         // Whoever has gone, or reads no more, needs no end of it; what went wrong is the last line.
-        let ended = read(stream, &mut pieces).or_else(|failure| match failure {
+        let ended = read(stream, &mut pieces, is_arrow).or_else(|failure| match failure {
             Failure::BrokenPipe => Err(()),
+            // An Arrow stream has no place for words: it is cut.
+            failure if is_arrow => {
+                warn!(?failure, "a query broke off");
+                Err(())
+            }
             failure => writeln!(pieces, "{}", json!({ "failed": Problem::from(failure).describe() })).map_err(|_| ()),
         });
         if ended.is_ok() && pieces.flush().is_ok() {
             let _ = pieces.send(None);
         }
     });
-    Ok(Lines(body(waiting, given_up)))
+    Ok(Rows { form: if is_arrow { ARROW_STREAM } else { LINES }, body: body(waiting, given_up) })
 }
 
 /// An answer on its way.
 #[derive(Debug)]
-struct Lines(Body);
+struct Rows {
+    form: &'static str,
+    body: Body,
+}
 
-impl IntoResponse for Lines {
+impl IntoResponse for Rows {
     fn into_response(self) -> Response {
-        ([(header::CONTENT_TYPE, LINES)], self.0).into_response()
+        ([(header::CONTENT_TYPE, self.form)], self.body).into_response()
     }
 }
 
-impl OperationOutput for Lines {
+impl OperationOutput for Rows {
     type Inner = String;
 
     fn inferred_responses(context: &mut GenContext, _: &mut Operation) -> Vec<(Option<u16>, Told)> {
-        vec![(Some(200), text(context, "A row a line, as an object by the names of its columns.", &[LINES]))]
+        let said = "A row a line, as an object by the names of its columns; or an Arrow IPC stream, where that is accepted.";
+        vec![(Some(200), text(context, said, &[LINES, ARROW_STREAM]))]
     }
 }
 
@@ -186,8 +200,12 @@ fn body(waiting: Receiver<Option<Bytes>>, given_up: GivenUp) -> Body {
     Body::from_stream(pieces.fuse())
 }
 
-fn read(answer: QueryStream, pieces: &mut Pieces) -> Outcome {
-    let mut lines = Box::new(JsonLines::new(pieces, &answer.schema()));
+fn read(answer: QueryStream, pieces: &mut Pieces, is_arrow: bool) -> Outcome {
+    let schema = answer.schema();
+    let mut lines: Box<dyn Sink + '_> = match is_arrow {
+        true => Box::new(ArrowStream::new(pieces, &schema)?),
+        false => Box::new(JsonLines::new(pieces, &schema)),
+    };
     for batch in answer {
         lines.write(&batch?)?;
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aide::axum::ApiRouter;
 use aide::axum::routing::{get_with, post_with};
-use alluvium::{Action, Error, Lease, Leased, Nacked, NewItem, Pop, QueueSpec, Retry, Target};
+use alluvium::{Action, Error, Lease, Leased, NewItem, Pop, QueueSpec, Retry, Target};
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query};
@@ -25,10 +25,13 @@ use crate::told;
 
 /// How long a pop may wait: less than proxies let a request be silent.
 const LONGEST_WAIT: Duration = Duration::from_secs(50);
+/// Dead items that are let go at once.
+const TOGETHER: usize = 1_000;
 
 pub(super) fn routes() -> ApiRouter<Arc<Server>> {
     let queue = get_with(read, says("queue_read", "A queue with its sizes and settings."))
         .put_with(make, says_without("queue_make", "Makes a queue, or gives it other settings."))
+        .patch_with(alter, says("queue_alter", "Gives a queue other settings; those not named stay as they are."))
         .delete_with(remove, says("queue_drop", "Drops a queue with all its items."));
     ApiRouter::new()
         .api_route("/queues", get_with(list, says("queue_list", "Queues that one may read, by name.")))
@@ -44,6 +47,7 @@ pub(super) fn routes() -> ApiRouter<Arc<Server>> {
         )
         .api_route("/queues/{name}/dead", get_with(dead, says("queue_dead", "Items that were tried too often, by number.")))
         .api_route("/queues/{name}/requeue", post_with(requeue, says("queue_requeue", "Lets dead items be popped again.")))
+        .api_route("/queues/{name}/purge", post_with(purge, says("queue_purge", "Takes away all items, or all dead ones.")))
 }
 
 /// Settings; those not named are as they are by default.
@@ -65,6 +69,32 @@ struct New {
     /// For how long a deduplication key lasts.
     #[schemars(range(min = 0.0))]
     deduplication_seconds: Option<f64>,
+    /// Refuses where there is one.
+    #[serde(default)]
+    if_absent: bool,
+}
+
+impl New {
+    /// Settings with what is named here in place of what was.
+    fn over(&self, spec: QueueSpec) -> Answer<QueueSpec> {
+        let QueueSpec { name, lease, tries, back_off, back_off_limit, dead_letters, deduplication, .. } = spec;
+        let time = |given: Option<f64>, before| given.map_or(Ok(before), seconds);
+        Ok(QueueSpec::new(&name)
+            .lease(time(self.lease_seconds, lease)?)
+            .tries(self.tries.unwrap_or(tries))
+            .back_off(time(self.back_off_seconds, back_off)?, time(self.back_off_limit_seconds, back_off_limit)?)
+            .dead_letters(self.dead_letters.unwrap_or(dead_letters))
+            .deduplication(time(self.deduplication_seconds, deduplication)?))
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Purge")]
+struct Purged {
+    /// Only dead ones.
+    #[serde(default)]
+    dead: bool,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -130,8 +160,12 @@ struct Looked {
 #[schemars(rename = "Requeue")]
 struct Requeued {
     /// Numbers of dead items.
+    #[serde(default)]
     #[schemars(length(max = 1_000))]
     items: Vec<u64>,
+    /// All there are.
+    #[serde(default)]
+    all: bool,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -143,16 +177,7 @@ struct Queues {
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct PushedItems {
-    items: Vec<Numbered>,
-}
-
-/// An item that was pushed, or was there already.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "PushedItem")]
-struct Numbered {
-    id: u64,
-    /// Whether there was one of the same key, whose id this is.
-    duplicate: bool,
+    items: Vec<told::PushedItem>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -162,16 +187,7 @@ struct PoppedItems {
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct GivenBack {
-    items: Vec<Becomes>,
-}
-
-/// What becomes of an item that was given back: it waits for so long, is dead, or gone.
-#[derive(Debug, Serialize, JsonSchema)]
-struct Becomes {
-    /// `waits`, `dead` or `gone`.
-    outcome: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seconds: Option<f64>,
+    items: Vec<told::Nacked>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -217,18 +233,24 @@ async fn read(guard: Guard, name: Named) -> Answer<Json<told::Queue>> {
 async fn make(guard: Guard, name: Named, new: Result<Option<Json<New>>, JsonRejection>) -> Answer<MadeOrChanged> {
     let (Path(Name { name }), Json(new)) = (name?, new?.unwrap_or_default());
     guard.permit(Action::Define, Target::Queue(&name))?;
-    let plain = QueueSpec::new(&name);
-    let time = |given: Option<f64>, plain| given.map_or(Ok(plain), seconds);
-    let back_off = (time(new.back_off_seconds, plain.back_off)?, time(new.back_off_limit_seconds, plain.back_off_limit)?);
-    let (lease, deduplication) = (time(new.lease_seconds, plain.lease)?, time(new.deduplication_seconds, plain.deduplication)?);
-    let spec = plain.lease(lease).back_off(back_off.0, back_off.1).deduplication(deduplication);
-    let spec = new.tries.map_or(spec.clone(), |tries| spec.tries(tries));
-    let spec = new.dead_letters.map_or(spec.clone(), |kept| spec.dead_letters(kept));
+    let (spec, if_absent) = (new.over(QueueSpec::new(&name))?, new.if_absent);
     let is_new = guard.engine(move |db| match db.create_queue(&spec) {
-        Err(Error::QueueExists { .. }) => db.alter_queue(&spec).map(|()| false),
+        Err(Error::QueueExists { .. }) if !if_absent => db.alter_queue(&spec).map(|()| false),
         made => made.map(|()| true),
     });
     Ok(if is_new.await? { MadeOrChanged::Made } else { MadeOrChanged::Changed })
+}
+
+/// Gives one other settings; those not named stay as they are.
+async fn alter(guard: Guard, name: Named, new: Result<Json<New>, JsonRejection>) -> Answer<NoContent> {
+    let (Path(Name { name }), Json(new)) = (name?, new?);
+    guard.permit(Action::Define, Target::Queue(&name))?;
+    let altered = guard.engine(move |db| {
+        let before = db.queues()?.into_iter().find(|queue| queue.name == name).ok_or(Error::NoSuchQueue { name })?;
+        Ok(new.over(before).map(|spec| db.alter_queue(&spec)))
+    });
+    altered.await???;
+    Ok(NoContent)
 }
 
 async fn remove(guard: Guard, name: Named) -> Answer<NoContent> {
@@ -243,7 +265,7 @@ async fn push(guard: Guard, name: Named, pushed: Result<Json<Pushed>, JsonReject
     guard.permit(Action::Write, Target::Queue(&name))?;
     let items = items.into_iter().map(new_item).collect::<Answer<Vec<_>>>()?;
     let pushed = guard.engine(move |db| db.queue(&name).push_all(items)).await?;
-    let items = pushed.iter().map(|pushed| Numbered { id: pushed.id, duplicate: pushed.duplicate }).collect();
+    let items = pushed.iter().map(|pushed| told::PushedItem { id: pushed.id, duplicate: pushed.duplicate }).collect();
     Ok(Created(PushedItems { items }))
 }
 
@@ -307,12 +329,7 @@ async fn nack(guard: Guard, name: Named, leases: Result<Json<Leases>, JsonReject
     let leases = parse(&leases)?;
     let retry = after.map(seconds).transpose()?.map_or(Retry::BackOff, Retry::After);
     let nacked = guard.engine(move |db| db.queue(&name).nack_all(&leases, retry)).await?;
-    let said = nacked.iter().map(|nacked| match nacked {
-        Nacked::Waits(time) => Becomes { outcome: "waits", seconds: Some(time.as_secs_f64()) },
-        Nacked::Dead => Becomes { outcome: "dead", seconds: None },
-        Nacked::Gone => Becomes { outcome: "gone", seconds: None },
-    });
-    Ok(Json(GivenBack { items: said.collect() }))
+    Ok(Json(GivenBack { items: nacked.iter().map(describe::nacked).collect() }))
 }
 
 async fn extend(guard: Guard, name: Named, leases: Result<Json<Leases>, JsonRejection>) -> Answer<NoContent> {
@@ -340,11 +357,31 @@ async fn dead(guard: Guard, name: Named, paged: Result<Query<Paged>, QueryReject
     Ok(Json(DeadItems { items: items.iter().map(describe::item).collect(), next }))
 }
 
-async fn requeue(guard: Guard, name: Named, asked: Result<Json<Requeued>, JsonRejection>) -> Answer<NoContent> {
-    let (Path(Name { name }), Json(Requeued { items })) = (name?, asked?);
+async fn requeue(guard: Guard, name: Named, asked: Result<Json<Requeued>, JsonRejection>) -> Answer<Json<told::Items>> {
+    let (Path(Name { name }), Json(Requeued { items, all })) = (name?, asked?);
     guard.permit(Action::Write, Target::Queue(&name))?;
-    guard.engine(move |db| db.queue(&name).requeue(&items)).await?;
-    Ok(NoContent)
+    let requeued = guard.engine(move |db| {
+        let (mut queue, mut requeued) = (db.queue(&name), 0);
+        if !all {
+            return queue.requeue(&items).map(|()| items.len());
+        }
+        loop {
+            let some = queue.requeue_dead(TOGETHER)?;
+            requeued += some;
+            if some < TOGETHER {
+                return Ok(requeued);
+            }
+        }
+    });
+    Ok(Json(told::Items { items: requeued.await? }))
+}
+
+/// Takes all items away, or all dead ones.
+async fn purge(guard: Guard, name: Named, asked: Result<Json<Purged>, JsonRejection>) -> Answer<Json<told::Items>> {
+    let (Path(Name { name }), Json(Purged { dead })) = (name?, asked?);
+    guard.permit(Action::Delete, Target::Queue(&name))?;
+    let purge = move |db: &alluvium::Database| if dead { db.queue(&name).purge_dead() } else { db.queue(&name).purge() };
+    Ok(Json(told::Items { items: guard.engine(purge).await? }))
 }
 
 fn new_item(PushedItem { payload, base64, priority, due, key }: PushedItem) -> Answer<NewItem> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aide::axum::ApiRouter;
-use aide::axum::routing::get_with;
+use aide::axum::routing::{get_with, post_with};
 use alluvium::{Action, Error, FieldType, TableSpec, Target, TimeUnit};
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::answer::Created;
 use super::document::says;
 use super::{Answer, Guard, Name, Named, Paged, Problem};
+use crate::commands::delete::Wanted;
 use crate::commands::tables::describe;
 use crate::serve::Server;
 use crate::told;
@@ -27,6 +28,10 @@ pub(super) fn routes() -> ApiRouter<Arc<Server>> {
     ApiRouter::new()
         .api_route("/tables", get_with(list, says("table_list", "Tables of which one may read something, by name.")))
         .api_route("/tables/{name}", table)
+        .api_route(
+            "/tables/{name}/delete",
+            post_with(delete, says("rows_delete", "Deletes rows between two times, of all series or some.")),
+        )
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -121,6 +126,16 @@ async fn remove(guard: Guard, name: Named) -> Answer<NoContent> {
     guard.permit(Action::Define, Target::Table(&name))?;
     guard.engine(move |db| db.drop_table(&name)).await?;
     Ok(NoContent)
+}
+
+/// Of the series that the caller may delete rows of.
+async fn delete(guard: Guard, name: Named, wanted: Result<Json<Wanted>, JsonRejection>) -> Answer<Json<told::Deleted>> {
+    let (Path(Name { name }), Json(wanted)) = (name?, wanted?);
+    let scope = guard.server.access.scope(&guard.caller, Action::Delete, &name)?;
+    let (filters, range) = wanted.select(&*guard.server.db.table(&name)?)?;
+    let table = name.clone();
+    let ack = guard.engine(move |db| db.delete_within(&table, &filters, range, &scope)).await?;
+    Ok(Json(told::Deleted { table: name, sequence: ack.sequence }))
 }
 
 fn typed(fields: Vec<NewField>) -> Answer<Vec<(String, FieldType)>> {

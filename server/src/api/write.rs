@@ -24,9 +24,10 @@ use super::answer::media;
 use super::body::{Received, receive};
 use super::document::says;
 use super::{Answer, Guard, Problem};
-use crate::import::{EpochUnit, Look, MOST_BYTES, Objects, Part, Refused, too_many, visit_array};
-use crate::serve::Server;
+use crate::import::{Batch, EpochUnit, Look, MOST_BYTES, Objects, Part, Refused, too_many, visit_array};
+use crate::remote::ARROW_STREAM;
 use crate::serve::intake::{Numbered, Put};
+use crate::serve::{Server, ipc};
 
 /// Kinds of bodies, as the document names them.
 const JSON: &str = "application/json";
@@ -121,7 +122,11 @@ impl OperationInput for Rows {
         let headers = context.schema.subschema_for::<Headers>();
         let headers = parameters_from_schema(context, headers, ParamLocation::Header);
         add_parameters(context, operation, headers);
-        let content = [(JSON.to_owned(), media::<OneOrMany>(context)), (LINES.to_owned(), media::<String>(context))];
+        let content = [
+            (JSON.to_owned(), media::<OneOrMany>(context)),
+            (LINES.to_owned(), media::<String>(context)),
+            (ARROW_STREAM.to_owned(), media::<String>(context)),
+        ];
         let body = RequestBody { content: content.into_iter().collect(), required: true, ..RequestBody::default() };
         set_body(context, operation, body);
     }
@@ -165,12 +170,10 @@ async fn write(
     Rows(body): Rows,
 ) -> Answer<Json<Written>> {
     let Query(asked) = asked?;
-    let (is_lines, numbered) = (is_lines(&headers)?, numbered(&headers)?);
-    if !is_lines && asked.table.is_some() {
-        return Err(Problem::invalid("the table of JSON stands in the body: name it in the query for lines of JSON, each a row"));
-    }
+    let (form, numbered) = (Form::of(&headers)?, numbered(&headers)?);
+    form.check(&asked)?;
     let mut received = receive(&guard.server, &guard.caller, &headers, body).await?;
-    let put = guard.put(numbered, move |look| Ok((read(&mut received, is_lines, &asked, look)?, ())));
+    let put = guard.put(numbered, move |look| Ok((read(&mut received, form, &asked, look)?, ())));
     let (Put { rows, again }, ()) = put.await?;
     let counted = numbered.map(|Numbered { writer, number }| Counted { writer: writer.to_string(), number, again });
     Ok(Json(Written { rows, counted }))
@@ -183,20 +186,48 @@ pub(super) fn numbered(headers: &HeaderMap) -> Answer<Option<Numbered>> {
     Ok(Some(Numbered::read(key)?))
 }
 
-fn is_lines(headers: &HeaderMap) -> Answer<bool> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    match kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-        JSON => Ok(false),
-        LINES | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => Ok(true),
-        other => {
-            let said = format!("rows come as application/json or application/x-ndjson, not as {other:?}");
-            Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, said))
+/// How rows come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Json,
+    Lines,
+    Arrow,
+}
+
+impl Form {
+    fn of(headers: &HeaderMap) -> Answer<Form> {
+        let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        match kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+            JSON => Ok(Form::Json),
+            LINES | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => Ok(Form::Lines),
+            ARROW_STREAM => Ok(Form::Arrow),
+            other => {
+                let said = format!("rows come as {JSON}, {LINES} or {ARROW_STREAM}, not as {other:?}");
+                Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, said))
+            }
+        }
+    }
+
+    /// Refuses to have a table named in two places, or in none, and to make one of which not all is known.
+    fn check(self, asked: &Asked) -> Answer<()> {
+        match (self, &asked.table) {
+            (Form::Json, Some(_)) => {
+                Err(Problem::invalid("the table of JSON stands in the body: name it in the query for lines of JSON, each a row"))
+            }
+            (Form::Arrow, None) => Err(Problem::invalid("the table of an Arrow stream stands in the query: ?table=NAME")),
+            (Form::Arrow, _) if asked.create => {
+                Err(Problem::invalid("an Arrow stream is of a table that is there: make it first, with its columns"))
+            }
+            _ => Ok(()),
         }
     }
 }
 
-fn read(received: &mut Received, is_lines: bool, asked: &Asked, look: &mut Look<'_, Problem>) -> Answer<Vec<Part>> {
+fn read(received: &mut Received, form: Form, asked: &Asked, look: &mut Look<'_, Problem>) -> Answer<Vec<Part>> {
     let body = received.open()?;
+    if let (Form::Arrow, Some(table)) = (form, &asked.table) {
+        return Ok(vec![of_arrow(&body, table, look)?]);
+    }
     let text = std::str::from_utf8(&body).map_err(|error| Problem::invalid(format_args!("the body is no text: {error}")))?;
     let mut reading = Reading { look, parts: Vec::new(), named: HashSet::new(), bytes: 0 };
     match &asked.table {
@@ -204,13 +235,24 @@ fn read(received: &mut Received, is_lines: bool, asked: &Asked, look: &mut Look<
             let tags: Vec<String> = asked.tags.split(',').filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
             reading.table(table, asked.create.then_some(&tags), asked.time_unit, |take| lines(text).try_for_each(take))?;
         }
-        None if is_lines => lines(text).try_for_each(|line| reading.tables(line))?,
+        None if form == Form::Lines => lines(text).try_for_each(|line| reading.tables(line))?,
         None => match text.trim_ascii_start().starts_with('[') {
             true => visit_array(text, &mut |one| reading.tables(one)).map_err(refused)?,
             false => reading.tables(text)?,
         },
     }
     Ok(reading.parts)
+}
+
+fn of_arrow(body: &[u8], table: &str, look: &mut Look<'_, Problem>) -> Answer<Part> {
+    let absent = || Problem::new(StatusCode::NOT_FOUND, format!("there is no table {table:?}: make it first, with its columns"));
+    let schema = look(table)?.ok_or_else(absent)?;
+    let decoded = ipc::decode(body, &schema.arrow());
+    let rows = decoded.map_err(|why| Problem::invalid(format_args!("it is no Arrow IPC stream of table {table:?}: {why}")))?;
+    let fields = rows.columns().iter().skip(1 + schema.tags.len());
+    let points = fields.map(|column| (column.len() - column.null_count()) as u64).sum();
+    let tags = schema.tags.iter().map(|tag| tag.name.clone()).collect();
+    Ok(Part { table: table.to_owned(), batch: Batch { rows, points, added: Vec::new() }, tags })
 }
 
 fn lines(text: &str) -> impl Iterator<Item = &str> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use alluvium::{Certificate, KeyHash, Principal};
-use rcgen::{CertificateSigningRequestParams, KeyPair, PublicKey, PublicKeyData};
+use rcgen::{CertificateParams, CertificateSigningRequestParams, KeyPair, PublicKey, PublicKeyData};
 use rustls::pki_types::CertificateSigningRequestDer;
 
 use super::authority::{self, Authority};
@@ -53,6 +53,16 @@ impl Subject {
             return Err(refused(&"keys are ECDSA over P-256 with SHA-256 or P-384 with SHA-384, Ed25519, or RSA"));
         }
         Ok(Subject::Requested(key))
+    }
+
+    /// A new key, and a request in PEM to have it certified elsewhere.
+    pub(crate) fn to_request() -> Outcome<(String, String)> {
+        let key = authority::make_key()?;
+        let request = CertificateParams::default().serialize_request(&key).and_then(|request| request.pem());
+        Ok((
+            key.serialize_pem(),
+            request.map_err(|error| Failure::failed(format_args!("cannot make a signing request: {error}")))?,
+        ))
     }
 
     /// The hash of the key.

@@ -33,6 +33,11 @@ impl Office {
         self.store.https_config()
     }
 
+    /// The authority's certificate in PEM: what clients trust.
+    pub(crate) fn authority_pem(&self) -> Outcome<String> {
+        self.store.authority_pem()
+    }
+
     /// The gateway's id.
     pub(crate) fn gateway(&self) -> String {
         self.store.gateway()

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Issued;
 use super::files::{self, Kept, Written};
 use crate::failure::{Failure, Outcome};
 
@@ -14,17 +13,24 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Writes the files of a certificate to a directory. Refuses where there are some of their names.
-    pub(crate) fn write(directory: &Path, name: &str, issued: &Issued) -> Outcome<Output> {
+    /// Refuses where there is no such directory, or files of these names.
+    pub(crate) fn check(directory: &Path, name: &str, has_key: bool) -> Outcome {
         if !directory.is_dir() {
             return Err(Failure::failed(format_args!(
                 "there is no directory {}: make it, or name another with --out",
                 directory.display()
             )));
         }
-        let place = |ending: &str| directory.join(format!("{name}.{ending}"));
-        let key = issued.private_key.as_deref().map(|key| put(place("key"), key, Kept::Secret)).transpose()?;
-        Ok(Output { certificate: put(place("pem"), &issued.chain, Kept::Open)?, key })
+        let key = has_key.then(|| place(directory, name, "key"));
+        key.into_iter().chain([place(directory, name, "pem")]).try_for_each(|path| check_free(&path))
+    }
+
+    /// Writes the files of a certificate to a directory: it with its authority's, and its key if that is new. Refuses as
+    /// [`check`](Output::check) does.
+    pub(crate) fn write(directory: &Path, name: &str, chain: &str, private_key: Option<&str>) -> Outcome<Output> {
+        Output::check(directory, name, private_key.is_some())?;
+        let key = private_key.map(|key| put(place(directory, name, "key"), key, Kept::Secret)).transpose()?;
+        Ok(Output { certificate: put(place(directory, name, "pem"), chain, Kept::Open)?, key })
     }
 
     /// Gives the files their names, and answers these.
@@ -35,12 +41,20 @@ impl Output {
     }
 }
 
-fn put(path: PathBuf, content: &str, kept: Kept) -> Outcome<(Written, PathBuf)> {
+fn place(directory: &Path, name: &str, ending: &str) -> PathBuf {
+    directory.join(format!("{name}.{ending}"))
+}
+
+fn check_free(path: &Path) -> Outcome {
     if path.symlink_metadata().is_ok() {
         return Err(Failure::failed(format_args!(
             "{} is there already and is not overwritten: move it, or name another directory with --out",
             path.display()
         )));
     }
+    Ok(())
+}
+
+fn put(path: PathBuf, content: &str, kept: Kept) -> Outcome<(Written, PathBuf)> {
     files::write(&path, content.as_bytes(), kept).map(|written| (written, path))
 }

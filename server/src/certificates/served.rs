@@ -4,12 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use rustls::client::Resumption;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::time_provider::TimeProvider;
 use rustls::version::TLS13;
-use rustls::{ConfigBuilder, ServerConfig, WantsVerifier};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier};
 
-use super::{Judge, gateway, provider};
+use super::{Clock, Judge, gateway, provider};
 use crate::failure::{Failure, Outcome};
 
 /// What the server shows to whoever connects. It may be exchanged meanwhile.
@@ -55,6 +58,29 @@ pub(super) fn https_config(served: Arc<Served>) -> Outcome<ServerConfig> {
     let mut config = builder()?.with_no_client_auth().with_cert_resolver(served);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(without_resumption(config))
+}
+
+/// How whoever trusts one authority shakes hands with a server of HTTPS.
+pub(super) fn client_config(authority: CertificateDer<'static>) -> Outcome<ClientConfig> {
+    let failed = |error: &dyn std::fmt::Display| Failure::failed(format_args!("cannot set up TLS 1.3: {error}"));
+    let mut roots = RootCertStore::empty();
+    roots.add(authority).map_err(|error| failed(&error))?;
+    let builder = ClientConfig::builder_with_details(provider(), Arc::new(KnownTime(Clock::new(None))));
+    let builder = builder.with_protocol_versions(&[&TLS13]).map_err(|error| failed(&error))?;
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// The time by which a client judges: never one before this was written.
+#[derive(Debug)]
+struct KnownTime(Clock);
+
+impl TimeProvider for KnownTime {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(self.0.unix())
+    }
 }
 
 /// TLS 1.3 and nothing before it, no early data, which could be repeated by others, and nothing kept to resume: every connection is

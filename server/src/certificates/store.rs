@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::ServerConfig;
+use rustls::{ClientConfig, ServerConfig};
 
 use super::authority::{self, Authority};
 use super::files::{self, Kept};
@@ -120,6 +120,11 @@ impl Store {
     /// How the server shakes hands over HTTPS.
     pub(super) fn https_config(&self) -> Outcome<ServerConfig> {
         served::https_config(self.served.clone())
+    }
+
+    /// How whoever trusts our authority, and no other, shakes hands with the server over HTTPS.
+    pub(crate) fn client_config(&self) -> Outcome<ClientConfig> {
+        served::client_config(authority::certificate(&self.directory)?)
     }
 
     /// How the server shakes hands with those whom `judge` lets in.

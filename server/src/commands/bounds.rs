@@ -25,17 +25,20 @@ impl Bounds {
         Bounds { from, to }
     }
 
-    /// Whether any bound was given.
-    pub(crate) fn are_given(&self) -> bool {
-        self.from.is_some() || self.to.is_some()
-    }
-
     /// Both ends in nanoseconds since 1970. Dates and times without an offset are in `zone`.
     pub(crate) fn moments(&self, zone: &TimeZone) -> Outcome<(Option<i128>, Option<i128>)> {
         let now = Timestamp::now();
         let moment =
             |text: &Option<String>| text.as_deref().map(|text| time::moment(text, now, zone)).transpose().map_err(Failure::Usage);
         Ok((moment(&self.from)?, moment(&self.to)?))
+    }
+
+    /// The same span, said so that it means the same at any time and anywhere.
+    pub(crate) fn absolute(&self) -> Outcome<(Option<String>, Option<String>)> {
+        let text =
+            |nanos: Option<i128>| nanos.map(|nanos| Timestamp::from_nanosecond(nanos).map(|at| at.to_string())).transpose();
+        let (from, to) = self.moments(&TimeZone::UTC)?;
+        Ok((text(from).map_err(Failure::usage)?, text(to).map_err(Failure::usage)?))
     }
 
     /// The span in a table's unit.

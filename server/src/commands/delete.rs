@@ -5,11 +5,13 @@ use std::io::{self, Write};
 use alluvium::{Comparison, Filter, Settings, TableSchema, TimeRange};
 use clap::Args;
 use jiff::tz::TimeZone;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::Context;
 use super::bounds::{Bounds, filters};
+use super::{Context, Place};
 use crate::failure::{Failure, Outcome};
+use crate::{remote, told};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -26,10 +28,32 @@ pub(crate) struct Arguments {
     all: bool,
 }
 
-impl Arguments {
+/// Which rows of a table are deleted: those between two times of the series that satisfy conditions, or all.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "DeletedRows")]
+pub(crate) struct Wanted {
+    /// From then on: RFC 3339, or an integer since 1970.
+    from: Option<String>,
+    /// Before then.
+    to: Option<String>,
+    /// Conditions on tags, as `room=A`.
+    #[serde(default)]
+    r#where: Vec<String>,
+    /// Every row of the table, which has to be said where nothing else is.
+    #[serde(default)]
+    all: bool,
+}
+
+impl Wanted {
+    fn of(Arguments { bounds, conditions, all, .. }: &Arguments) -> Outcome<Wanted> {
+        let (from, to) = bounds.absolute()?;
+        Ok(Wanted { from, to, r#where: conditions.clone(), all: *all })
+    }
+
     /// The conditions, if they and the bounds make sense together.
     fn check(&self) -> Outcome<Vec<Filter>> {
-        let bounded = self.bounds.are_given() || !self.conditions.is_empty();
+        let bounded = self.from.is_some() || self.to.is_some() || !self.r#where.is_empty();
         match (bounded, self.all) {
             (false, false) => {
                 Err(Failure::usage("this would delete every row: narrow it with --from, --to or --where, or add --all"))
@@ -37,30 +61,37 @@ impl Arguments {
             (true, true) => {
                 Err(Failure::usage("--all deletes every row: leave out --from, --to and --where, or leave out --all"))
             }
-            _ => filters(&self.conditions),
+            _ => filters(&self.r#where),
         }
+    }
+
+    /// As the engine takes it.
+    pub(crate) fn select(self, schema: &TableSchema) -> Outcome<(Vec<Filter>, TimeRange)> {
+        let filters = self.check()?;
+        let range = Bounds::new(self.from, self.to).range(schema.time_unit, &TimeZone::UTC)?;
+        check_range(range)?;
+        check_tags(schema, &filters)?;
+        Ok((filters, range))
     }
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Outcome {
-    let filters = arguments.check()?;
-    arguments.bounds.moments(&TimeZone::UTC)?;
-    let database = context.open_existing(Settings::default())?;
-    let schema = database.table(&arguments.table)?;
-    let range = arguments.bounds.range(schema.time_unit, &TimeZone::UTC)?;
-    check_range(range)?;
-    check_tags(&schema, &filters)?;
-    let ack = database.delete(&arguments.table, &filters, range).map_err(Failure::of_request)?;
-    database.close()?;
+    let (table, wanted) = (&arguments.table, Wanted::of(arguments)?);
+    wanted.check()?;
+    let deleted = match context.place_of(|context| context.open_existing(Settings::default()))? {
+        Place::Here(database) => {
+            let (filters, range) = wanted.select(&*database.table(table)?)?;
+            let ack = database.delete(table, &filters, range).map_err(Failure::of_request)?;
+            database.close()?;
+            told::Deleted { table: table.clone(), sequence: ack.sequence }
+        }
+        Place::There(remote) => remote.ask(&remote::post(&["tables", table, "delete"]).said(&wanted)?)?,
+    };
     if context.json {
-        return context.print_json(&json!({ "table": arguments.table, "sequence": ack.sequence }));
+        return context.print_json(&deleted);
     }
     let mut out = io::stdout().lock();
-    writeln!(
-        out,
-        "deleted from {}: gone from every query now, from the disk with the next seals and compactions",
-        arguments.table
-    )?;
+    writeln!(out, "deleted from {table}: gone from every query now, from the disk with the next seals and compactions")?;
     Ok(out.flush()?)
 }
 
@@ -100,7 +131,7 @@ mod tests {
     }
 
     fn check(words: &[&str]) -> Outcome<Vec<Filter>> {
-        Line::parse_from(["delete", "--table", "t"].iter().chain(words)).arguments.check()
+        Wanted::of(&Line::parse_from(["delete", "--table", "t"].iter().chain(words)).arguments)?.check()
     }
 
     #[test]

@@ -7,10 +7,11 @@ use alluvium::{Pair, Put, Scan};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::Context;
-use super::values::{condition, say, seconds, shown, standard_input, text_or_base64, time};
+use super::values::{condition, say, shown, standard_input, text_or_base64, time, told_bytes, told_seconds};
+use super::{Context, Place};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
+use crate::remote::{self, Request};
 use crate::told;
 
 #[derive(Debug, Subcommand)]
@@ -87,16 +88,22 @@ pub(crate) fn run(context: &Context, command: Command) -> Outcome {
 }
 
 fn get(context: &Context, key: &str) -> Outcome {
-    let database = context.open_quiet()?;
-    let pair = database.kv().get(key).map_err(Failure::of_request)?.ok_or_else(|| absent(key))?;
-    database.close()?;
+    let found = match context.place()? {
+        Place::Here(database) => {
+            let pair = database.kv().get(key).map_err(Failure::of_request)?;
+            database.close()?;
+            pair.map(|pair| describe(key, &pair))
+        }
+        Place::There(remote) => remote.find(&remote::get(&["kv", key]))?,
+    };
+    let pair: told::Pair = found.ok_or_else(|| absent(key))?;
     if context.json {
-        return context.print_json(&describe(key, &pair));
+        return context.print_json(&pair);
     }
-    let mut out = io::stdout().lock();
-    out.write_all(&pair.value)?;
+    let (mut out, value) = (io::stdout().lock(), bytes(&pair));
+    out.write_all(&value)?;
     // Text is for people; anything else is left as it is.
-    if std::str::from_utf8(&pair.value).is_ok() {
+    if std::str::from_utf8(&value).is_ok() {
         writeln!(out)?;
     }
     Ok(out.flush()?)
@@ -107,22 +114,43 @@ fn put(context: &Context, arguments: &PutArguments) -> Outcome {
         "-" => standard_input()?,
         text => text.as_bytes().to_vec(),
     };
-    let condition = condition(arguments.if_absent, arguments.if_revision);
-    let how = Put::default().only_if(condition);
-    let how = arguments.ttl.map_or(how, |time| how.time_to_live(time));
-    let database = context.open_or_make()?;
-    let revision = database.kv().put(&arguments.key, &value, how).map_err(Failure::of_request)?;
-    database.close()?;
+    let put: told::PutPair = match context.place_or_make()? {
+        Place::Here(database) => {
+            let how = Put::default().only_if(condition(arguments.if_absent, arguments.if_revision));
+            let how = arguments.ttl.map_or(how, |time| how.time_to_live(time));
+            let revision = database.kv().put(&arguments.key, &value, how).map_err(Failure::of_request)?;
+            database.close()?;
+            told::PutPair { key: arguments.key.clone(), revision }
+        }
+        Place::There(remote) => remote.ask(&put_request(arguments, &value))?,
+    };
     match context.json {
-        true => context.print_json(&json!({ "key": arguments.key, "revision": revision })),
-        false => say(&format!("{} is at revision {revision}", arguments.key)),
+        true => context.print_json(&put),
+        false => say(&format!("{} is at revision {}", arguments.key, put.revision)),
     }
 }
 
+fn put_request(arguments: &PutArguments, value: &[u8]) -> Request {
+    let (value, base64) = text_or_base64(value);
+    let body = json!({
+        "value": value,
+        "base64": base64,
+        "if_absent": arguments.if_absent,
+        "if_revision": arguments.if_revision,
+        "expires_in_seconds": arguments.ttl.map(|time| time.as_secs_f64()),
+    });
+    remote::put(&["kv", &arguments.key]).body(body)
+}
+
 fn delete(context: &Context, key: &str, if_revision: Option<u64>) -> Outcome {
-    let database = context.open_quiet()?;
-    let was_there = database.kv().delete(key, condition(false, if_revision)).map_err(Failure::of_request)?;
-    database.close()?;
+    let was_there = match context.place()? {
+        Place::Here(database) => {
+            let was_there = database.kv().delete(key, condition(false, if_revision)).map_err(Failure::of_request)?;
+            database.close()?;
+            was_there
+        }
+        Place::There(remote) => remote.order_any(&remote::delete(&["kv", key]).with_any("if_revision", if_revision))?,
+    };
     if !was_there {
         return Err(absent(key));
     }
@@ -130,13 +158,18 @@ fn delete(context: &Context, key: &str, if_revision: Option<u64>) -> Outcome {
 }
 
 fn increment(context: &Context, key: &str, by: i64) -> Outcome {
-    let database = context.open_or_make()?;
-    let count = database.kv().increment(key, by).map_err(Failure::of_request)?;
-    database.close()?;
-    if context.json { context.print_json(&json!({ "key": key, "value": count })) } else { say(&count.to_string()) }
+    let counted: told::Counter = match context.place_or_make()? {
+        Place::Here(database) => {
+            let value = database.kv().increment(key, by).map_err(Failure::of_request)?;
+            database.close()?;
+            told::Counter { key: key.to_owned(), value }
+        }
+        Place::There(remote) => remote.ask(&remote::post(&["kv", key, "increment"]).body(json!({ "by": by })))?,
+    };
+    if context.json { context.print_json(&counted) } else { say(&counted.value.to_string()) }
 }
 
-fn list(context: &Context, arguments: &ListArguments) -> Outcome {
+fn scan(arguments: &ListArguments) -> Scan {
     let mut scan = Scan::of(&arguments.beginning).limit(arguments.limit);
     if let Some(after) = &arguments.after {
         scan = scan.after(after);
@@ -144,25 +177,40 @@ fn list(context: &Context, arguments: &ListArguments) -> Outcome {
     if arguments.backward {
         scan = scan.backward();
     }
-    let database = context.open_quiet()?;
-    let pairs = database.kv().scan(&scan).map_err(Failure::of_request)?;
-    database.close()?;
+    scan
+}
+
+fn list_request(arguments: &ListArguments, limit: usize, next: Option<&str>) -> Request {
+    let after = next.or(arguments.after.as_deref());
+    let asked = remote::get(&["kv"]).with("beginning", &arguments.beginning).with_any("after", after);
+    asked.with("limit", limit).with("backward", arguments.backward)
+}
+
+fn list(context: &Context, arguments: &ListArguments) -> Outcome {
+    let pairs: Vec<told::Pair> = match context.place()? {
+        Place::Here(database) => {
+            let pairs = database.kv().scan(&scan(arguments)).map_err(Failure::of_request)?;
+            database.close()?;
+            pairs.iter().map(|(key, pair)| describe(key, pair)).collect()
+        }
+        Place::There(remote) => remote.pages("pairs", arguments.limit, |limit, next| list_request(arguments, limit, next))?,
+    };
     if context.json {
-        return pairs.iter().try_for_each(|(key, pair)| context.print_json(&describe(key, pair)));
+        return pairs.iter().try_for_each(|pair| context.print_json(pair));
     }
     let headings = [("key", Align::Left), ("value", Align::Left), ("revision", Align::Right), ("expires in", Align::Right)];
     let mut table = Table::new(headings);
-    for (key, pair) in &pairs {
-        table.push([
-            key.clone(),
-            shown(&pair.value),
-            pair.revision.to_string(),
-            pair.expires_in.map_or_else(String::new, seconds),
-        ]);
+    for pair in pairs {
+        let value = shown(&bytes(&pair));
+        table.push([pair.key, value, pair.revision.to_string(), told_seconds(pair.expires_in_seconds)]);
     }
     let mut out = io::stdout().lock();
     table.write(&mut out)?;
     Ok(out.flush()?)
+}
+
+fn bytes(pair: &told::Pair) -> Vec<u8> {
+    told_bytes(pair.value.as_deref(), pair.base64.as_deref())
 }
 
 fn absent(key: &str) -> Failure {

@@ -24,11 +24,12 @@ pub(crate) mod verify;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use alluvium::{Database, Settings};
+use alluvium::{Database, Error, Settings};
 use serde::Serialize;
 
 use crate::cli::{Cli, Command};
 use crate::failure::{Failure, Outcome};
+use crate::remote::{Credentials, Remote, Request, ServerAt};
 
 /// Where the database is when neither `--data` nor `ALLUVIUM_DATA` says so.
 const DEFAULT_DATA: &str = "./alluvium-data";
@@ -37,11 +38,74 @@ const DEFAULT_DATA: &str = "./alluvium-data";
 #[derive(Debug)]
 pub(crate) struct Context {
     data: Option<PathBuf>,
+    server: Option<ServerAt>,
+    credentials: Credentials,
     /// Whether to write for programs.
     pub(crate) json: bool,
 }
 
+/// Where a command does what it does.
+pub(crate) enum Place {
+    /// Here, to the database of a directory.
+    Here(Database),
+    /// At a server.
+    There(Remote),
+}
+
+impl Place {
+    /// Does something to the database, or has the server do it, and ends there.
+    pub(crate) fn order(self, here: impl FnOnce(&Database) -> alluvium::Result<()>, there: &Request) -> Outcome {
+        match self {
+            Place::Here(database) => {
+                here(&database).map_err(Failure::of_request)?;
+                Ok(database.close()?)
+            }
+            Place::There(remote) => remote.order(there),
+        }
+    }
+
+    /// Ends it well.
+    pub(crate) fn close(self) -> Outcome {
+        match self {
+            Place::Here(database) => Ok(database.close()?),
+            Place::There(_) => Ok(()),
+        }
+    }
+}
+
 impl Context {
+    /// The database that is there, or the server: that which was named, or that which has the directory open.
+    pub(crate) fn place(&self) -> Outcome<Place> {
+        self.place_of(Context::open_quiet)
+    }
+
+    /// The same, where a database is made if there is none.
+    pub(crate) fn place_or_make(&self) -> Outcome<Place> {
+        self.place_of(Context::open_or_make)
+    }
+
+    /// The same, opened in some way.
+    pub(crate) fn place_of(&self, open: impl FnOnce(&Self) -> Outcome<Database>) -> Outcome<Place> {
+        if let Some(server) = &self.server {
+            return Ok(Place::There(Remote::named(server, &self.credentials)?));
+        }
+        match open(self) {
+            Ok(database) => Ok(Place::Here(database)),
+            Err(Failure::Engine(Error::Locked { holder, .. })) => Remote::holding(self.data(), &holder).map(Place::There),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Refuses to go on with a server where the files themselves are needed.
+    pub(crate) fn need_files(&self, why: &str) -> Outcome {
+        match (&self.server, &self.data) {
+            (Some(server), None) => Err(Failure::usage(format_args!(
+                "{why}, which a server does not hand out: run this on the machine of {server}, with --data, while the server is stopped"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// The database directory.
     pub(crate) fn data(&self) -> &Path {
         self.data.as_deref().unwrap_or(Path::new(DEFAULT_DATA))
@@ -59,6 +123,7 @@ impl Context {
 
     /// Opens the database that is there; never makes one.
     pub(crate) fn open_existing(&self, settings: Settings) -> Outcome<Database> {
+        self.need_files("this command opens the database itself")?;
         let path = self.data();
         match std::fs::read_dir(path).map(|mut entries| entries.next().is_none()) {
             Ok(false) => {}
@@ -71,6 +136,7 @@ impl Context {
 
     /// Opens the database, and makes one where there is none. Nothing happens in the background.
     pub(crate) fn open_or_make(&self) -> Outcome<Database> {
+        self.need_files("this command opens the database itself")?;
         Ok(Database::builder().settings(Settings { background: false, ..Settings::default() }).open(self.data())?)
     }
 
@@ -100,13 +166,13 @@ pub(crate) fn run(cli: Cli) -> Outcome {
     if !matches!(cli.command, Command::Serve(_)) {
         start_log();
     }
-    let context = Context { data: cli.data, json: cli.json };
+    let context = Context { data: cli.data, server: cli.server, credentials: cli.credentials, json: cli.json };
     match cli.command {
         Command::Import(arguments) => import::run(&context, arguments),
         Command::Query(arguments) => query::run(&context, &arguments),
-        Command::Inspect => inspect::run(&context),
-        Command::Verify => verify::run(&context),
-        Command::Compact => compact::run(&context),
+        Command::Inspect => context.need_files("inspect reads the files themselves").and_then(|()| inspect::run(&context)),
+        Command::Verify => context.need_files("verify reads the files themselves").and_then(|()| verify::run(&context)),
+        Command::Compact => context.need_files("compact rewrites the files themselves").and_then(|()| compact::run(&context)),
         Command::Delete(arguments) => delete::run(&context, &arguments),
         Command::Tables { command } => tables::run(&context, command.as_ref()),
         Command::Doc(command) => doc::run(&context, command),

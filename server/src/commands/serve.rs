@@ -120,7 +120,7 @@ async fn serve(context: &Context, db: &Arc<Database>, own: &Own, places: Places,
     let running = Running::start(db.clone(), gateway, guests, limits, places, &config.http).await?;
     let local = Local::of(context.data());
     if let Some(http) = running.places.http {
-        local.announce(http)?;
+        local.announce(http, running.is_secure, &own.gateway)?;
     }
     tell(context, &own.gateway, &running, own.guests.office.is_some())?;
     let mut supervisor = Supervisor::ready();

@@ -2,15 +2,16 @@
 
 use std::io::{self, Write};
 
-use alluvium::{Partitioning, TableSchema, TimeUnit};
+use alluvium::model::{Field, TableId, Tag};
+use alluvium::{Error, Partitioning, TableSchema, TimeUnit};
 use clap::Subcommand;
 use serde_json::json;
 
-use super::Context;
+use super::{Context, Place};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
 use crate::output::terminal;
-use crate::told;
+use crate::{remote, told};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -39,21 +40,18 @@ pub(crate) fn run(context: &Context, command: Option<&Command>) -> Outcome {
 }
 
 fn rename(context: &Context, name: &str, new_name: &str) -> Outcome {
-    let database = context.open_quiet()?;
-    let schema = database.rename_table(name, new_name).map_err(Failure::of_request)?;
-    database.close()?;
+    let asked = remote::patch(&["tables", name]).body(json!({ "name": new_name }));
+    context.place()?.order(|database| database.rename_table(name, new_name).map(drop), &asked)?;
     if context.json {
-        return context.print_json(&json!({ "name": schema.name, "was": name }));
+        return context.print_json(&json!({ "name": new_name, "was": name }));
     }
     let mut out = io::stdout().lock();
-    writeln!(out, "{name} is {} now", schema.name)?;
+    writeln!(out, "{name} is {new_name} now")?;
     Ok(out.flush()?)
 }
 
 fn drop_one(context: &Context, name: &str) -> Outcome {
-    let database = context.open_quiet()?;
-    database.drop_table(name).map_err(Failure::of_request)?;
-    database.close()?;
+    context.place()?.order(|database| database.drop_table(name).map(drop), &remote::delete(&["tables", name]))?;
     if context.json {
         return context.print_json(&json!({ "name": name, "dropped": true }));
     }
@@ -63,10 +61,15 @@ fn drop_one(context: &Context, name: &str) -> Outcome {
 }
 
 fn list(context: &Context) -> Outcome {
-    let database = context.open_quiet()?;
-    let tables = database.tables();
+    let tables: Vec<told::Table> = match context.place()? {
+        Place::Here(database) => {
+            let tables = database.tables().iter().map(|table| describe(table)).collect();
+            database.close()?;
+            tables
+        }
+        Place::There(remote) => remote.all("tables", &remote::get(&["tables"]))?,
+    };
     if context.json {
-        let tables: Vec<_> = tables.iter().map(|table| describe(table)).collect();
         context.print_json(&json!({ "tables": tables }))?;
     } else if tables.is_empty() {
         terminal::remark("there are no tables yet: `alluvium import FILE --table NAME` makes one");
@@ -80,31 +83,49 @@ fn list(context: &Context) -> Outcome {
         }
         out.flush()?;
     }
-    Ok(database.close()?)
+    Ok(())
 }
 
-fn print(table: &TableSchema, out: &mut dyn Write) -> Outcome {
+/// A table as it is described.
+fn print(table: &told::Table, out: &mut dyn Write) -> Outcome {
     let mut columns = Table::new([(table.name.as_str(), Align::Left), ("type", Align::Left)]);
-    columns.push(["time".to_owned(), format!("time ({})", unit_name(table.time_unit))]);
+    columns.push(["time".to_owned(), format!("time ({})", table.time_unit)]);
     for tag in &table.tags {
-        columns.push([tag.name.clone(), "tag".to_owned()]);
+        columns.push([tag.clone(), "tag".to_owned()]);
     }
     for field in &table.fields {
-        columns.push([field.name.clone(), field.kind.to_string()]);
+        columns.push([field.name.clone(), field.r#type.clone()]);
     }
     columns.write(out)
 }
 
 /// A table for programs.
 pub(crate) fn describe(table: &TableSchema) -> told::Table {
-    let field = |field: &alluvium::model::Field| told::Field { name: field.name.clone(), r#type: field.kind.to_string() };
+    let field = |field: &Field| told::Field { name: field.name.clone(), r#type: field.kind.to_string() };
     told::Table {
         name: table.name.clone(),
-        time_unit: unit_name(table.time_unit),
-        partitioning: partitioning_name(table.partitioning),
+        time_unit: unit_name(table.time_unit).into(),
+        partitioning: partitioning_name(table.partitioning).into(),
         tags: table.tags.iter().map(|tag| tag.name.clone()).collect(),
         fields: table.fields.iter().map(field).collect(),
     }
+}
+
+/// The table of a description, as far as it tells: numbers of columns it does not.
+pub(crate) fn described(table: told::Table) -> Outcome<TableSchema> {
+    let time_unit = match &*table.time_unit {
+        "ms" => TimeUnit::Milli,
+        "ns" => TimeUnit::Nano,
+        _ => TimeUnit::Micro,
+    };
+    let field = |told::Field { name, r#type }| {
+        let kind = r#type.parse().map_err(|error: Error| Failure::failed(error))?;
+        Ok(Field { name, id: 0, kind })
+    };
+    let fields = table.fields.into_iter().map(field).collect::<Outcome<_>>()?;
+    let tags = table.tags.into_iter().map(|name| Tag { name, id: 0 }).collect();
+    let (id, partitioning) = (TableId(0), Partitioning::Auto);
+    Ok(TableSchema { id, name: table.name, version: 0, time_unit, partitioning, tags, fields })
 }
 
 /// `ms`, `us` or `ns`.
@@ -130,7 +151,6 @@ pub(crate) fn partitioning_name(partitioning: Partitioning) -> &'static str {
 #[cfg(test)]
 mod tests {
     use alluvium::FieldType;
-    use alluvium::model::{Field, TableId, Tag};
 
     use super::*;
 
@@ -149,7 +169,7 @@ mod tests {
     #[test]
     fn a_table_for_people_and_for_programs() {
         let mut out = Vec::new();
-        print(&schema(), &mut out).unwrap();
+        print(&describe(&schema()), &mut out).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "air   type\n────  ──────────\ntime  time (us)\nroom  tag\nco2   decimal(1)\n"

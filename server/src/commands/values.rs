@@ -27,6 +27,16 @@ pub(super) fn standard_input() -> Outcome<Vec<u8>> {
     Ok(value)
 }
 
+/// A length of time that a program is told, in whole seconds; nothing where there is none.
+pub(super) fn told_seconds(time: Option<f64>) -> String {
+    time.and_then(|time| Duration::try_from_secs_f64(time).ok()).map_or_else(String::new, seconds)
+}
+
+/// Bytes that a program is told: see [`text_or_base64`].
+pub(super) fn told_bytes(text: Option<&str>, base64: Option<&str>) -> Vec<u8> {
+    bytes_of(text.map(str::to_owned), base64.map(str::to_owned)).unwrap_or_default()
+}
+
 /// What has to be true of what is written.
 pub(crate) fn condition(if_absent: bool, if_revision: Option<u64>) -> IfRevision {
     match if_revision {

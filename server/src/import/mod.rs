@@ -51,6 +51,8 @@ pub(crate) enum Failure {
     Read(std::io::Error),
     /// The engine refused.
     Engine(alluvium::Error),
+    /// The server refused, or could not be asked.
+    Server(crate::failure::Failure),
     /// Nobody takes what is said about progress.
     Output(std::io::Error),
 }

@@ -15,13 +15,13 @@ use super::{BadRow, Batch, ColumnSpec, Failure, Outcome, Role, RowReader, csv, j
 /// Where rows go.
 pub(crate) trait Sink {
     /// The table, if it exists.
-    fn table(&self, name: &str) -> Result<Option<Arc<TableSchema>>, alluvium::Error>;
+    fn table(&self, name: &str) -> Result<Option<Arc<TableSchema>>, Failure>;
     /// Makes a table.
-    fn create_table(&mut self, spec: TableSpec) -> Result<(), alluvium::Error>;
+    fn create_table(&mut self, spec: TableSpec) -> Result<(), Failure>;
     /// Adds tags and fields to a table.
-    fn add_columns(&mut self, table: &str, tags: &[String], fields: &[(String, FieldType)]) -> Result<(), alluvium::Error>;
+    fn add_columns(&mut self, table: &str, tags: &[String], fields: &[(String, FieldType)]) -> Result<(), Failure>;
     /// Appends rows. They are on disk when this returns.
-    fn append(&mut self, table: &str, rows: &RecordBatch) -> Result<(), alluvium::Error>;
+    fn append(&mut self, table: &str, rows: &RecordBatch) -> Result<(), Failure>;
     /// Is told how many rows in all are on disk.
     fn durable(&mut self, rows: u64) -> Result<(), Failure>;
     /// Is told something that the user should know.
@@ -188,7 +188,7 @@ fn prepare_table(batch: &Batch, wishes: &Wishes, sink: &mut dyn Sink) -> Result<
             sink.note("its times are kept in nanoseconds, since those in the file need it");
         }
         let spec = TableSpec { tags, fields, ..TableSpec::new(&wishes.table).time_unit(unit) };
-        return Ok(sink.create_table(spec)?);
+        return sink.create_table(spec);
     };
     let lacks = |column: &&ColumnSpec| table.tag_position(&column.name).is_none() && table.field_position(&column.name).is_none();
     let added: Vec<ColumnSpec> = batch.added.iter().filter(lacks).cloned().collect();
@@ -197,7 +197,7 @@ fn prepare_table(batch: &Batch, wishes: &Wishes, sink: &mut dyn Sink) -> Result<
     }
     sink.note(&format!("adding to table {:?}: {}", wishes.table, list(&added)));
     let (tags, fields) = split(added.iter());
-    Ok(sink.add_columns(&wishes.table, &tags, &fields)?)
+    sink.add_columns(&wishes.table, &tags, &fields)
 }
 
 /// The unit of the times of rows.

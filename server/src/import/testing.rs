@@ -28,11 +28,11 @@ pub(crate) struct Memory {
 }
 
 impl Sink for Memory {
-    fn table(&self, _name: &str) -> Result<Option<Arc<TableSchema>>, alluvium::Error> {
+    fn table(&self, _name: &str) -> Result<Option<Arc<TableSchema>>, Failure> {
         Ok(self.schema.clone())
     }
 
-    fn create_table(&mut self, spec: TableSpec) -> Result<(), alluvium::Error> {
+    fn create_table(&mut self, spec: TableSpec) -> Result<(), Failure> {
         assert!(self.schema.is_none());
         let empty = TableSchema {
             id: TableId(0),
@@ -47,16 +47,16 @@ impl Sink for Memory {
         Ok(())
     }
 
-    fn add_columns(&mut self, _table: &str, tags: &[String], fields: &[(String, FieldType)]) -> Result<(), alluvium::Error> {
+    fn add_columns(&mut self, _table: &str, tags: &[String], fields: &[(String, FieldType)]) -> Result<(), Failure> {
         let schema = self.schema.as_ref().expect("the table exists");
         self.schema = Some(Arc::new(schema.extended(tags, fields)?));
         Ok(())
     }
 
     /// Holds every batch against the schema, as the engine does.
-    fn append(&mut self, _table: &str, rows: &RecordBatch) -> Result<(), alluvium::Error> {
+    fn append(&mut self, _table: &str, rows: &RecordBatch) -> Result<(), Failure> {
         if self.full_after == Some(self.batches.len()) {
-            return Err(alluvium::Error::DiskFull { path: "x".into() });
+            return Err(Failure::Engine(alluvium::Error::DiskFull { path: "x".into() }));
         }
         let schema = self.schema.as_ref().expect("the table exists").arrow();
         for field in rows.schema_ref().fields() {

@@ -138,22 +138,22 @@ impl Read for Trickle {
 }
 
 impl Sink for Imported {
-    fn table(&self, _name: &str) -> Result<Option<Arc<TableSchema>>, alluvium::Error> {
+    fn table(&self, _name: &str) -> Result<Option<Arc<TableSchema>>, import::Failure> {
         Ok(self.table.clone())
     }
 
-    fn create_table(&mut self, spec: TableSpec) -> Result<(), alluvium::Error> {
+    fn create_table(&mut self, spec: TableSpec) -> Result<(), import::Failure> {
         self.table = Some(alluvium::internals::schema(spec)?);
         Ok(())
     }
 
-    fn add_columns(&mut self, _table: &str, tags: &[String], fields: &[(String, FieldType)]) -> Result<(), alluvium::Error> {
-        let Some(table) = &self.table else { return Err(alluvium::Error::Internal("columns for no table".to_owned())) };
+    fn add_columns(&mut self, _table: &str, tags: &[String], fields: &[(String, FieldType)]) -> Result<(), import::Failure> {
+        let Some(table) = &self.table else { return Err(alluvium::Error::Internal("columns for no table".to_owned()).into()) };
         self.table = Some(Arc::new(table.extended(tags, fields)?));
         Ok(())
     }
 
-    fn append(&mut self, _table: &str, rows: &RecordBatch) -> Result<(), alluvium::Error> {
+    fn append(&mut self, _table: &str, rows: &RecordBatch) -> Result<(), import::Failure> {
         self.batches.push(rows.clone());
         Ok(())
     }

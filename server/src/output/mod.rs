@@ -1,6 +1,6 @@
 //! Writing results, for people and for programs. Every form streams: a batch is written before the next is asked for.
 
-mod arrow;
+pub(crate) mod arrow;
 mod csv;
 pub(crate) mod json;
 mod parquet;

@@ -11,9 +11,12 @@ use tower::ServiceExt;
 use super::metrics::Kind;
 use super::session::Session;
 use super::stream::{Ended, Writer};
+use crate::remote::ARROW_STREAM;
 
 /// Where the API begins.
 const ROOT: &str = "/api/v1";
+/// How an Arrow IPC stream begins, and JSON cannot.
+const ARROW: [u8; 4] = [0xff; 4];
 
 /// Answers a call, unless the client ends it before: what waits or goes on for ever ends then.
 pub(super) async fn serve(session: &Session, call: Call, mut writer: Writer) {
@@ -35,7 +38,7 @@ async fn answer(session: &Session, Call { method, path, body }: Call, writer: &m
         .extension(session.caller.clone())
         .extension(Kind::Call);
     if !body.is_empty() {
-        request = request.header(header::CONTENT_TYPE, "application/json");
+        request = request.header(header::CONTENT_TYPE, if body.starts_with(&ARROW) { ARROW_STREAM } else { "application/json" });
     }
     let request = request.body(Body::from(body));
     let request = request.map_err(|error| Failed::new(Code::Invalid, format!("{method} {path}: {error}")))?;

@@ -18,6 +18,7 @@ mod endpoint;
 pub(crate) mod failed;
 mod http;
 pub(crate) mod intake;
+pub(crate) mod ipc;
 pub(crate) mod metrics;
 pub(crate) mod query;
 mod readiness;

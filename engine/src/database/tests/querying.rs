@@ -251,6 +251,24 @@ fn a_scope_leaves_out_other_series_however_they_are_asked_for() {
     assert_eq!((count, sum), (rows.len() as f64, rows.iter().sum::<i64>() as f64));
 }
 
+/// Nobody deletes rows of series that they may not, whatever they name.
+#[test]
+fn a_deletion_within_a_scope_leaves_other_series_alone() {
+    let (_disk, db) = begin();
+    append(&db, 0..300);
+    db.seal().unwrap();
+    let grant = "delete table:t where device=dev-1".parse().unwrap();
+    db.principals().put(&crate::Principal::new("one").grant(grant)).unwrap();
+    let scope = db.principals().rights("one").unwrap().unwrap().scope(crate::Action::Delete, "t").unwrap();
+    let query = Query::table("t").field("v").order(Order::TimeAscending);
+    let left = || drained(db.query(&query).unwrap());
+    let others = [Filter::equal("device", "dev-2")];
+    db.delete_within("t", &others, TimeRange::ALL, &scope).unwrap();
+    assert_eq!(left(), (0..300).collect::<Vec<_>>());
+    db.delete_within("t", &[], TimeRange::ALL, &scope).unwrap();
+    assert_eq!(left(), (0..300).filter(|row| row % 3 != 1).collect::<Vec<_>>());
+}
+
 #[test]
 fn a_cancelled_query_reads_no_further() {
     let (_disk, db) = begin();

@@ -49,7 +49,7 @@ impl StagedRows {
         let table = inner.publisher.registry.get(table)?;
         // Series that are new by then would have been meant as well.
         let known = table.series.read().len();
-        let series = query::select_for_deletion(&table, filters)?;
+        let series = query::select_for_deletion(&table, filters, None)?;
         if !filters.is_empty() {
             self.reads.push(RowsRead { table: table.id, range, series: Some(Vec::new()), known });
         }

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::document::says;
 use super::{Answer, Guard, Name, Named, Paged, Problem};
 use crate::serve::Server;
+use crate::told;
 use asked::{Asked, Pairs};
 use follower::{Feed, Follower, Form};
 
@@ -41,17 +42,9 @@ struct Acknowledged {
     through: u64,
 }
 
-/// How far somebody came.
-#[derive(Debug, Serialize, JsonSchema)]
-struct Cursor {
-    name: String,
-    /// The sequence up to which everything was dealt with.
-    through: u64,
-}
-
 #[derive(Debug, Serialize, JsonSchema)]
 struct Cursors {
-    cursors: Vec<Cursor>,
+    cursors: Vec<told::Cursor>,
     /// What the next page is `after`; null on the last.
     next: Option<String>,
 }
@@ -77,12 +70,16 @@ async fn cursors(guard: Guard, paged: Result<Query<Paged>, QueryRejection>) -> A
     let Query(paged) = paged?;
     let cursors = guard.engine(alluvium::Database::cursors).await?;
     let (cursors, next) = paged.by_name(cursors, |cursor| &cursor.name);
-    let told = |cursor: alluvium::CursorState| Cursor { name: cursor.name, through: cursor.acknowledged };
+    let told = |cursor: alluvium::CursorState| told::Cursor { name: cursor.name, through: cursor.acknowledged };
     Ok(Json(Cursors { cursors: cursors.into_iter().map(told).collect(), next }))
 }
 
 /// Moves one forward, or makes it. History is kept for it from then on.
-async fn acknowledge(guard: Guard, name: Named, through: Result<Json<Acknowledged>, JsonRejection>) -> Answer<Json<Cursor>> {
+async fn acknowledge(
+    guard: Guard,
+    name: Named,
+    through: Result<Json<Acknowledged>, JsonRejection>,
+) -> Answer<Json<told::Cursor>> {
     let (Path(Name { name }), Json(Acknowledged { through })) = (name?, through?);
     guard.permit(Action::Operate, Target::Database)?;
     let called = name.clone();
@@ -91,7 +88,7 @@ async fn acknowledge(guard: Guard, name: Named, through: Result<Json<Acknowledge
         let at = cursor.begin(through)?;
         if at < through { cursor.acknowledge(through) } else { Ok(at) }
     });
-    Ok(Json(Cursor { through: through.await?, name }))
+    Ok(Json(told::Cursor { through: through.await?, name }))
 }
 
 async fn remove(guard: Guard, name: Named) -> Answer<NoContent> {

@@ -3,16 +3,16 @@
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
-use alluvium::{AuditEntry, AuditOutcome, Audited, Database, TimeUnit};
+use alluvium::{AuditHead, AuditOutcome, Audited, TimeUnit};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::commands::Context;
 use crate::commands::values::say;
+use crate::commands::{Context, Place};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
 use crate::output::timestamp;
-use crate::told;
+use crate::{remote, told};
 
 /// Entries read at once.
 const PAGE: usize = 1_000;
@@ -49,31 +49,49 @@ pub(crate) struct ListArguments {
 }
 
 pub(crate) fn run(context: &Context, command: Command) -> Outcome {
-    let database = context.open_quiet()?;
     match command {
-        Command::List(arguments) => list(context, &database, &arguments)?,
-        Command::Head => head(context, &database)?,
-        Command::Check => check(context, &database)?,
-        Command::Export { file } => export(&database, &file)?,
+        Command::List(arguments) => list(context, &arguments),
+        Command::Head => head(context),
+        Command::Check => check(context),
+        Command::Export { file } => export(context, &file),
     }
-    Ok(database.close()?)
 }
 
-/// Calls for every entry from a number on.
-fn each(database: &Database, mut from: u64, mut call: impl FnMut(Audited) -> Outcome) -> Outcome {
+/// Calls for every entry from a number on, as it is described.
+fn each(place: &Place, mut from: u64, mut call: impl FnMut(told::Entry) -> Outcome) -> Outcome {
     loop {
-        let page = database.trail().read(from, PAGE)?;
+        let page: Vec<told::Entry> = match place {
+            Place::Here(database) => database.trail().read(from, PAGE)?.iter().map(describe).collect(),
+            Place::There(remote) => {
+                let behind = from.saturating_sub(1);
+                remote.list("entries", &remote::get(&["audit"]).with("after", behind).with("limit", PAGE))?
+            }
+        };
         let Some(last) = page.last() else { return Ok(()) };
         from = last.number + 1;
         page.into_iter().try_for_each(&mut call)?;
     }
 }
 
-fn list(context: &Context, database: &Database, arguments: &ListArguments) -> Outcome {
-    let mut shown = std::collections::VecDeque::new();
-    each(database, arguments.from, |found| {
-        let wanted = arguments.who.as_ref().is_none_or(|who| *who == found.entry.who)
-            && arguments.outcome.is_none_or(|outcome| outcome == found.entry.outcome);
+/// Where the trail begins and ends.
+fn ends(place: &Place) -> Outcome<told::AuditHead> {
+    match place {
+        Place::Here(database) => Ok(describe_head(&database.trail().head()?)),
+        Place::There(remote) => remote.ask(&remote::get(&["audit", "head"])),
+    }
+}
+
+/// The same for programs.
+pub(crate) fn describe_head(head: &AuditHead) -> told::AuditHead {
+    let AuditHead { number, hash, dropped, dropped_hash, .. } = head;
+    told::AuditHead { number: *number, hash: hex(hash), dropped: *dropped, dropped_hash: hex(dropped_hash) }
+}
+
+fn list(context: &Context, arguments: &ListArguments) -> Outcome {
+    let (place, mut shown) = (context.place()?, std::collections::VecDeque::new());
+    each(&place, arguments.from, |found| {
+        let wanted = arguments.who.as_ref().is_none_or(|who| found.who == *who)
+            && arguments.outcome.is_none_or(|outcome| found.outcome == outcome.name());
         if wanted {
             shown.push_back(found);
         }
@@ -82,8 +100,9 @@ fn list(context: &Context, database: &Database, arguments: &ListArguments) -> Ou
         }
         Ok(())
     })?;
+    place.close()?;
     if context.json {
-        return shown.iter().try_for_each(|found| context.print_json(&describe(found)));
+        return shown.iter().try_for_each(|found| context.print_json(found));
     }
     let headings = [
         ("number", Align::Right),
@@ -95,27 +114,31 @@ fn list(context: &Context, database: &Database, arguments: &ListArguments) -> Ou
         ("detail", Align::Left),
     ];
     let mut table = Table::new(headings);
-    for Audited { number, at, entry, .. } in shown {
-        let times = if entry.times > 1 { format!(" ({} times)", entry.times) } else { String::new() };
-        let time = timestamp::utc(at, TimeUnit::Micro);
-        let outcome = format!("{}{times}", entry.outcome.name());
-        table.push([number.to_string(), time, entry.who, entry.what, entry.object, outcome, entry.detail]);
+    for entry in shown {
+        let told::Entry { number, at, who, what, object, outcome, detail, times, .. } = entry;
+        let times = if times > 1 { format!(" ({times} times)") } else { String::new() };
+        table.push([number.to_string(), at, who, what, object, format!("{outcome}{times}"), detail]);
     }
     let mut out = io::stdout().lock();
     table.write(&mut out)?;
     Ok(out.flush()?)
 }
 
-fn head(context: &Context, database: &Database) -> Outcome {
-    let head = database.trail().head()?;
+fn head(context: &Context) -> Outcome {
+    let place = context.place()?;
+    let told::AuditHead { number, hash, dropped, .. } = ends(&place)?;
+    place.close()?;
     match context.json {
-        true => context.print_json(&json!({ "number": head.number, "hash": hex(&head.hash), "dropped": head.dropped })),
-        false => say(&format!("{} {}", head.number, hex(&head.hash))),
+        true => context.print_json(&json!({ "number": number, "hash": hash, "dropped": dropped })),
+        false => say(&format!("{number} {hash}")),
     }
 }
 
-fn check(context: &Context, database: &Database) -> Outcome {
+fn check(context: &Context) -> Outcome {
+    context.need_files("audit check reads the entries themselves")?;
+    let database = context.open_quiet()?;
     let (head, wrong) = (database.trail().head()?, database.trail().check()?);
+    database.close()?;
     if context.json {
         context.print_json(&json!({ "entries": head.number - head.dropped, "problem": wrong }))?;
     }
@@ -126,7 +149,9 @@ fn check(context: &Context, database: &Database) -> Outcome {
     }
 }
 
-fn export(database: &Database, file: &PathBuf) -> Outcome {
+fn export(context: &Context, file: &PathBuf) -> Outcome {
+    let place = context.place()?;
+    let head = ends(&place)?;
     let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match file.as_os_str() == "-" {
         true => Box::new(io::stdout().lock()),
         false => {
@@ -134,9 +159,9 @@ fn export(database: &Database, file: &PathBuf) -> Outcome {
             Box::new(made.map_err(|error| Failure::io("make", file.display(), &error))?)
         }
     });
-    let head = database.trail().head()?;
-    writeln!(out, "{}", json!({ "dropped": head.dropped, "hash": hex(&head.dropped_hash) }))?;
-    each(database, 1, |found| Ok(writeln!(out, "{}", json!(describe(&found)))?))?;
+    writeln!(out, "{}", json!({ "dropped": head.dropped, "hash": head.dropped_hash }))?;
+    each(&place, 1, |found| Ok(writeln!(out, "{}", json!(found))?))?;
+    place.close()?;
     Ok(out.flush()?)
 }
 
@@ -149,16 +174,11 @@ pub(crate) fn describe(found: &Audited) -> told::Entry {
         who: entry.who.clone(),
         what: entry.what.clone(),
         object: entry.object.clone(),
-        outcome: entry.outcome.name(),
+        outcome: entry.outcome.name().into(),
         detail: entry.detail.clone(),
         times: entry.times,
         hash: hex(hash),
     }
-}
-
-/// An entry in a line.
-pub(crate) fn sentence(entry: &AuditEntry) -> String {
-    format!("{} {} {} {}", entry.who, entry.what, entry.object, entry.outcome.name())
 }
 
 fn hex(hash: &[u8; 32]) -> String {

@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 
-use alluvium::{Action, Error, Grant, Rights, Target};
+use alluvium::{Action, Database, Error, Grant, Target};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{parse_grant, user};
-use crate::commands::Context;
+use super::parse_grant;
+use super::user::{self, Change};
 use crate::commands::values::say;
+use crate::commands::{Context, Place};
 use crate::failure::{Failure, Outcome};
+use crate::{remote, told};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -51,40 +53,28 @@ pub(crate) struct CheckArguments {
 
 pub(crate) fn run(context: &Context, command: Command) -> Outcome {
     match command {
-        Command::Add { name, grant } => user::alter(context, "grant.add", &name, &grant.to_string(), |principal| {
-            if !principal.grants.contains(&grant) {
-                principal.grants.push(grant.clone());
-            }
-            Ok(())
-        }),
-        Command::Remove { name, grant } => user::alter(context, "grant.remove", &name, &grant.to_string(), |principal| {
-            let before = principal.grants.len();
-            principal.grants.retain(|one| *one != grant);
-            match principal.grants.len() < before {
-                true => Ok(()),
-                false => Err(Error::Invalid(format!("{name} has no grant of its own that says `{grant}`"))),
-            }
-        }),
+        Command::Add { name, grant } => user::alter(context, &name, &Change::Grant(grant.to_string())),
+        Command::Remove { name, grant } => user::alter(context, &name, &Change::Ungrant(grant.to_string())),
         Command::Check(arguments) => check(context, &arguments),
     }
 }
 
 fn check(context: &Context, arguments: &CheckArguments) -> Outcome {
-    let target = target(&arguments.object)?;
-    if !arguments.tags.is_empty() && !matches!(target, Target::Table(_)) {
-        return Err(Failure::usage("only tables have tags"));
-    }
-    let database = context.open_quiet()?;
-    let rights = database.principals().rights(&arguments.name)?;
-    let exists = database.principals().get(&arguments.name)?.is_some();
-    database.close()?;
-    if !exists {
-        return Err(Error::NoSuchPrincipal { name: arguments.name.clone() }.into());
-    }
-    // Nobody who is disabled has any.
-    let allowed = rights.is_some_and(|rights| is_allowed(&rights, arguments, target));
+    check_tags(target(&arguments.object)?, &arguments.tags)?;
+    let CheckArguments { name, action, object, tags } = arguments;
+    let allowed = match context.place()? {
+        Place::Here(database) => {
+            let allowed = is_allowed(&database, name, *action, object, tags)?;
+            database.close()?;
+            allowed
+        }
+        Place::There(remote) => {
+            let body = json!({ "action": action.name(), "object": object, "tags": tags });
+            remote.ask::<told::Checked>(&remote::post(&["principals", name, "check"]).body(body))?.allowed
+        }
+    };
     if context.json {
-        context.print_json(&json!({ "allowed": allowed }))?;
+        context.print_json(&told::Checked { allowed })?;
     }
     let answer =
         format!("{} may{} {} {}", arguments.name, if allowed { "" } else { " not" }, arguments.action.name(), arguments.object);
@@ -95,14 +85,30 @@ fn check(context: &Context, arguments: &CheckArguments) -> Outcome {
     }
 }
 
-fn is_allowed(rights: &Rights, arguments: &CheckArguments, target: Target<'_>) -> bool {
-    match target {
-        Target::Table(table) if !arguments.tags.is_empty() => {
-            let tags: HashMap<&str, &str> = arguments.tags.iter().map(|(tag, value)| (&**tag, &**value)).collect();
-            rights.scope(arguments.action, table).is_some_and(|scope| scope.holds(|tag| tags.get(tag).copied()))
+fn check_tags(target: Target<'_>, tags: &[(String, String)]) -> Outcome {
+    if tags.is_empty() || matches!(target, Target::Table(_)) { Ok(()) } else { Err(Failure::usage("only tables have tags")) }
+}
+
+/// Whether a principal may do something, of a table perhaps only to the series of some tags. Nobody who is disabled may do anything.
+pub(crate) fn is_allowed(
+    database: &Database,
+    name: &str,
+    action: Action,
+    object: &str,
+    tags: &[(String, String)],
+) -> Outcome<bool> {
+    let target = target(object)?;
+    check_tags(target, tags)?;
+    let principals = database.principals();
+    principals.get(name)?.ok_or_else(|| Error::NoSuchPrincipal { name: name.to_owned() })?;
+    let Some(rights) = principals.rights(name)? else { return Ok(false) };
+    Ok(match target {
+        Target::Table(table) if !tags.is_empty() => {
+            let tags: HashMap<&str, &str> = tags.iter().map(|(tag, value)| (&**tag, &**value)).collect();
+            rights.scope(action, table).is_some_and(|scope| scope.holds(|tag| tags.get(tag).copied()))
         }
-        target => rights.permit(arguments.action, target),
-    }
+        target => rights.permit(action, target),
+    })
 }
 
 fn target(object: &str) -> Outcome<Target<'_>> {

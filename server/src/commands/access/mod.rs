@@ -16,7 +16,7 @@ use alluvium::{AuditEntry, AuditOutcome, Database, Error, Grant, Principal, Tran
 use crate::failure::{Failure, Outcome};
 
 /// Makes a change, and an entry of the audit trail that says what was changed and how.
-fn change<T>(
+pub(super) fn change<T>(
     database: &Database,
     what: &str,
     object: &str,

@@ -3,17 +3,17 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use alluvium::{Error, TimeUnit, Token};
+use alluvium::{Error, TimeUnit, Token, Transaction};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::change;
-use crate::commands::Context;
-use crate::commands::values::{say, seconds, time};
-use crate::failure::Outcome;
+use crate::commands::values::{say, time, told_seconds};
+use crate::commands::{Context, Place};
+use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
 use crate::output::timestamp;
-use crate::told;
+use crate::{remote, told};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -49,25 +49,39 @@ pub(crate) fn run(context: &Context, command: Command) -> Outcome {
 }
 
 fn issue(context: &Context, IssueArguments { name, label, lasts }: &IssueArguments) -> Outcome {
-    let database = context.open_quiet()?;
-    let (text, token) =
-        change(&database, "token.issue", name, label, |transaction| transaction.principals().issue_token(name, label, *lasts))?;
-    database.close()?;
+    let issued: told::Issued = match context.place()? {
+        Place::Here(database) => {
+            let issue = |transaction: &mut Transaction<'_>| transaction.principals().issue_token(name, label, *lasts);
+            let (text, token) = change(&database, "token.issue", name, label, issue)?;
+            database.close()?;
+            told::Issued { issued: describe(&token), token: text }
+        }
+        Place::There(remote) => {
+            let lasts = lasts.map(|time| time.as_secs_f64());
+            let body = json!({ "principal": name, "label": label, "lasts_seconds": lasts });
+            remote.ask(&remote::post(&["tokens"]).body(body))?
+        }
+    };
     if context.json {
-        return context.print_json(&told::Issued { issued: describe(&token), token: text });
+        return context.print_json(&issued);
     }
     // Alone on stdout, for scripts.
-    say(&text)?;
-    let _ = writeln!(io::stderr(), "token {} of {name}: keep it, it is not shown again", token.id);
+    say(&issued.token)?;
+    let _ = writeln!(io::stderr(), "token {} of {name}: keep it, it is not shown again", issued.issued.id);
     Ok(())
 }
 
 fn list(context: &Context) -> Outcome {
-    let database = context.open_quiet()?;
-    let tokens = database.principals().tokens()?;
-    database.close()?;
+    let tokens: Vec<told::Token> = match context.place()? {
+        Place::Here(database) => {
+            let tokens = database.principals().tokens()?;
+            database.close()?;
+            tokens.iter().map(describe).collect()
+        }
+        Place::There(remote) => remote.all("tokens", &remote::get(&["tokens"]))?,
+    };
     if context.json {
-        return tokens.iter().try_for_each(|token| context.print_json(&describe(token)));
+        return tokens.iter().try_for_each(|token| context.print_json(token));
     }
     let headings = [
         ("id", Align::Left),
@@ -77,10 +91,8 @@ fn list(context: &Context) -> Outcome {
         ("expires in", Align::Right),
     ];
     let mut table = Table::new(headings);
-    for token in tokens {
-        let issued = timestamp::utc(token.issued_at, TimeUnit::Micro);
-        let expires = token.expires_in.map_or_else(String::new, seconds);
-        table.push([token.id, token.principal, token.label, issued, expires]);
+    for told::Token { id, principal, label, issued_at, expires_in_seconds } in tokens {
+        table.push([id, principal, label, issued_at, told_seconds(expires_in_seconds)]);
     }
     let mut out = io::stdout().lock();
     table.write(&mut out)?;
@@ -88,12 +100,21 @@ fn list(context: &Context) -> Outcome {
 }
 
 fn revoke(context: &Context, id: &str) -> Outcome {
-    let database = context.open_quiet()?;
-    change(&database, "token.revoke", id, "", |transaction| match transaction.principals().revoke_token(id)? {
-        true => Ok(()),
-        false => Err(Error::Invalid(format!("there is no token {id:?}: `alluvium token list` shows those that hold"))),
-    })?;
-    database.close()?;
+    let absent = || format!("there is no token {id:?}: `alluvium token list` shows those that hold");
+    match context.place()? {
+        Place::Here(database) => {
+            change(&database, "token.revoke", id, "", |transaction| match transaction.principals().revoke_token(id)? {
+                true => Ok(()),
+                false => Err(Error::Invalid(absent())),
+            })?;
+            database.close()?;
+        }
+        Place::There(remote) => {
+            if !remote.order_any(&remote::delete(&["tokens", id]))? {
+                return Err(Failure::Usage(absent()));
+            }
+        }
+    }
     if context.json { context.print_json(&json!({ "id": id, "revoked": true })) } else { say(&format!("token {id} is revoked")) }
 }
 

@@ -2,15 +2,16 @@
 
 mod describe;
 mod tell;
+mod there;
 
 use std::io::{self, Write};
 use std::time::Duration;
 
 use alluvium::{Change, ChangeKind, Changes, Database, Error, ItemPlace, Settings, TimeUnit};
 use clap::{Args, ValueEnum};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
-use super::Context;
+use super::{Context, Place};
 use crate::failure::{Failure, Outcome};
 use crate::output::timestamp;
 pub(crate) use describe::describe;
@@ -93,7 +94,11 @@ impl From<Kind> for ChangeKind {
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     // Only what happens in this process can be waited for.
-    let database = context.open_existing(Settings { background: arguments.follow, ..Settings::default() })?;
+    let settings = Settings { background: arguments.follow, ..Settings::default() };
+    let database = match context.place_of(|context| context.open_existing(settings))? {
+        Place::Here(database) => database,
+        Place::There(remote) => return there::run(context, &remote, arguments),
+    };
     if !arguments.follow {
         // A name that is wrong would pass for one that nothing happened to.
         arguments.table.iter().try_for_each(|name| database.table(name).map(drop))?;
@@ -108,8 +113,15 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     Ok(database.close()?)
 }
 
+impl Arguments {
+    /// The sequence to begin with.
+    fn first(&self) -> u64 {
+        self.from.unwrap_or(1).max(1)
+    }
+}
+
 fn begin(database: &Database, arguments: &Arguments) -> alluvium::Result<Changes> {
-    let from = arguments.from.unwrap_or(1).max(1);
+    let from = arguments.first();
     let mut wanted = match &arguments.cursor {
         Some(name) => {
             let mut cursor = database.cursor(name)?;
@@ -179,15 +191,20 @@ fn gap(context: &Context, from: u64, to: u64) -> String {
 }
 
 fn lines(context: &Context, change: &Change) -> String {
+    let events: Vec<_> = change.events.iter().map(describe).collect();
+    line(context, change.sequence, moment(change).as_deref(), &events)
+}
+
+/// A change, whose events are described.
+fn line(context: &Context, sequence: u64, at: Option<&str>, events: &[Json]) -> String {
     if context.json {
-        let events: Vec<_> = change.events.iter().map(describe).collect();
-        let mut object = json!({ "sequence": change.sequence, "events": events });
-        if let Some(at) = moment(change) {
+        let mut object = json!({ "sequence": sequence, "events": events });
+        if let Some(at) = at {
             object["at"] = json!(at);
         }
         return format!("{object}\n");
     }
-    change.events.iter().map(|event| format!("{} {}\n", change.sequence, printable(&tell(event)))).collect()
+    events.iter().map(|event| format!("{sequence} {}\n", printable(&tell(event)))).collect()
 }
 
 /// When it was decided, as far as that is known.
@@ -227,7 +244,7 @@ mod tests {
     #[test]
     fn a_line_holds_one_event_and_nothing_else() {
         let removed = Event::Other { key: b"\x07a\nb".to_vec(), value: None };
-        assert_eq!(tell(&removed), "key \\x07a\\nb removed");
+        assert_eq!(tell(&describe(&removed)), "key \\x07a\\nb removed");
         assert_eq!(printable("a\nb\u{1b}[31m"), "a b [31m");
         let told = describe(&removed).to_string();
         assert_eq!(told, r#"{"event":"other","key":"\u0007a\nb","bytes":null}"#);

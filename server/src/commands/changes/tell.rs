@@ -1,89 +1,120 @@
-//! Events in a few words.
+//! Events in a few words, from what is said of them for programs: so a server's are told as one's own.
 
-use alluvium::{Event, Owner, TableSchema, TimeUnit};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::Value as Json;
 
-use super::place;
-use crate::commands::access::{self, audit};
-use crate::output::timestamp;
-
-/// An event in a few words.
-pub(super) fn tell(event: &Event) -> String {
-    let span = |table: &TableSchema, times: Option<(i64, i64)>| {
-        times.map_or_else(String::new, |(a, b)| {
-            let [a, b] = [a, b].map(|time| timestamp::utc(time, table.time_unit));
-            if a == b { format!(" at {a}") } else { format!(" from {a} to {b}") }
-        })
-    };
-    match event {
-        Event::TableCreated(schema) => format!("table {} made", schema.name),
-        Event::TableChanged(schema) => format!("table {} is at version {}", schema.name, schema.version),
-        Event::TableDropped(schema) => format!("table {} dropped", schema.name),
-        Event::SeriesAdded { table, series } => format!("{} new series in {}", series.len(), table.name),
-        Event::Rows(rows) => format!("{} rows in {}{}", rows.rows(), rows.table().name, span(rows.table(), rows.times())),
-        Event::Sealed(rows) => {
-            let ids: Vec<_> = rows.segments.iter().map(|id| id.0.to_string()).collect();
-            let (first, _) = rows.sequences;
-            let times = span(&rows.table, rows.times);
-            let place = if ids.is_empty() { "gone by now".to_owned() } else { format!("in segments {}", ids.join(" ")) };
-            format!("{} rows in {}{times}, written from {first} on, {place}", rows.rows, rows.table.name)
+/// An event, as it is described, in a few words.
+pub(super) fn tell(event: &Json) -> String {
+    let text = |name: &str| text(event, name);
+    let [table, name, item, key, number] = ["table", "name", "item", "key", "number"].map(text);
+    match event["event"].as_str().unwrap_or_default() {
+        "table_created" => format!("table {table} made"),
+        "table_changed" => format!("table {table} is at version {}", text("version")),
+        "table_dropped" => format!("table {table} dropped"),
+        "series_added" => format!("{} new series in {table}", count(event, "series")),
+        "rows" => format!("{} rows in {table}{}", text("rows"), span(&texts(event, "times"))),
+        "sealed_rows" => sealed(event),
+        "rows_deleted" => {
+            let which = if event["series"].is_null() { "all".to_owned() } else { count(event, "series").to_string() };
+            format!("rows deleted in {which} series of {table}{}", span(&[text("from"), text("to")]))
         }
-        Event::RowsDeleted { table, series, range } => {
-            let which = series.as_ref().map_or_else(|| "all series".to_owned(), |series| format!("{} series", series.len()));
-            format!("rows deleted in {which} of {}{}", table.name, span(table, Some((range.start, range.end))))
+        "seal" => format!("everything through {} is in segments, {} new", text("through"), count(event, "segments")),
+        "compacted" => format!("{} segments became {}", count(event, "removed"), count(event, "added")),
+        "receipt" => format!("receipt: {}: {}", text("file"), text("detail")),
+        "pair_removed" => format!("pair {key} removed"),
+        "pair_put" => format!("pair {key} = {}", content(event, "value")),
+        "collection" => format!("collection {} made or changed", text("collection")),
+        "collection_removed" => format!("collection {} is no more", text("collection")),
+        "schema" => format!("schema version {} of collection {} set", text("version"), owner(event, "collection")),
+        "schema_removed" => format!("schema version {} of collection {} removed", text("version"), owner(event, "collection")),
+        "document_removed" => format!("{} removed", document(event)),
+        "document_deleted" => format!("{} deleted", document(event)),
+        "document_put" => format!("{} = {}", document(event), event["document"]),
+        "queue" => format!("queue {} made or changed", text("queue")),
+        "queue_removed" => format!("queue {} is no more", text("queue")),
+        "item_removed" => format!("item {item} of queue {} is gone", owner(event, "queue")),
+        "item_pushed" => format!("item {item} of queue {} pushed: {}", owner(event, "queue"), content(event, "payload")),
+        "item_state" => {
+            let due = event["due"].as_str().map_or_else(String::new, |due| format!(" for {due}"));
+            let (place, tries) = (text("place"), text("tries"));
+            format!("item {item} of queue {} is {place}{due}, tries {tries}", owner(event, "queue"))
         }
-        Event::Seal { through, segments } => format!("everything through {through} is in segments, {} new", segments.len()),
-        Event::Compacted { removed, added } => format!("{} segments became {}", removed.len(), added.len()),
-        Event::Receipt(receipt) => format!("receipt: {}: {}", receipt.file, receipt.detail),
-        Event::Pair { key, value: None } => format!("pair {key} removed"),
-        Event::Pair { key, value: Some(put) } => match std::str::from_utf8(&put.value) {
-            Ok(text) => format!("pair {key} = {text}"),
-            Err(_) => format!("pair {key} = {} bytes", put.value.len()),
-        },
-        Event::Collection { name, state: Some(_) } => format!("collection {name} made or changed"),
-        Event::Collection { name, state: None } => format!("collection {name} is no more"),
-        Event::Schema { collection, version, schema } => {
-            let what = if schema.is_some() { "set" } else { "removed" };
-            format!("schema version {version} of collection {} {what}", owner(collection))
+        "audited" => {
+            let [who, what, object, outcome] = ["who", "what", "object", "outcome"].map(text);
+            format!("audit entry {number}: {who} {what} {object} {outcome}")
         }
-        Event::Document { collection, id, state } => {
-            let at = format!("document {id} of collection {}", owner(collection));
-            match state {
-                None => format!("{at} removed"),
-                Some(state) if state.deleted_at.is_some() => format!("{at} deleted"),
-                Some(state) => format!("{at} = {}", state.json),
-            }
-        }
-        Event::Queue { name, state: Some(_) } => format!("queue {name} made or changed"),
-        Event::Queue { name, state: None } => format!("queue {name} is no more"),
-        Event::Item { queue, item, content } => {
-            let at = format!("item {item} of queue {}", owner(queue));
-            match content.as_ref().map(|pushed| (std::str::from_utf8(&pushed.payload), pushed.payload.len())) {
-                None => format!("{at} is gone"),
-                Some((Ok(text), _)) => format!("{at} pushed: {text}"),
-                Some((Err(_), bytes)) => format!("{at} pushed: {bytes} bytes"),
-            }
-        }
-        Event::ItemState { queue, item, state } => {
-            let (place, due, _) = place(state.place);
-            let due = due.map_or_else(String::new, |at| format!(" for {}", timestamp::utc(at, TimeUnit::Micro)));
-            format!("item {item} of queue {} is {place}{due}, tries {}", owner(queue), state.tries)
-        }
-        Event::Audited { number, entry: Some(found) } => format!("audit entry {number}: {}", audit::sentence(&found.entry)),
-        Event::Audited { number, entry: None } => format!("audit entry {number} was let go of"),
-        Event::Principal { name, principal: Some(_) } => format!("principal {name} added or changed"),
-        Event::Principal { name, principal: None } => format!("principal {name} is no more"),
-        Event::Role { name, grants: Some(grants) } => format!("role {name}: {}", access::lines(grants).join("; ")),
-        Event::Role { name, grants: None } => format!("role {name} is no more"),
-        Event::Other { key, value } => {
-            let what = if value.is_some() { "put" } else { "removed" };
-            format!("key {} {what}", key.escape_ascii())
-        }
+        "audit_dropped" => format!("audit entry {number} was let go of"),
+        "principal" => format!("principal {name} added or changed"),
+        "principal_removed" => format!("principal {name} is no more"),
+        "role" => format!("role {name}: {}", texts(event, "grants").join("; ")),
+        "role_removed" => format!("role {name} is no more"),
+        "other" => other(event),
         _ => "something that this version does not know".to_owned(),
     }
 }
 
-fn owner(owner: &Owner) -> String {
-    owner.name.as_deref().map_or_else(|| format!("#{} (dropped)", owner.number), str::to_owned)
+/// A value as people see it: nothing where there is none.
+fn text(event: &Json, name: &str) -> String {
+    match &event[name] {
+        Json::Null => String::new(),
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Texts of a list.
+fn texts(event: &Json, name: &str) -> Vec<String> {
+    event[name].as_array().into_iter().flatten().filter_map(Json::as_str).map(str::to_owned).collect()
+}
+
+fn count(event: &Json, name: &str) -> usize {
+    event[name].as_array().map_or(0, Vec::len)
+}
+
+fn span(times: &[String]) -> String {
+    match times {
+        [first, last] if first == last => format!(" at {first}"),
+        [first, last] => format!(" from {first} to {last}"),
+        _ => String::new(),
+    }
+}
+
+fn sealed(event: &Json) -> String {
+    let ids: Vec<String> = event["segments"].as_array().into_iter().flatten().map(Json::to_string).collect();
+    let place = if ids.is_empty() { "gone by now".to_owned() } else { format!("in segments {}", ids.join(" ")) };
+    let (rows, table, times) = (text(event, "rows"), text(event, "table"), span(&texts(event, "times")));
+    format!("{rows} rows in {table}{times}, written from {} on, {place}", event["sequences"][0])
+}
+
+fn document(event: &Json) -> String {
+    format!("document {} of collection {}", text(event, "id"), owner(event, "collection"))
+}
+
+/// Of what was dropped only its number is known.
+fn owner(event: &Json, kind: &str) -> String {
+    match event[kind].as_str() {
+        Some(name) => name.to_owned(),
+        None => format!("#{} (dropped)", event[format!("{kind}_number")]),
+    }
+}
+
+fn bytes(event: &Json, name: &str) -> Vec<u8> {
+    event[name].as_str().and_then(|text| BASE64_STANDARD.decode(text).ok()).unwrap_or_default()
+}
+
+/// Text, or how many bytes there are.
+fn content(event: &Json, name: &str) -> String {
+    match event[name].as_str() {
+        Some(text) => text.to_owned(),
+        None => format!("{} bytes", bytes(event, "base64").len()),
+    }
+}
+
+fn other(event: &Json) -> String {
+    let key = event["key"].as_str().map_or_else(|| bytes(event, "key_base64"), |key| key.as_bytes().to_vec());
+    let what = if event["bytes"].is_null() { "removed" } else { "put" };
+    format!("key {} {what}", key.escape_ascii())
 }
 
 /// On one line, with nothing a terminal might obey.

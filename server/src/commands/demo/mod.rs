@@ -1,6 +1,7 @@
-//! `alluvium demo`: the main job on real input with no set-up. Records this machine's vitals as a gateway would, then
-//! queries them and says what it cost.
+//! `alluvium demo`: the main job on real input with no set-up. Devices with certificates of their own tell a gateway this machine's
+//! vitals over QUIC; then they are queried, and it says what it cost.
 
+mod gateway;
 mod record;
 mod report;
 mod vitals;
@@ -9,11 +10,13 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use alluvium::{Aggregate, Database, Query, TimeRange, Window};
+use alluvium::{Database, Query, TimeRange};
+use alluvium_client::{Client, message};
 use clap::Args;
 use jiff::tz::TimeZone;
 
-use self::record::{Recorder, Recording};
+use self::gateway::Gateway;
+use self::record::{Recording, record};
 use self::report::{Report, TimedQuery};
 use super::Context;
 use crate::failure::{Failure, Outcome};
@@ -33,28 +36,38 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Outcome {
+    context.need_files("the demo serves a database of its own")?;
+    crate::serve::runtime()?.block_on(show(context, Duration::from_secs(arguments.seconds)))
+}
+
+async fn show(context: &Context, length: Duration) -> Outcome {
     let directory = context.chosen_data().unwrap_or(Path::new(DEMO_DATA));
-    let database = Database::open(directory)?;
-    let before = database.inspect()?.bytes_written;
+    let gateway = Gateway::open(directory).await?;
+    let before = gateway.db.inspect()?.bytes_written;
     if !context.json {
-        say(format_args!("Recording this machine's vitals into {} for {} s.", directory.display(), arguments.seconds))?;
+        let (at, directory, seconds) = (gateway.at(), directory.display(), length.as_secs());
+        say(format_args!(
+            "A gateway listens on {at} and records into {directory} what devices with certificates of their own tell of this machine, for {seconds} s."
+        ))?;
     }
-    let recording = Recorder::new(&database).run(Duration::from_secs(arguments.seconds))?;
+    let recording = record(&gateway, length).await?;
+    let dashboard = gateway.client("dashboard", "read everything").await?;
     let sealing = Instant::now();
-    database.seal()?;
+    gateway.db.seal()?;
     let sealing = sealing.elapsed();
-    let queries = time_queries(&database, &recording)?;
-    let inspection = database.inspect()?;
+    let queries = time_queries(&dashboard, &gateway.db, &recording).await?;
+    dashboard.close().await;
+    let inspection = gateway.db.inspect()?;
     let report = Report { directory, recording: &recording, sealing, queries, inspection: &inspection, written_before: before };
     if context.json {
         context.print_json(&report.describe())?;
     } else {
-        draw(&database, &recording)?;
+        draw(&gateway.db, &recording)?;
         let mut out = io::stdout().lock();
         report.print(&mut out)?;
         out.flush()?;
     }
-    Ok(database.close()?)
+    gateway.close().await
 }
 
 fn say(text: impl std::fmt::Display) -> Outcome {
@@ -64,33 +77,39 @@ fn say(text: impl std::fmt::Display) -> Outcome {
 }
 
 /// Asks what a dashboard would ask.
-fn time_queries(database: &Database, recording: &Recording) -> Outcome<Vec<TimedQuery>> {
+async fn time_queries(dashboard: &Client, db: &Database, recording: &Recording) -> Outcome<Vec<TimedQuery>> {
     let Some(table) = recording.tables.first() else {
         return Err(Failure::failed("this machine tells nothing about itself, not even its memory: try another one"));
     };
-    let second = Window::Fixed { micros: 1_000_000 };
     let range = recording.range;
-    let mut per_second = Query::table(table).range(range).aggregate([Aggregate::Mean, Aggregate::Max]).every(second);
-    for tag in &database.table(table)?.tags {
-        per_second = per_second.by(&tag.name);
-    }
-    [
-        (format!("last values of {table}"), Query::table(table).last()),
+    let of = message::Query { table: table.clone(), ..message::Query::default() };
+    let within = message::Query { from: Some(range.start), to: Some(range.end), ..of.clone() };
+    let per_second = message::Query {
+        functions: vec!["mean".to_owned(), "max".to_owned()],
+        every: "1s".to_owned(),
+        by: db.table(table)?.tags.iter().map(|tag| tag.name.clone()).collect(),
+        ..within.clone()
+    };
+    let queries = [
+        (format!("last values of {table}"), message::Query { last: true, ..of }),
         (format!("mean and max of {table} per second and series"), per_second),
-        (format!("every row of {table}, newest first"), Query::table(table).range(range).order(alluvium::Order::TimeDescending)),
-    ]
-    .into_iter()
-    .map(|(name, query)| time_query(database, name, &query))
-    .collect()
+        (format!("every row of {table}, newest first"), message::Query { order: 2, ..within }),
+    ];
+    let mut timed = Vec::new();
+    for (name, query) in queries {
+        timed.push(time_query(dashboard, name, &query).await.map_err(Failure::failed)?);
+    }
+    Ok(timed)
 }
 
-fn time_query(database: &Database, name: String, query: &Query) -> Outcome<TimedQuery> {
+async fn time_query(dashboard: &Client, name: String, query: &message::Query) -> alluvium_client::Result<TimedQuery> {
     let mut rows = 0;
     let mut times = Vec::with_capacity(REPEATS);
     for _ in 0..REPEATS {
         let start = Instant::now();
+        let mut answer = dashboard.query(query).await?;
         rows = 0;
-        for batch in database.query(query)? {
+        while let Some(batch) = answer.next().await {
             rows += batch?.num_rows() as u64;
         }
         times.push(start.elapsed());

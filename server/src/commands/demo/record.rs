@@ -1,13 +1,16 @@
-//! The recording: every fifth of a second one durable batch per table.
+//! The recording: every fifth of a second one durable batch per source, each from a device of its own, over QUIC.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use alluvium::{Database, Error, RowBuilder, TableSchema, TableSpec, TimeRange};
+use alluvium::TimeRange;
+use alluvium_client::{Client, Error, Table, Writer, WriterSettings};
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::closed;
-use super::vitals::{Source, Vitals};
+use super::gateway::Gateway;
+use super::vitals::{Reading, Source, Vitals};
 use crate::failure::{Failure, Outcome};
 use crate::output::terminal;
 
@@ -19,99 +22,99 @@ const PERIOD: Duration = Duration::from_millis(205);
 pub(super) struct Recording {
     pub(super) rows: u64,
     pub(super) points: u64,
-    /// How long each durable batch took from call to acknowledgement, in rising order.
+    /// How long each durable batch took from its sending to its acknowledgement, in rising order.
     pub(super) batches: Vec<Duration>,
     pub(super) range: TimeRange,
     /// Tables with rows.
     pub(super) tables: Vec<String>,
 }
 
-pub(super) struct Recorder<'a> {
-    database: &'a Database,
-    vitals: Vitals,
-    tables: Vec<(Source, Arc<TableSchema>)>,
-    recording: Recording,
+/// Something that tells of one source, and is known by its certificate.
+struct Device {
+    source: Source,
+    client: Client,
+    writer: Writer,
+    table: Table,
 }
 
-impl<'a> Recorder<'a> {
-    pub(super) fn new(database: &'a Database) -> Self {
-        let recording = Recording { rows: 0, points: 0, batches: Vec::new(), range: TimeRange::new(0, 0), tables: Vec::new() };
-        Recorder { database, vitals: Vitals::new(), tables: Vec::new(), recording }
+impl Device {
+    async fn connect(gateway: &Gateway, source: Source) -> Outcome<Device> {
+        let spec = source.table();
+        let (name, grant) = (format!("vitals-{}", source.name()), format!("write,define table:{}", source.name()));
+        let client = gateway.client(&name, &grant).await?;
+        let writer = client.writer(WriterSettings::memory()).await.map_err(Failure::failed)?;
+        let table = writer.table(spec).map_err(Failure::failed)?;
+        Ok(Device { source, client, writer, table })
     }
 
-    /// Records for so long.
-    pub(super) fn run(mut self, length: Duration) -> Outcome<Recording> {
-        let bar = terminal::progress(length.as_millis() as u64, "{bar:40} {msg}");
-        // Use of a CPU is measured between two readings.
-        self.vitals.refresh();
-        std::thread::sleep(PERIOD);
-        let start = Instant::now();
-        let first = now();
-        let mut last = first;
-        let mut due = start;
-        while due - start < length {
-            self.vitals.refresh();
-            // A clock that is set back in between must not write over earlier rows.
-            last = now().max(last + 1);
-            for source in Source::ALL {
-                if self.vitals.offers(source) {
-                    self.record(source, last)?;
-                }
-            }
-            bar.set_position(start.elapsed().as_millis() as u64);
-            bar.set_message(format!("{} points, every batch on disk", terminal::count(self.recording.points)));
-            due += PERIOD;
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+    /// Sends what there is to tell, and waits until it is durable. Answers how long that took.
+    async fn tell(&self, time: i64, readings: &[Reading]) -> Result<Duration, Error> {
+        let begun = Instant::now();
+        let mut rows = self.table.rows();
+        for Reading { tag, values } in readings {
+            let tags: Vec<_> = tag.iter().map(|tag| Some(tag.as_str())).collect();
+            let values: Vec<_> = values.iter().copied().map(Some).collect();
+            let wrong = |unfit: alluvium_client::rows::Unfit| Error::NotOfTable {
+                table: self.table.name().to_owned(),
+                detail: unfit.to_string(),
+            };
+            rows.row(time, &tags, &values).map_err(wrong)?;
         }
-        bar.finish_and_clear();
-        self.recording.range = closed(first, last);
-        self.recording.batches.sort_unstable();
-        Ok(self.recording)
+        self.writer.append(&self.table, &rows.finish()).await?.durable().await?;
+        Ok(begun.elapsed())
     }
 
-    fn record(&mut self, source: Source, time: i64) -> Outcome {
-        let schema = match self.tables.iter().find(|(known, _)| *known == source) {
-            Some((_, schema)) => schema.clone(),
-            None => {
-                let schema = self.table(source.table())?;
-                self.tables.push((source, schema.clone()));
-                schema
-            }
-        };
-        let mut rows = RowBuilder::new(schema.clone());
-        self.vitals.read(source, time, &mut rows)?;
-        if rows.rows() == 0 {
-            return Ok(());
-        }
-        let batch = rows.finish()?;
-        let start = Instant::now();
-        self.database.append(&schema.name, &batch)?;
-        self.recording.batches.push(start.elapsed());
-        self.recording.rows += batch.num_rows() as u64;
-        let fields = batch.columns().iter().skip(1 + schema.tags.len());
-        self.recording.points += fields.map(|column| (column.len() - column.null_count()) as u64).sum::<u64>();
-        if !self.recording.tables.contains(&schema.name) {
-            self.recording.tables.push(schema.name.clone());
-        }
+    async fn leave(self) -> Result<(), Error> {
+        self.writer.close().await?;
+        self.client.close().await;
         Ok(())
     }
+}
 
-    /// The table of a source: made now, or by an earlier demo.
-    fn table(&self, spec: TableSpec) -> Outcome<Arc<TableSchema>> {
-        let found = match self.database.table(&spec.name) {
-            Err(Error::NoSuchTable { .. }) => return Ok(self.database.create_table(spec)?),
-            found => found?,
-        };
-        let tags = found.tags.iter().map(|tag| &tag.name).eq(&spec.tags);
-        let fields =
-            found.fields.iter().map(|field| (&field.name, field.kind)).eq(spec.fields.iter().map(|(name, kind)| (name, *kind)));
-        if tags && fields && found.time_unit == spec.time_unit {
-            return Ok(found);
+/// Records for so long.
+pub(super) async fn record(gateway: &Gateway, length: Duration) -> Outcome<Recording> {
+    let bar = terminal::progress(length.as_millis() as u64, "{bar:40} {msg}");
+    let mut vitals = Vitals::new();
+    // Use of a CPU is measured between two readings.
+    vitals.refresh();
+    let sources = Source::ALL.into_iter().filter(|source| vitals.offers(*source));
+    let devices = try_join_all(sources.map(|source| Device::connect(gateway, source))).await?;
+    let mut recording = Recording { rows: 0, points: 0, batches: Vec::new(), range: TimeRange::new(0, 0), tables: Vec::new() };
+    let (mut ticks, begun, first) = (interval(PERIOD), Instant::now(), now());
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.tick().await;
+    let mut last = first;
+    while begun.elapsed() < length {
+        ticks.tick().await;
+        vitals.refresh();
+        // A clock that is set back in between must not write over earlier rows.
+        last = now().max(last + 1);
+        recording.tick(&devices, &vitals, last).await?;
+        bar.set_position(begun.elapsed().as_millis() as u64);
+        bar.set_message(format!("{} points, every batch on disk", terminal::count(recording.points)));
+    }
+    bar.finish_and_clear();
+    try_join_all(devices.into_iter().map(Device::leave)).await.map_err(Failure::failed)?;
+    recording.range = closed(first, last);
+    recording.batches.sort_unstable();
+    Ok(recording)
+}
+
+impl Recording {
+    /// All devices tell at once, as they do: what comes together shares its way to the disk.
+    async fn tick(&mut self, devices: &[Device], vitals: &Vitals, time: i64) -> Outcome {
+        let told = devices.iter().map(|device| (device, vitals.read(device.source)));
+        let told: Vec<_> = told.filter(|(_, readings)| !readings.is_empty()).collect();
+        let sent = told.iter().map(|(device, readings)| device.tell(time, readings));
+        self.batches.extend(try_join_all(sent).await.map_err(Failure::failed)?);
+        for (device, readings) in &told {
+            self.rows += readings.len() as u64;
+            self.points += readings.iter().map(|reading| reading.values.len() as u64).sum::<u64>();
+            if !self.tables.iter().any(|table| table == device.table.name()) {
+                self.tables.push(device.table.name().to_owned());
+            }
         }
-        Err(Failure::failed(format_args!(
-            "table {:?} is there already, with other columns: name another directory with --data",
-            spec.name
-        )))
+        Ok(())
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use alluvium::{FieldType, Result, RowBuilder, TableSpec, Value};
-use sysinfo::{Components, CpuRefreshKind, DiskRefreshKind, Disks, Networks, System};
+use alluvium_client::TableSpec;
+use alluvium_client::rows::{FieldKind, Value};
+use sysinfo::{Component, Components, Cpu, CpuRefreshKind, Disk, DiskRefreshKind, Disks, LoadAvg, NetworkData, Networks, System};
 
 /// A group of readings: one table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,28 +26,47 @@ impl Source {
     pub(super) const ALL: [Source; 6] =
         [Source::Cpu, Source::Memory, Source::Load, Source::Disk, Source::Network, Source::Temperature];
 
+    /// The name of its table.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Source::Cpu => "cpu",
+            Source::Memory => "memory",
+            Source::Load => "load",
+            Source::Disk => "disk",
+            Source::Network => "network",
+            Source::Temperature => "temperature",
+        }
+    }
+
     /// Its table.
     pub(super) fn table(self) -> TableSpec {
+        let spec = TableSpec::new(self.name()).create(true);
         let counters =
-            |spec: TableSpec, names: &[&str]| names.iter().fold(spec, |spec, name| spec.field(*name, FieldType::UInt64));
+            |spec: TableSpec, names: &[&str]| names.iter().fold(spec, |spec, name| spec.field(*name, FieldKind::Uint64));
         match self {
-            Source::Cpu => {
-                let spec = TableSpec::new("cpu").tag("core").field("usage_percent", FieldType::Decimal { scale: PERCENT_SCALE });
-                counters(spec, &["frequency_mhz"])
-            }
-            Source::Memory => counters(TableSpec::new("memory"), &["used_bytes", "available_bytes", "swap_used_bytes"]),
-            Source::Load => ["one", "five", "fifteen"]
-                .into_iter()
-                .fold(TableSpec::new("load"), |spec, name| spec.field(name, FieldType::Decimal { scale: LOAD_SCALE })),
-            Source::Disk => counters(TableSpec::new("disk").tag("device"), &["read_bytes", "written_bytes", "available_bytes"]),
+            Source::Cpu => counters(spec.tag("core").decimal("usage_percent", PERCENT_SCALE), &["frequency_mhz"]),
+            Source::Memory => counters(spec, &["used_bytes", "available_bytes", "swap_used_bytes"]),
+            Source::Load => ["one", "five", "fifteen"].into_iter().fold(spec, |spec, name| spec.decimal(name, LOAD_SCALE)),
+            Source::Disk => counters(spec.tag("device"), &["read_bytes", "written_bytes", "available_bytes"]),
             Source::Network => counters(
-                TableSpec::new("network").tag("interface"),
+                spec.tag("interface"),
                 &["received_bytes", "transmitted_bytes", "received_packets", "transmitted_packets"],
             ),
-            Source::Temperature => {
-                TableSpec::new("temperature").tag("sensor").field("celsius", FieldType::Decimal { scale: CELSIUS_SCALE })
-            }
+            Source::Temperature => spec.tag("sensor").decimal("celsius", CELSIUS_SCALE),
         }
+    }
+}
+
+/// A row: its tag, where its table has one, and the values of all fields in their order.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) tag: Option<String>,
+    pub(super) values: Vec<Value<'static>>,
+}
+
+impl Reading {
+    fn new(tag: Option<String>, values: impl Into<Vec<Value<'static>>>) -> Self {
+        Reading { tag, values: values.into() }
     }
 }
 
@@ -98,76 +118,60 @@ impl Vitals {
         }
     }
 
-    /// Adds the rows of one source, as they were at the last refresh.
-    pub(super) fn read(&self, source: Source, time: i64, rows: &mut RowBuilder) -> Result<()> {
+    /// The rows of one source, as they were at the last refresh.
+    pub(super) fn read(&self, source: Source) -> Vec<Reading> {
         match source {
             Source::Cpu => {
-                for (core, cpu) in self.system.iter().flat_map(|system| system.cpus()).enumerate() {
-                    rows.row(time)
-                        .tag("core", &core.to_string())?
-                        .value("usage_percent", decimal(cpu.usage().into(), PERCENT_SCALE))?
-                        .value("frequency_mhz", cpu.frequency())?;
-                }
+                let cores = self.system.iter().flat_map(|system| system.cpus()).enumerate();
+                let reading = |(core, cpu): (usize, &Cpu)| {
+                    let usage = decimal(cpu.usage().into(), PERCENT_SCALE);
+                    Reading::new(Some(core.to_string()), [usage, Value::Uint64(cpu.frequency())])
+                };
+                cores.map(reading).collect()
             }
             Source::Memory => {
-                if let Some(system) = &self.system {
-                    rows.row(time)
-                        .value("used_bytes", system.used_memory())?
-                        .value("available_bytes", system.available_memory())?
-                        .value("swap_used_bytes", system.used_swap())?;
-                }
+                let values = |system: &System| [system.used_memory(), system.available_memory(), system.used_swap()];
+                self.system.iter().map(|system| Reading::new(None, values(system).map(Value::Uint64))).collect()
             }
             Source::Load => {
-                if let Ok(load) = System::load_average() {
-                    rows.row(time)
-                        .value("one", decimal(load.one, LOAD_SCALE))?
-                        .value("five", decimal(load.five, LOAD_SCALE))?
-                        .value("fifteen", decimal(load.fifteen, LOAD_SCALE))?;
-                }
+                let values = |load: LoadAvg| [load.one, load.five, load.fifteen].map(|load| decimal(load, LOAD_SCALE));
+                System::load_average().into_iter().map(|load| Reading::new(None, values(load))).collect()
             }
-            Source::Disk => self.read_disks(time, rows)?,
+            Source::Disk => self.read_disks(),
             Source::Network => {
-                for (interface, network) in self.networks.iter().flat_map(|networks| networks.iter()) {
-                    rows.row(time)
-                        .tag("interface", &interface.to_string_lossy())?
-                        .value("received_bytes", network.total_received())?
-                        .value("transmitted_bytes", network.total_transmitted())?
-                        .value("received_packets", network.total_packets_received())?
-                        .value("transmitted_packets", network.total_packets_transmitted())?;
-                }
+                let values = |network: &NetworkData| {
+                    let bytes = [network.total_received(), network.total_transmitted()];
+                    [bytes, [network.total_packets_received(), network.total_packets_transmitted()]].concat()
+                };
+                let networks = self.networks.iter().flat_map(|networks| networks.iter());
+                let numbers = |values: Vec<u64>| values.into_iter().map(Value::Uint64).collect::<Vec<_>>();
+                networks.map(|(name, of)| Reading::new(Some(name.to_string_lossy().into_owned()), numbers(values(of)))).collect()
             }
             Source::Temperature => {
-                for component in self.components.iter().flat_map(|components| components.iter()) {
-                    if let Some(celsius) = component.temperature().filter(|celsius| celsius.is_finite()) {
-                        rows.row(time)
-                            .tag("sensor", component.label())?
-                            .value("celsius", decimal(celsius.into(), CELSIUS_SCALE))?;
-                    }
-                }
+                let sensors = self.components.iter().flat_map(|components| components.iter());
+                let reading = |sensor: &Component| {
+                    let celsius = sensor.temperature().filter(|celsius| celsius.is_finite())?;
+                    Some(Reading::new(Some(sensor.label().to_owned()), [decimal(celsius.into(), CELSIUS_SCALE)]))
+                };
+                sensors.filter_map(reading).collect()
             }
         }
-        Ok(())
     }
 
     /// A device that is mounted several times counts once.
-    fn read_disks(&self, time: i64, rows: &mut RowBuilder) -> Result<()> {
+    fn read_disks(&self) -> Vec<Reading> {
         let mut seen = HashSet::new();
-        for disk in self.disks.iter().flat_map(|disks| disks.iter()) {
-            if !seen.insert(disk.name()) {
-                continue;
-            }
+        let disks = self.disks.iter().flat_map(|disks| disks.iter()).filter(|disk| seen.insert(disk.name()));
+        let reading = |disk: &Disk| {
             let usage = disk.usage();
-            rows.row(time)
-                .tag("device", &disk.name().to_string_lossy())?
-                .value("read_bytes", usage.total_read_bytes)?
-                .value("written_bytes", usage.total_written_bytes)?
-                .value("available_bytes", disk.available_space())?;
-        }
-        Ok(())
+            let values = [usage.total_read_bytes, usage.total_written_bytes, disk.available_space()];
+            Reading::new(Some(disk.name().to_string_lossy().into_owned()), values.map(Value::Uint64))
+        };
+        disks.map(reading).collect()
     }
 }
 
-fn decimal(value: f64, scale: u8) -> Value {
+fn decimal(value: f64, scale: u8) -> Value<'static> {
     Value::Decimal((value * 10f64.powi(scale.into())).round() as i64)
 }
 
@@ -184,8 +188,7 @@ mod tests {
 
     #[test]
     fn every_source_has_a_table_of_its_own() {
-        let names: HashSet<_> = Source::ALL.map(|source| source.table().name).into();
+        let names: HashSet<_> = Source::ALL.map(Source::name).into();
         assert_eq!(names.len(), Source::ALL.len());
-        assert!(Source::ALL.iter().all(|source| !source.table().fields.is_empty()));
     }
 }

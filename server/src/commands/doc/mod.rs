@@ -1,8 +1,10 @@
 //! `alluvium doc`: JSON documents in collections.
 
 pub(crate) mod collections;
+pub(crate) mod define;
 pub(crate) mod documents;
 pub(crate) mod query;
+pub(crate) mod wanted;
 
 use clap::Subcommand;
 
@@ -28,9 +30,9 @@ pub(crate) enum Command {
         collection: String,
     },
     /// Shows the versions of a collection's schema, or sets a new one
-    Schema(collections::Schema),
+    Schema(define::Schema),
     /// Makes an index over documents that are there
-    Index(collections::Index),
+    Index(define::Index),
     /// Drops an index
     DropIndex {
         /// The collection
@@ -39,7 +41,7 @@ pub(crate) enum Command {
         index: String,
     },
     /// Has documents that are there refer to those of another collection
-    Reference(collections::Reference),
+    Reference(define::Reference),
     /// Puts a document, in the place of any there
     Put(documents::Put),
     /// Puts many documents, one JSON text a line, and reports each that is refused
@@ -60,14 +62,14 @@ pub(crate) enum Command {
 
 pub(crate) fn run(context: &Context, command: Command) -> Outcome {
     match command {
-        Command::Create(arguments) => collections::create(context, arguments),
+        Command::Create(arguments) => collections::create(context, &arguments),
         Command::Collections => collections::list(context),
         Command::Rename { collection, name } => collections::rename(context, &collection, &name),
         Command::Drop { collection } => collections::drop(context, &collection),
-        Command::Schema(arguments) => collections::schema(context, &arguments),
-        Command::Index(arguments) => collections::index(context, &arguments),
-        Command::DropIndex { collection, index } => collections::drop_index(context, &collection, &index),
-        Command::Reference(arguments) => collections::reference(context, arguments),
+        Command::Schema(arguments) => define::schema(context, &arguments),
+        Command::Index(arguments) => define::index(context, &arguments),
+        Command::DropIndex { collection, index } => define::drop_index(context, &collection, &index),
+        Command::Reference(arguments) => define::reference(context, &arguments),
         Command::Put(arguments) => documents::put(context, &arguments),
         Command::Load(arguments) => documents::load(context, &arguments),
         Command::Get(arguments) => documents::get(context, &arguments),

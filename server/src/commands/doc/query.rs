@@ -3,15 +3,17 @@
 use std::io::{self, Write};
 use std::ops::Bound;
 
-use alluvium::{DocumentQuery, Where};
+use alluvium::{Database, DocumentQuery, Where};
 use clap::Args;
 use serde_json::{Value as Json, json};
 
-use super::super::Context;
 use super::super::values::say;
+use super::super::{Context, Place};
 use super::documents::describe;
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
+use crate::remote::{self, Remote, Request};
+use crate::told::{self, Explained, Found};
 
 /// Characters of a document that a list shows.
 const SHOWN: usize = 100;
@@ -44,39 +46,92 @@ pub(crate) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     let filter = filter(&arguments.conditions)?;
     let query = query(filter.clone(), &arguments.order, arguments.limit, arguments.after.as_deref())?;
-    let database = context.open_quiet()?;
-    let documents = database.collection(&arguments.collection);
-    if arguments.count {
-        let count = documents.count(filter).map_err(Failure::of_request)?;
-        return if context.json { context.print_json(&json!({ "count": count })) } else { say(&count.to_string()) };
+    let answer = match context.place()? {
+        Place::Here(database) => {
+            let answer = answer_here(&database, arguments, filter, &query).map_err(Failure::of_request)?;
+            database.close()?;
+            answer
+        }
+        Place::There(remote) => answer_there(&remote, arguments)?,
+    };
+    match answer {
+        Found::Count { count } if context.json => context.print_json(&json!({ "count": count })),
+        Found::Count { count } => say(&count.to_string()),
+        Found::Explained(plan) if context.json => context.print_json(&Explained { words: None, ..plan }),
+        Found::Explained(plan) => say(&plan.words.unwrap_or_default()),
+        Found::Documents { documents, next, .. } => tell(context, documents, next),
     }
-    if arguments.explain {
-        let plan = documents.explain(&query).map_err(Failure::of_request)?;
-        let page = documents.query(&query).map_err(Failure::of_request)?;
-        let (returned, examined) = (page.documents.len(), page.examined);
-        return match context.json {
-            true => context.print_json(&json!({
-                "indexes": plan.indexes, "in_order": plan.is_ordered, "examined": examined, "returned": returned,
-            })),
-            false => say(&format!("{plan}: {examined} documents examined, {returned} returned")),
-        };
-    }
-    let page = documents.query(&query).map_err(Failure::of_request)?;
-    database.close()?;
+}
+
+fn tell(context: &Context, documents: Vec<told::Document>, cursor: Option<String>) -> Outcome {
     if context.json {
-        page.documents.iter().try_for_each(|document| context.print_json(&describe(document)))?;
-        return page.cursor.map_or(Ok(()), |cursor| context.print_json(&json!({ "cursor": cursor })));
+        documents.iter().try_for_each(|document| context.print_json(document))?;
+        return cursor.map_or(Ok(()), |cursor| context.print_json(&json!({ "cursor": cursor })));
     }
     let mut table = Table::new([("id", Align::Left), ("revision", Align::Right), ("document", Align::Left)]);
-    for document in &page.documents {
-        table.push([document.id.clone(), document.revision.to_string(), shown(&document.content)]);
+    for told::Document { id, revision, document, .. } in documents {
+        table.push([id, revision.to_string(), shown(&document)]);
     }
     let mut out = io::stdout().lock();
     table.write(&mut out)?;
-    if let Some(cursor) = &page.cursor {
+    if let Some(cursor) = cursor {
         writeln!(out, "there are more: --after {cursor}")?;
     }
     Ok(out.flush()?)
+}
+
+impl Arguments {
+    /// As a server is asked for a page of it.
+    fn request(&self, limit: usize, after: Option<&str>) -> Request {
+        remote::post(&["collections", &self.collection, "query"]).body(json!({
+            "where": self.conditions,
+            "order": self.order,
+            "limit": limit,
+            "after": after,
+            "count": self.count,
+            "explain": self.explain,
+        }))
+    }
+}
+
+/// A server gives out pages: asks for as many as are wanted.
+fn answer_there(remote: &Remote, arguments: &Arguments) -> Outcome<Found> {
+    let (mut all, mut looked_at, mut after) = (Vec::new(), 0, arguments.after.clone());
+    loop {
+        let limit = (arguments.limit - all.len()).clamp(1, remote::PAGE);
+        match remote.ask(&arguments.request(limit, after.as_deref()))? {
+            Found::Documents { documents, next, examined } => {
+                all.extend(documents);
+                (after, looked_at) = (next, looked_at + examined);
+            }
+            other => return Ok(other),
+        }
+        if after.is_none() || all.len() >= arguments.limit {
+            return Ok(Found::Documents { documents: all, next: after, examined: looked_at });
+        }
+    }
+}
+
+fn answer_here(database: &Database, arguments: &Arguments, filter: Where, query: &DocumentQuery) -> alluvium::Result<Found> {
+    let name = &arguments.collection;
+    if arguments.count {
+        return Ok(Found::Count { count: database.collection(name).count(filter)? });
+    }
+    if arguments.explain {
+        return explained(database, name, query).map(Found::Explained);
+    }
+    let page = database.collection(name).query(query)?;
+    let documents = page.documents.iter().map(describe).collect();
+    Ok(Found::Documents { documents, next: page.cursor, examined: page.examined })
+}
+
+/// How a query is answered.
+pub(crate) fn explained(database: &Database, name: &str, query: &DocumentQuery) -> alluvium::Result<Explained> {
+    let documents = database.collection(name);
+    let (plan, page) = (documents.explain(query)?, documents.query(query)?);
+    let (returned, examined) = (page.documents.len(), page.examined);
+    let words = Some(format!("{plan}: {examined} documents examined, {returned} returned"));
+    Ok(Explained { indexes: plan.indexes, in_order: plan.is_ordered, examined, returned, words })
 }
 
 /// All of the conditions.

@@ -6,16 +6,22 @@ use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use alluvium::QueryStream;
+use std::sync::Arc;
+
+use alluvium::TableSchema;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use clap::Args;
+use jiff::tz::TimeZone;
 use serde_json::json;
 
 use self::request::Request;
-use super::Context;
+use super::{Context, Place, tables};
 use crate::failure::{Failure, Outcome};
 use crate::output::plot::Plot;
 use crate::output::target::Target;
 use crate::output::{self, Format, Look, Sink, terminal};
+use crate::remote::{self, Remote};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -69,37 +75,77 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     let form = arguments.form(context.json)?;
     let zone = arguments.request.zone()?;
     arguments.request.check()?;
-    let database = context.open_quiet()?;
-    let schema = database.table(&arguments.request.table)?;
-    let query = arguments.request.build(&schema, &zone)?;
-    let start = Instant::now();
-    let stream = database.query(&query).map_err(Failure::of_request)?;
-
-    let mut target = form.map(|_| Target::open(arguments.file())).transpose()?;
-    let mut drawing = BufWriter::new(io::stdout());
-    let mut sinks: Vec<Box<dyn Sink + '_>> = Vec::new();
-    if let (Some(format), Some(target)) = (form, &mut target) {
-        if format.is_binary() && target.is_terminal() {
-            return Err(Failure::usage("a terminal cannot show this form: redirect stdout, or write to a file with --output"));
+    match context.place()? {
+        Place::Here(database) => {
+            let schema = database.table(&arguments.request.table)?;
+            let query = arguments.request.build(&schema, &zone)?;
+            let start = Instant::now();
+            let stream = database.query(&query).map_err(Failure::of_request)?;
+            let answer = Answer { table: schema, columns: stream.schema(), start };
+            answer.write(context, arguments, form, zone, stream.map(|batch| Ok(batch?)))?;
+            Ok(database.close()?)
         }
-        let look = Look { colour: terminal::colour() && target.is_terminal(), zone: zone.clone() };
-        sinks.push(output::sink(format, target, &stream.schema(), &look, arguments.is_streamed())?);
+        Place::There(remote) => {
+            let schema = Arc::new(table(&remote, &arguments.request.table)?);
+            let query = arguments.request.message(&schema, &zone)?;
+            let start = Instant::now();
+            let batches = remote.query(&query, schema.time_unit)?;
+            let answer = Answer { table: schema, columns: batches.schema(), start };
+            answer.write(context, arguments, form, zone, batches)
+        }
     }
-    if arguments.plot {
-        let look = Look { colour: terminal::colour(), zone };
-        let tags: Vec<_> = schema.tags.iter().map(|tag| tag.name.clone()).collect();
-        sinks.push(Box::new(Plot::new(&mut drawing, &stream.schema(), &tags, look)?));
+}
+
+/// A table of a server.
+fn table(remote: &Remote, name: &str) -> Outcome<TableSchema> {
+    tables::described(remote.ask(&remote::get(&["tables", name]))?)
+}
+
+/// What is known of an answer before its rows.
+struct Answer {
+    table: Arc<TableSchema>,
+    columns: SchemaRef,
+    start: Instant,
+}
+
+impl Answer {
+    /// Writes its rows wherever they are wanted.
+    fn write(
+        self,
+        context: &Context,
+        arguments: &Arguments,
+        form: Option<Format>,
+        zone: TimeZone,
+        batches: impl Iterator<Item = Outcome<RecordBatch>>,
+    ) -> Outcome {
+        let Answer { table, columns, start } = self;
+        let mut target = form.map(|_| Target::open(arguments.file())).transpose()?;
+        let mut drawing = BufWriter::new(io::stdout());
+        let mut sinks: Vec<Box<dyn Sink + '_>> = Vec::new();
+        if let (Some(format), Some(target)) = (form, &mut target) {
+            if format.is_binary() && target.is_terminal() {
+                return Err(Failure::usage(
+                    "a terminal cannot show this form: redirect stdout, or write to a file with --output",
+                ));
+            }
+            let look = Look { colour: terminal::colour() && target.is_terminal(), zone: zone.clone() };
+            sinks.push(output::sink(format, target, &columns, &look, arguments.is_streamed())?);
+        }
+        if arguments.plot {
+            let look = Look { colour: terminal::colour(), zone };
+            let tags: Vec<_> = table.tags.iter().map(|tag| tag.name.clone()).collect();
+            sinks.push(Box::new(Plot::new(&mut drawing, &columns, &tags, look)?));
+        }
+        let rows = pump(batches, sinks)?;
+        target.map_or(Ok(()), Target::commit)?;
+        arguments.conclude(context, form, rows, start.elapsed())
     }
-    let rows = pump(stream, sinks)?;
-    target.map_or(Ok(()), Target::commit)?;
-    arguments.conclude(context, form, rows, start.elapsed())?;
-    Ok(database.close()?)
 }
 
 /// Passes every batch to every sink; returns how many rows there were.
-fn pump(stream: QueryStream, mut sinks: Vec<Box<dyn Sink + '_>>) -> Outcome<u64> {
+fn pump(batches: impl Iterator<Item = Outcome<RecordBatch>>, mut sinks: Vec<Box<dyn Sink + '_>>) -> Outcome<u64> {
     let mut rows = 0;
-    for batch in stream {
+    for batch in batches {
         let batch = batch?;
         rows += batch.num_rows() as u64;
         for sink in &mut sinks {

@@ -1,6 +1,7 @@
 //! What to ask: from flags to a [`Query`].
 
-use alluvium::{Aggregate, FieldType, Order, Query, TableSchema};
+use alluvium::{Aggregate, FieldType, Order, Query, TableSchema, TimeRange};
+use alluvium_protocol::message;
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 
@@ -77,6 +78,30 @@ impl Request {
         window.transpose().map_err(Failure::Usage)
     }
 
+    /// The same as a server is asked it.
+    pub(super) fn message(&self, schema: &TableSchema, zone: &TimeZone) -> Outcome<message::Query> {
+        let query = self.build(schema, zone)?;
+        let aggregates = query.aggregation.as_ref().map_or(&[][..], |aggregation| &aggregation.functions);
+        Ok(message::Query {
+            table: query.table,
+            from: (query.range.start != TimeRange::ALL.start).then_some(query.range.start),
+            to: (query.range.end != TimeRange::ALL.end).then_some(query.range.end),
+            conditions: self.conditions.clone(),
+            fields: query.fields,
+            order: match self.order {
+                None => 0,
+                Some(Direction::Asc) => 1,
+                Some(Direction::Desc) => 2,
+            },
+            limit: self.limit,
+            functions: aggregates.iter().map(|function| function.name().to_owned()).collect(),
+            every: self.every.clone().unwrap_or_default(),
+            zone: self.tz.clone().unwrap_or_default(),
+            by: self.by.clone(),
+            last: self.last,
+        })
+    }
+
     /// The query, for a table with this schema.
     pub(super) fn build(&self, schema: &TableSchema, zone: &TimeZone) -> Outcome<Query> {
         let mut query = Query::table(&self.table).range(self.bounds.range(schema.time_unit, zone)?);
@@ -129,7 +154,7 @@ fn suitable_fields(schema: &TableSchema, functions: &[Aggregate]) -> Outcome<Vec
 #[cfg(test)]
 mod tests {
     use alluvium::model::{Field, Partitioning, TableId, Tag};
-    use alluvium::{Aggregation, Filter, TimeRange, TimeUnit, Window};
+    use alluvium::{Aggregation, Filter, TimeUnit, Window};
     use clap::Parser;
 
     use super::*;

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use alluvium::QueueSpec;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::describe;
-use crate::commands::Context;
-use crate::commands::values::{say, seconds, time};
+use crate::commands::values::{say, time, told_seconds};
+use crate::commands::{Context, Place};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
+use crate::{remote, told};
 
 /// A queue and its settings; those not named are the default ones of a new queue, or stay as they are.
 #[derive(Debug, Args)]
@@ -38,6 +39,19 @@ pub(crate) struct CreateArguments {
 }
 
 impl CreateArguments {
+    /// As a server takes it: what is not named is null.
+    fn described(&self) -> Json {
+        let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+        json!({
+            "lease_seconds": seconds(self.lease),
+            "tries": self.tries,
+            "back_off_seconds": seconds(self.back_off),
+            "back_off_limit_seconds": seconds(self.back_off_limit),
+            "dead_letters": self.dead_letters,
+            "deduplication_seconds": seconds(self.deduplication),
+        })
+    }
+
     fn over(&self, spec: QueueSpec) -> QueueSpec {
         let QueueSpec { lease, tries, back_off, back_off_limit, dead_letters, deduplication, .. } = spec;
         QueueSpec::new(&self.queue)
@@ -50,38 +64,63 @@ impl CreateArguments {
 }
 
 pub(super) fn create(context: &Context, arguments: &CreateArguments) -> Outcome {
-    let database = context.open_or_make()?;
-    database.create_queue(&arguments.over(QueueSpec::new(&arguments.queue))).map_err(Failure::of_request)?;
-    database.close()?;
+    match context.place_or_make()? {
+        Place::Here(database) => {
+            database.create_queue(&arguments.over(QueueSpec::new(&arguments.queue))).map_err(Failure::of_request)?;
+            database.close()?;
+        }
+        Place::There(remote) => {
+            let mut body = arguments.described();
+            body["if_absent"] = json!(true);
+            remote.order(&remote::put(&["queues", &arguments.queue]).body(body))?;
+        }
+    }
     tell(context, &arguments.queue, "created", "is there")
 }
 
 pub(super) fn alter(context: &Context, arguments: &CreateArguments) -> Outcome {
-    let database = context.open_quiet()?;
-    let before = database.queues()?.into_iter().find(|spec| spec.name == arguments.queue);
-    // Where there is none, it is the engine that says so.
-    let spec = arguments.over(before.unwrap_or_else(|| QueueSpec::new(&arguments.queue)));
-    database.alter_queue(&spec).map_err(Failure::of_request)?;
-    database.close()?;
+    match context.place()? {
+        Place::Here(database) => {
+            let before = database.queues()?.into_iter().find(|spec| spec.name == arguments.queue);
+            // Where there is none, it is the engine that says so.
+            let spec = arguments.over(before.unwrap_or_else(|| QueueSpec::new(&arguments.queue)));
+            database.alter_queue(&spec).map_err(Failure::of_request)?;
+            database.close()?;
+        }
+        Place::There(remote) => {
+            remote.order(&remote::patch(&["queues", &arguments.queue]).body(arguments.described()))?;
+        }
+    }
     tell(context, &arguments.queue, "altered", "is altered")
 }
 
 pub(super) fn drop(context: &Context, queue: &str) -> Outcome {
-    let database = context.open_quiet()?;
-    database.drop_queue(queue).map_err(Failure::of_request)?;
-    // Nothing happens in the background here.
-    while database.background_step(alluvium::BackgroundStep::Expire)? {}
-    database.close()?;
+    match context.place()? {
+        Place::Here(database) => {
+            database.drop_queue(queue).map_err(Failure::of_request)?;
+            // Nothing happens in the background here.
+            while database.background_step(alluvium::BackgroundStep::Expire)? {}
+            database.close()?;
+        }
+        Place::There(remote) => {
+            remote.order(&remote::delete(&["queues", queue]))?;
+        }
+    }
     tell(context, queue, "dropped", "is gone")
 }
 
 pub(super) fn list(context: &Context) -> Outcome {
-    let database = context.open_quiet()?;
-    let sized = |spec: QueueSpec| database.queue(&spec.name).sizes().map(|sizes| (spec, sizes));
-    let queues = database.queues()?.into_iter().map(sized).collect::<Result<Vec<_>, _>>()?;
-    database.close()?;
+    let queues: Vec<told::Queue> = match context.place()? {
+        Place::Here(database) => {
+            let sized = |spec: QueueSpec| database.queue(&spec.name).sizes().map(|sizes| describe::queue(&spec, &sizes));
+            let queues = database.queues()?.into_iter().map(sized).collect::<Result<_, _>>()?;
+            database.close()?;
+            queues
+        }
+        Place::There(remote) => remote.all("queues", &remote::get(&["queues"]))?,
+    };
     if context.json {
-        return queues.iter().try_for_each(|(spec, sizes)| context.print_json(&describe::queue(spec, sizes)));
+        return queues.iter().try_for_each(|queue| context.print_json(queue));
     }
     let mut table = Table::new([
         ("queue", Align::Left),
@@ -93,11 +132,11 @@ pub(super) fn list(context: &Context) -> Outcome {
         ("lease", Align::Right),
         ("tries", Align::Right),
     ]);
-    for (spec, sizes) in &queues {
-        let [ready, scheduled, leased, delayed, dead] =
-            [sizes.ready, sizes.scheduled, sizes.leased, sizes.delayed, sizes.dead].map(|size| size.to_string());
-        let (lease, tries) = (seconds(spec.lease), spec.tries.to_string());
-        table.push([spec.name.clone(), ready, scheduled, leased, delayed, dead, lease, tries]);
+    for queue in queues {
+        let sizes = [queue.ready, queue.scheduled, queue.leased, queue.delayed, queue.dead].map(|size| size.to_string());
+        let [ready, scheduled, leased, delayed, dead] = sizes;
+        let lease = told_seconds(Some(queue.lease_seconds));
+        table.push([queue.queue, ready, scheduled, leased, delayed, dead, lease, queue.tries.to_string()]);
     }
     super::print(&table)
 }

@@ -1,8 +1,10 @@
 //! Items and queues for people and for programs.
 
-use alluvium::{Item, Leased, QueueSizes, QueueSpec, TimeUnit};
+use std::time::Duration;
 
-use crate::commands::values::{shown, text_or_base64};
+use alluvium::{Item, Leased, Nacked, QueueSizes, QueueSpec, TimeUnit};
+
+use crate::commands::values::{shown, text_or_base64, told_bytes};
 use crate::output::table::Align;
 use crate::output::timestamp;
 use crate::told;
@@ -21,8 +23,18 @@ pub(super) const LEASED: [(&str, Align); 5] = [
 ];
 
 /// As much of a payload as fits a line.
-pub(super) fn payload(item: &Item) -> String {
-    shown(&item.payload)
+pub(super) fn payload(item: &told::Item) -> String {
+    shown(&told_bytes(item.payload.as_deref(), item.base64.as_deref()))
+}
+
+/// What became of an item that was given back, for programs.
+pub(crate) fn nacked(nacked: &Nacked) -> told::Nacked {
+    let (outcome, time) = match nacked {
+        Nacked::Waits(time) => ("waits", Some(time)),
+        Nacked::Dead => ("dead", None),
+        Nacked::Gone => ("gone", None),
+    };
+    told::Nacked { outcome: outcome.into(), seconds: time.map(Duration::as_secs_f64) }
 }
 
 /// An item for programs.

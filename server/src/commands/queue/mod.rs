@@ -5,16 +5,20 @@ pub(crate) mod describe;
 mod new_item;
 
 use std::io::{self, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use alluvium::{Database, Item, Lease, Leased, Nacked, NewItem, Pop, Pushed, Queue, Retry};
+use alluvium::{Database, Item, Lease, NewItem, Pop, Pushed, Queue, Retry};
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde::de::DeserializeOwned;
+use serde_json::{Value as Json, json};
 
-use super::Context;
-use super::values::{say, seconds, standard_input, time};
+use super::values::{say, seconds, standard_input, time, told_seconds};
+use super::{Context, Place};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::Table;
+use crate::remote::{self, Remote, Request};
+use crate::told;
+use new_item::Wanted;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -131,25 +135,45 @@ pub(crate) fn run(context: &Context, command: Command) -> Outcome {
         Command::Pop(arguments) => pop(context, &arguments),
         Command::Ack(arguments) => {
             let leases = arguments.leases()?;
-            with_queue(context, &arguments.queue, |queue| queue.ack_all(&leases))?;
+            let asked = remote::post(&["queues", &arguments.queue, "ack"]).body(json!({ "leases": arguments.leases }));
+            context.place()?.order(|database| database.queue(&arguments.queue).ack_all(&leases), &asked)?;
             tell(context, &leases, |_| ("acknowledged", "is done".to_owned()))
         }
         Command::Nack { leases: arguments, after } => {
             let (leases, retry) = (arguments.leases()?, after.map_or(Retry::BackOff, Retry::After));
-            let fates = with_queue(context, &arguments.queue, |queue| queue.nack_all(&leases, retry))?;
+            let body = json!({ "leases": arguments.leases, "seconds": after.map(|time| time.as_secs_f64()) });
+            let asked = remote::post(&["queues", &arguments.queue, "nack"]).body(body);
+            let here = |queue: &mut Queue<&Database>| {
+                queue.nack_all(&leases, retry).map(|fates| fates.iter().map(describe::nacked).collect())
+            };
+            let fates: Vec<told::Nacked> = items(context, &arguments.queue, here, |remote, name| remote.list(name, &asked))?;
             tell(context, &leases, |number| fate(fates.get(number)))
         }
         Command::Extend { leases: arguments, by } => {
             let leases = arguments.leases()?;
-            with_queue(context, &arguments.queue, |queue| queue.extend_all(&leases, by))?;
+            let body = json!({ "leases": arguments.leases, "seconds": by.as_secs_f64() });
+            let asked = remote::post(&["queues", &arguments.queue, "extend"]).body(body);
+            context.place()?.order(|database| database.queue(&arguments.queue).extend_all(&leases, by), &asked)?;
             tell(context, &leases, |_| ("extended", format!("is leased for {}", seconds(by))))
         }
-        Command::Peek { queue, limit } => list(context, with_queue(context, &queue, |queue| queue.peek(limit))?),
-        Command::Dead { queue, after, limit } => list(context, with_queue(context, &queue, |queue| queue.dead(after, limit))?),
+        Command::Peek { queue, limit } => {
+            let asked = remote::get(&["queues", &queue, "items"]).with("limit", limit);
+            let here = |queue: &mut Queue<&Database>| Ok(described(&queue.peek(limit)?));
+            list(context, items(context, &queue, here, |remote, name| remote.list(name, &asked))?)
+        }
+        Command::Dead { queue, after, limit } => {
+            let page = |limit, next: Option<&str>| {
+                let asked = remote::get(&["queues", &queue, "dead"]).with("limit", limit);
+                next.map_or_else(|| asked.clone().with("after", after), |next| asked.clone().with("after", next))
+            };
+            let here = |queue: &mut Queue<&Database>| Ok(described(&queue.dead(after, limit)?));
+            list(context, items(context, &queue, here, |remote, name| remote.pages(name, limit, page))?)
+        }
         Command::Requeue { queue, items, all } => requeue(context, &queue, &items, all),
         Command::Purge { queue, dead } => {
             let purge = |queue: &mut Queue<&Database>| if dead { queue.purge_dead() } else { queue.purge() };
-            count(context, "purged", with_queue(context, &queue, purge)?)
+            let asked = remote::post(&["queues", &queue, "purge"]).body(json!({ "dead": dead }));
+            count(context, "purged", counted(context, &queue, purge, &asked)?)
         }
     }
 }
@@ -157,15 +181,35 @@ pub(crate) fn run(context: &Context, command: Command) -> Outcome {
 fn push(context: &Context, arguments: new_item::PushArguments) -> Outcome {
     let name = arguments.queue.clone();
     let items = arguments.items()?;
-    let pushed = with_queue(context, &name, |queue| push_all(queue, items))?;
-    for Pushed { id, duplicate } in pushed {
-        match (context.json, duplicate) {
-            (true, _) => context.print_json(&json!({ "id": id, "duplicate": duplicate }))?,
-            (false, false) => say(&format!("pushed {id}"))?,
-            (false, true) => say(&format!("{id} was pushed before"))?,
+    let pushed: Vec<told::PushedItem> = match context.place()? {
+        Place::Here(database) => {
+            let items = items.into_iter().map(Wanted::item).collect();
+            let pushed = push_all(&mut database.queue(&name), items).map_err(Failure::of_request)?;
+            database.close()?;
+            pushed.into_iter().map(|Pushed { id, duplicate }| told::PushedItem { id, duplicate }).collect()
+        }
+        Place::There(remote) => push_there(&remote, &name, &items)?,
+    };
+    for item in &pushed {
+        match context.json {
+            true => context.print_json(item)?,
+            false if item.duplicate => say(&format!("{} was pushed before", item.id))?,
+            false => say(&format!("pushed {}", item.id))?,
         }
     }
     Ok(())
+}
+
+/// As many at a time as a server takes.
+fn push_there(remote: &Remote, name: &str, items: &[Wanted]) -> Outcome<Vec<told::PushedItem>> {
+    const AT_A_TIME: usize = 100;
+    let mut pushed = Vec::with_capacity(items.len());
+    for some in items.chunks(AT_A_TIME) {
+        let some: Vec<Json> = some.iter().map(Wanted::describe).collect();
+        let asked = remote::post(&["queues", name, "push"]).body(json!({ "items": some }));
+        pushed.extend(remote.list::<told::PushedItem>("items", &asked)?);
+    }
+    Ok(pushed)
 }
 
 /// As many at a time as may be.
@@ -189,26 +233,51 @@ fn push_all(queue: &mut Queue<&Database>, items: Vec<NewItem>) -> alluvium::Resu
 fn pop(context: &Context, arguments: &PopArguments) -> Outcome {
     let how = Pop::at_most(arguments.limit);
     let how = arguments.lease.map_or(how, |time| how.lease(time));
-    let popped = with_queue(context, &arguments.queue, |queue| queue.pop_wait(how, arguments.wait))?;
+    let popped = match context.place()? {
+        Place::Here(database) => {
+            let popped = database.queue(&arguments.queue).pop_wait(how, arguments.wait).map_err(Failure::of_request)?;
+            database.close()?;
+            popped.iter().map(describe::leased).collect()
+        }
+        Place::There(remote) => pop_there(&remote, arguments)?,
+    };
     if context.json {
-        return popped.iter().try_for_each(|leased| context.print_json(&describe::leased(leased)));
+        return popped.iter().try_for_each(|leased| context.print_json(leased));
     }
     let mut table = Table::new(describe::LEASED);
-    popped.iter().for_each(|Leased { lease, lasts, item }| {
-        table.push([
-            lease.to_string(),
-            seconds(*lasts),
-            item.tries.to_string(),
-            item.priority.to_string(),
-            describe::payload(item),
-        ]);
-    });
+    for leased in &popped {
+        let told::Leased { lease, lasts_seconds, item } = leased;
+        let (tries, priority) = (item.tries.to_string(), item.priority.to_string());
+        table.push([lease.clone(), told_seconds(Some(*lasts_seconds)), tries, priority, describe::payload(item)]);
+    }
     print(&table)
 }
 
-fn list(context: &Context, items: Vec<Item>) -> Outcome {
+/// Waits as long as it is to, and asks as often as that takes: a server lets nobody wait for long at once.
+fn pop_there(remote: &Remote, arguments: &PopArguments) -> Outcome<Vec<told::Leased>> {
+    const AT_ONCE: Duration = Duration::from_secs(50);
+    let until = Instant::now() + arguments.wait;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let body = json!({
+            "at_most": arguments.limit,
+            "lease_seconds": arguments.lease.map(|time| time.as_secs_f64()),
+            "wait_seconds": left.min(AT_ONCE).as_secs_f64(),
+        });
+        let popped: Vec<told::Leased> = remote.list("items", &remote::post(&["queues", &arguments.queue, "pop"]).body(body))?;
+        if !popped.is_empty() || left <= AT_ONCE {
+            return Ok(popped);
+        }
+    }
+}
+
+fn described(items: &[Item]) -> Vec<told::Item> {
+    items.iter().map(describe::item).collect()
+}
+
+fn list(context: &Context, items: Vec<told::Item>) -> Outcome {
     if context.json {
-        return items.iter().try_for_each(|item| context.print_json(&describe::item(item)));
+        return items.iter().try_for_each(|item| context.print_json(item));
     }
     let mut table = Table::new(describe::ITEM);
     for item in &items {
@@ -219,7 +288,8 @@ fn list(context: &Context, items: Vec<Item>) -> Outcome {
 
 fn requeue(context: &Context, name: &str, items: &[u64], all: bool) -> Outcome {
     const AT_A_TIME: usize = 1_000;
-    let requeued = with_queue(context, name, |queue| {
+    let asked = remote::post(&["queues", name, "requeue"]).body(json!({ "items": items, "all": all }));
+    let here = |queue: &mut Queue<&Database>| {
         if !all {
             return queue.requeue(items).map(|()| items.len());
         }
@@ -231,8 +301,8 @@ fn requeue(context: &Context, name: &str, items: &[u64], all: bool) -> Outcome {
                 return Ok(requeued);
             }
         }
-    })?;
-    count(context, "requeued", requeued)
+    };
+    count(context, "requeued", counted(context, name, here, &asked)?)
 }
 
 /// What became of each item whose lease was named.
@@ -247,12 +317,12 @@ fn tell(context: &Context, leases: &[Lease], what: impl Fn(usize) -> (&'static s
     Ok(())
 }
 
-fn fate(nacked: Option<&Nacked>) -> (&'static str, String) {
-    match nacked {
-        Some(Nacked::Dead) => ("dead", "was tried too often: it is dead".to_owned()),
-        Some(Nacked::Gone) => ("gone", "was tried too often: it is gone".to_owned()),
-        Some(Nacked::Waits(time)) => ("waits", format!("may be popped again in {}", seconds(*time))),
-        None => ("waits", "may be popped again".to_owned()),
+fn fate(nacked: Option<&told::Nacked>) -> (&'static str, String) {
+    match nacked.map(|nacked| (&*nacked.outcome, nacked.seconds)) {
+        Some(("dead", _)) => ("dead", "was tried too often: it is dead".to_owned()),
+        Some(("gone", _)) => ("gone", "was tried too often: it is gone".to_owned()),
+        Some((_, time @ Some(_))) => ("waits", format!("may be popped again in {}", told_seconds(time))),
+        _ => ("waits", "may be popped again".to_owned()),
     }
 }
 
@@ -266,10 +336,36 @@ fn print(table: &Table) -> Outcome {
     Ok(out.flush()?)
 }
 
-/// Opens the database, does something to one of its queues, and closes it.
-fn with_queue<T>(context: &Context, name: &str, work: impl FnOnce(&mut Queue<&Database>) -> alluvium::Result<T>) -> Outcome<T> {
-    let database = context.open_quiet()?;
-    let answer = work(&mut database.queue(name)).map_err(Failure::of_request)?;
-    database.close()?;
-    Ok(answer)
+/// Items of a queue, or what became of them, as they are described.
+fn items<T: DeserializeOwned>(
+    context: &Context,
+    name: &str,
+    here: impl FnOnce(&mut Queue<&Database>) -> alluvium::Result<Vec<T>>,
+    there: impl FnOnce(&Remote, &str) -> Outcome<Vec<T>>,
+) -> Outcome<Vec<T>> {
+    match context.place()? {
+        Place::Here(database) => {
+            let items = here(&mut database.queue(name)).map_err(Failure::of_request)?;
+            database.close()?;
+            Ok(items)
+        }
+        Place::There(remote) => there(&remote, "items"),
+    }
+}
+
+/// Does something to a queue, and answers to how many items.
+fn counted(
+    context: &Context,
+    name: &str,
+    here: impl FnOnce(&mut Queue<&Database>) -> alluvium::Result<usize>,
+    there: &Request,
+) -> Outcome<usize> {
+    match context.place()? {
+        Place::Here(database) => {
+            let count = here(&mut database.queue(name)).map_err(Failure::of_request)?;
+            database.close()?;
+            Ok(count)
+        }
+        Place::There(remote) => Ok(remote.ask::<told::Items>(there)?.items),
+    }
 }

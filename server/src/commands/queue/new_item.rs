@@ -6,9 +6,10 @@ use base64::prelude::BASE64_STANDARD;
 use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::standard_input;
+use crate::commands::values::text_or_base64;
 use crate::failure::{Failure, Outcome};
 use crate::parse::time;
 
@@ -35,7 +36,7 @@ pub(crate) struct PushArguments {
 }
 
 impl PushArguments {
-    pub(super) fn items(self) -> Outcome<Vec<NewItem>> {
+    pub(super) fn items(self) -> Outcome<Vec<Wanted>> {
         if self.lines {
             let input = standard_input()?;
             let lines = input.split(|byte| *byte == b'\n').enumerate();
@@ -50,16 +51,35 @@ impl PushArguments {
             text => text.as_bytes().to_vec(),
         };
         let due = self.due.as_deref().map(moment).transpose().map_err(Failure::Usage)?;
-        Ok(vec![with(NewItem::new(payload).priority(self.priority), due, self.key.as_deref())])
+        Ok(vec![Wanted { payload, priority: self.priority, due, key: self.key }])
     }
 }
 
-fn with(item: NewItem, due: Option<i64>, key: Option<&str>) -> NewItem {
-    let item = due.map_or(item.clone(), |due| item.due(due));
-    key.map_or(item.clone(), |key| item.deduplicate(key))
+/// An item that is to be pushed.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    payload: Vec<u8>,
+    priority: u8,
+    due: Option<i64>,
+    key: Option<String>,
 }
 
-fn of_line(line: &[u8]) -> Result<NewItem, String> {
+impl Wanted {
+    /// As the engine takes it.
+    pub(super) fn item(self) -> NewItem {
+        let item = NewItem::new(self.payload).priority(self.priority);
+        let item = self.due.map_or(item.clone(), |due| item.due(due));
+        self.key.map_or(item.clone(), |key| item.deduplicate(&key))
+    }
+
+    /// As a server takes it.
+    pub(super) fn describe(&self) -> Json {
+        let (payload, base64) = text_or_base64(&self.payload);
+        json!({ "payload": payload, "base64": base64, "priority": self.priority, "due": self.due, "key": self.key })
+    }
+}
+
+fn of_line(line: &[u8]) -> Result<Wanted, String> {
     let object: Json = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     let object = object.as_object().ok_or("not an object")?;
     if let Some(odd) = object.keys().find(|name| !["payload", "base64", "priority", "due", "key"].contains(&name.as_str())) {
@@ -81,7 +101,7 @@ fn of_line(line: &[u8]) -> Result<NewItem, String> {
         Some(Json::Number(number)) => Some(moment(&number.to_string())?),
         _ => text("due")?.map(moment).transpose()?,
     };
-    Ok(with(NewItem::new(payload).priority(priority), due, text("key")?))
+    Ok(Wanted { payload, priority, due, key: text("key")?.map(str::to_owned) })
 }
 
 /// Microseconds since 1970.
@@ -95,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_line_is_an_item() {
-        let read = |line: &str| of_line(line.as_bytes());
+        let read = |line: &str| of_line(line.as_bytes()).map(Wanted::item);
         let item = NewItem::new("a").priority(7).due(1_700_000_000_000_000).deduplicate("k");
         assert_eq!(read(r#"{"payload":"a","priority":7,"due":1700000000,"key":"k"}"#), Ok(item));
         assert_eq!(read(r#"{"base64":"/w==","key":null}"#), Ok(NewItem::new([255])));

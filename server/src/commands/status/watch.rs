@@ -43,23 +43,26 @@ pub(super) fn run(context: &Context, every: Duration) -> Outcome {
     let runtime = runtime.map_err(|error| Failure::io("start", "watching", &error))?;
     let _screen = if context.json { None } else { Some(Screen::enter()?) };
     let mut rates = Rates::default();
-    runtime.block_on(async {
-        let mut ticks = interval(every);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+    let mut ticks = runtime.block_on(async { interval(every) });
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let goes_on = runtime.block_on(async {
             tokio::select! {
-                _ = ctrl_c() => return Ok(()),
-                _ = ticks.tick() => {}
+                _ = ctrl_c() => false,
+                _ = ticks.tick() => true,
             }
-            let document = fetch(context).await?;
-            if context.json {
-                context.print_json(&document)?;
-            } else {
-                rates.note(&document, Instant::now());
-                draw(&document, &rates)?;
-            }
+        });
+        if !goes_on {
+            return Ok(());
         }
-    })
+        let document = fetch(context)?;
+        if context.json {
+            context.print_json(&document)?;
+        } else {
+            rates.note(&document, Instant::now());
+            draw(&document, &rates)?;
+        }
+    }
 }
 
 /// The other screen, until it is dropped.

@@ -240,13 +240,7 @@ impl<'s> Stream<'s> {
         }
     }
 
-    async fn hand_over(
-        &mut self,
-        numbers: Numbers,
-        content: Content,
-        bytes: usize,
-        room: Option<Taken>,
-    ) -> Result<(), Ended> {
+    async fn hand_over(&mut self, numbers: Numbers, content: Content, bytes: usize, room: Option<Taken>) -> Result<(), Ended> {
         let (writer, done) = (self.key.clone(), self.tell.clone());
         let job = Job { writer, numbers, begins: false, content, bytes, done, room };
         self.lane.send(job).await.map_err(|_| gone())?;

@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-use alluvium::{FieldType, TableSpec, TimeUnit, fence};
+use alluvium::{FieldType, TableSpec, TimeUnit};
 use alluvium_protocol::code::Code;
 use alluvium_protocol::frame::Frame;
 use alluvium_protocol::message::{DescribeTable, Failed};
 use alluvium_protocol::rows::{ARROW_BATCH, FieldKind, Layout, Reader, Row, split};
-use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::buffer::Buffer;
-use arrow::compute::concat_batches;
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use arrow::ipc::reader::StreamDecoder;
 
 use super::columns::Columns;
-use crate::serve::failed;
+use crate::serve::{failed, ipc};
 
 /// What a batch of rows begins with.
 const TIME: &str = "time";
@@ -68,43 +65,13 @@ impl Slot {
 
     fn decode_arrow(&self, frame: &Frame) -> Result<RecordBatch, Failed> {
         let (head, bytes) = split(frame.kind, &frame.payload).map_err(|malformed| failed::malformed(&malformed))?;
-        let decoded = fence(|| self.arrow(bytes)).unwrap_or_else(|_| Err("the decoder gave up on it".to_owned()));
-        let batch =
-            decoded.map_err(|why| Failed::new(Code::Protocol, format!("batch {} is no Arrow stream: {why}", head.number)))?;
+        let batch = ipc::decode(bytes, &self.schema)
+            .map_err(|why| Failed::new(Code::Protocol, format!("batch {} is no Arrow stream: {why}", head.number)))?;
         if batch.num_rows() == head.rows as usize {
             return Ok(batch);
         }
         let said = format!("batch {} announces {} rows and has {}", head.number, head.rows, batch.num_rows());
         Err(Failed::new(Code::Protocol, said))
-    }
-
-    fn arrow(&self, bytes: &[u8]) -> Result<RecordBatch, String> {
-        // It takes memory for what is there, not for what is announced.
-        let (mut decoder, mut bytes, mut batches) = (StreamDecoder::new(), Buffer::from(bytes), Vec::new());
-        while let Some(batch) = decoder.decode(&mut bytes).map_err(|error| error.to_string())? {
-            batches.push(self.arranged(&batch)?);
-        }
-        decoder.finish().map_err(|error| error.to_string())?;
-        concat_batches(&self.schema, &batches).map_err(|error| error.to_string())
-    }
-
-    /// The columns as they were described, whatever their order. Those that are not there are missing in every row.
-    fn arranged(&self, batch: &RecordBatch) -> Result<RecordBatch, String> {
-        let given = batch.schema();
-        if let Some(other) = given.fields().iter().find(|field| self.schema.field_with_name(field.name()).is_err()) {
-            return Err(format!("column {:?} was not described", other.name()));
-        }
-        let column = |field: &Arc<Field>| match batch.column_by_name(field.name()) {
-            Some(column) if column.data_type() == field.data_type() => Ok(column.clone()),
-            Some(column) => {
-                Err(format!("column {:?} is {}, described as {}", field.name(), column.data_type(), field.data_type()))
-            }
-            None if field.is_nullable() => Ok(new_null_array(field.data_type(), batch.num_rows())),
-            None => Err(format!("column {:?} is missing", field.name())),
-        };
-        let columns = self.schema.fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options).map_err(|error| error.to_string())
     }
 
     /// The names of its tags.

@@ -40,6 +40,7 @@ pub(crate) enum Command {
 }
 
 pub(super) fn run(context: &Context, command: Command) -> Outcome {
+    context.need_files("the authority is in files of the gateway")?;
     match command {
         Command::Export => export(context),
         Command::RemoveKey { yes } => remove_key(context, yes),

@@ -2,16 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use alluvium::{Certificate, Database, Error};
+use alluvium::Database;
 use clap::Args;
 use serde_json::json;
 
 use super::super::change;
-use super::{clock, open_store, register};
-use crate::certificates::{Clock, Issued, Output, Subject};
-use crate::commands::Context;
+use super::register::{self, Having};
+use super::{clock, open_store};
+use crate::certificates::{Output, Subject};
 use crate::commands::values::say;
+use crate::commands::{Context, Place};
 use crate::failure::{Failure, Outcome};
+use crate::remote::{self, Remote};
+use crate::told;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -38,44 +41,63 @@ pub(crate) struct RenewArguments {
 }
 
 pub(super) fn issue(context: &Context, Arguments { wanted, another }: &Arguments) -> Outcome {
-    run(context, wanted, "certificate.issue", |held, now| match held.iter().find(|one| register::holds(one, now)) {
-        Some(one) if !another => Err(Error::Invalid(format!(
-            "{:?} has a certificate that holds until {}: revoke it, use `alluvium cert renew`, or give --another",
-            wanted.name,
-            register::until(one)
-        ))),
-        _ => Ok(()),
-    })
+    run(context, wanted, if *another { Having::Anything } else { Having::None })
 }
 
 pub(super) fn renew(context: &Context, wanted: &RenewArguments) -> Outcome {
-    run(context, wanted, "certificate.renew", |held, _| match held {
-        [] => Err(Error::Invalid(format!("{:?} has no certificate yet: use `alluvium cert issue`", wanted.name))),
-        _ => Ok(()),
-    })
+    run(context, wanted, Having::Some)
 }
 
 /// Issues a certificate if what the principal has lets it.
-fn run(
-    context: &Context,
-    wanted: &RenewArguments,
-    what: &str,
-    permit: impl Fn(&[Certificate], i64) -> Result<(), Error>,
-) -> Outcome {
-    let RenewArguments { name, csr, days, out } = wanted;
-    let database = context.open_quiet()?;
-    let clock = clock(&database)?;
+fn run(context: &Context, wanted: &RenewArguments, having: Having) -> Outcome {
     // Before anything is made for nothing.
+    Output::check(&wanted.out, &wanted.name, wanted.csr.is_none())?;
+    let (certificate, files) = match context.place()? {
+        Place::Here(database) => here(context, database, wanted, having)?,
+        Place::There(remote) => there(&remote, wanted, having)?,
+    };
+    tell(context, &certificate, &files)
+}
+
+type Files = (PathBuf, Option<PathBuf>);
+
+fn here(context: &Context, database: Database, wanted: &RenewArguments, having: Having) -> Outcome<(told::Certificate, Files)> {
+    let RenewArguments { name, csr, days, out } = wanted;
+    let clock = clock(&database)?;
     find(&database, name)?;
-    permit(&held(database.principals().certificates()?, name), clock.seconds()).map_err(Failure::of_request)?;
-    let subject = subject(csr.as_deref())?;
+    having.check(&database.principals().certificates()?, name, clock.seconds()).map_err(Failure::of_request)?;
+    let subject = match csr {
+        Some(path) => Subject::requested(&read(path)?, path)?,
+        None => Subject::fresh()?,
+    };
     let issued = open_store(context, &clock)?.authority()?.issue(name, &subject, *days, &clock)?;
     // What fails does so before anybody could hold what is not known of.
-    let output = Output::write(out, name, &issued)?;
-    note(&database, &issued, what, &clock, permit)?;
+    let output = Output::write(out, name, &issued.chain, issued.private_key.as_deref())?;
+    let certificate = &issued.certificate;
+    let told = register::describe(certificate);
+    let detail = format!("key {} until {}", told.key, told.not_after.as_deref().unwrap_or_default());
+    change(&database, having.what(), name, &detail, |transaction| {
+        register::put_in(transaction, certificate, having, clock.seconds())
+    })?;
     database.close()?;
-    let (certificate, key) = output.name()?;
-    tell(context, &issued, &certificate, key.as_deref())
+    Ok((told, output.name()?))
+}
+
+/// A new key stays here: a server only certifies it.
+fn there(remote: &Remote, wanted: &RenewArguments, having: Having) -> Outcome<(told::Certificate, Files)> {
+    let RenewArguments { name, csr, days, out } = wanted;
+    let (private_key, request) = match csr {
+        Some(path) => (None, String::from_utf8(read(path)?).map_err(Failure::usage)?),
+        None => Subject::to_request().map(|(key, request)| (Some(key), request))?,
+    };
+    let body = json!({ "principal": name, "csr": request, "days": days, "having": having });
+    let told::Certified { certificate, chain } = remote.ask(&remote::post(&["certificates"]).body(body))?;
+    let output = Output::write(out, name, &chain, private_key.as_deref())?;
+    Ok((certificate, output.name()?))
+}
+
+fn read(path: &Path) -> Outcome<Vec<u8>> {
+    std::fs::read(path).map_err(|error| Failure::io("read", path.display(), &error))
 }
 
 fn find(database: &Database, name: &str) -> Outcome {
@@ -85,45 +107,17 @@ fn find(database: &Database, name: &str) -> Outcome {
     }
 }
 
-fn subject(csr: Option<&Path>) -> Outcome<Subject> {
-    let Some(path) = csr else { return Subject::fresh() };
-    let request = std::fs::read(path).map_err(|error| Failure::io("read", path.display(), &error))?;
-    Subject::requested(&request, path)
-}
-
-/// Has the engine know of it.
-fn note(
-    database: &Database,
-    Issued { certificate, .. }: &Issued,
-    what: &str,
-    clock: &Clock,
-    permit: impl Fn(&[Certificate], i64) -> Result<(), Error>,
-) -> Outcome {
-    let (name, key) = (&certificate.principal, certificate.key);
-    let detail = format!("key {key} until {}", register::until(certificate));
-    change(database, what, name, &detail, |transaction| {
-        permit(&held(transaction.principals().certificates()?, name), clock.seconds())?;
-        register::put_in(transaction, certificate)
-    })?;
-    Ok(())
-}
-
-/// What a principal has, of all.
-fn held(all: Vec<Certificate>, name: &str) -> Vec<Certificate> {
-    all.into_iter().filter(|one| one.principal == name).collect()
-}
-
-fn tell(context: &Context, issued: &Issued, certificate: &Path, key: Option<&Path>) -> Outcome {
-    let issued = &issued.certificate;
+fn tell(context: &Context, issued: &told::Certificate, (certificate, key): &Files) -> Outcome {
     if context.json {
-        let mut object = json!(register::describe(issued));
+        let mut object = json!(issued);
         object["certificate"] = json!(certificate.display().to_string());
-        object["private_key"] = json!(key.map(|key| key.display().to_string()));
+        object["private_key"] = json!(key.as_ref().map(|key| key.display().to_string()));
         return context.print_json(&object);
     }
-    let key = key.map_or_else(
+    let key = key.as_ref().map_or_else(
         || "the device has its key".to_owned(),
         |key| format!("its key, for the device alone, is {}", key.display()),
     );
-    say(&format!("{} has certificate {} until {}; {key}", issued.principal, certificate.display(), register::until(issued)))
+    let until = issued.not_after.as_deref().unwrap_or_default();
+    say(&format!("{} has certificate {} until {until}; {key}", issued.principal, certificate.display()))
 }

@@ -3,31 +3,41 @@
 use std::io::{self, Write};
 
 use alluvium::{Certificate, Error, KeyHash, TimeUnit, Transaction};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::super::{change, principal};
 use super::clock;
-use crate::commands::Context;
+use crate::certificates::Clock;
 use crate::commands::values::say;
+use crate::commands::{Context, Place};
 use crate::failure::Outcome;
 use crate::output::table::{Align, Table};
 use crate::output::timestamp;
-use crate::told;
+use crate::{remote, told};
 
 /// Digits of a hash that are shown: more than enough to call it by.
 const DIGITS: usize = 16;
 
 pub(super) fn list(context: &Context) -> Outcome {
-    let database = context.open_quiet()?;
-    let certificates = database.principals().certificates()?;
-    let now = clock(&database)?.seconds();
-    database.close()?;
+    let (certificates, now): (Vec<told::Certificate>, i64) = match context.place()? {
+        Place::Here(database) => {
+            let certificates = database.principals().certificates()?;
+            let now = clock(&database)?.seconds();
+            database.close()?;
+            (certificates.iter().map(describe).collect(), now)
+        }
+        Place::There(remote) => (remote.all("certificates", &remote::get(&["certificates"]))?, Clock::new(None).seconds()),
+    };
     if context.json {
-        return certificates.iter().try_for_each(|certificate| context.print_json(&describe(certificate)));
+        return certificates.iter().try_for_each(|certificate| context.print_json(certificate));
     }
     let headings = [("key", Align::Left), ("principal", Align::Left), ("holds until", Align::Left), ("", Align::Left)];
     let mut table = Table::new(headings);
     for certificate in certificates {
-        table.push([short(certificate.key), certificate.principal.clone(), until(&certificate), state(&certificate, now)]);
+        let state = state(&certificate, now);
+        table.push([first_digits(&certificate.key), certificate.principal, certificate.not_after.unwrap_or_default(), state]);
     }
     let mut out = io::stdout().lock();
     table.write(&mut out)?;
@@ -35,15 +45,20 @@ pub(super) fn list(context: &Context) -> Outcome {
 }
 
 pub(super) fn revoke(context: &Context, name: &str) -> Outcome {
-    let database = context.open_quiet()?;
-    let revoked = change(&database, "certificate.revoke", name, "", |transaction| revoke_in(transaction, name))?;
-    database.close()?;
+    let revoked: Vec<told::Certificate> = match context.place()? {
+        Place::Here(database) => {
+            let revoked = change(&database, "certificate.revoke", name, "", |transaction| revoke_in(transaction, name))?;
+            database.close()?;
+            revoked.iter().map(describe).collect()
+        }
+        Place::There(remote) => remote.list("revoked", &remote::delete(&["certificates", name]))?,
+    };
     for certificate in revoked {
-        let Certificate { key, principal, .. } = &certificate;
+        let (key, principal) = (first_digits(&certificate.key), &certificate.principal);
         match context.json {
-            true => context.print_json(&describe(&certificate))?,
-            false if principal.is_empty() => say(&format!("key {} is revoked", short(*key)))?,
-            false => say(&format!("key {} of {principal} is revoked", short(*key)))?,
+            true => context.print_json(&certificate)?,
+            false if principal.is_empty() => say(&format!("key {key} is revoked"))?,
+            false => say(&format!("key {key} of {principal} is revoked"))?,
         }
     }
     Ok(())
@@ -70,10 +85,54 @@ pub(crate) fn revoke_in(transaction: &mut Transaction<'_>, name: &str) -> Result
     }
 }
 
-/// Puts one that was issued, if there is who it is for.
-pub(crate) fn put_in(transaction: &mut Transaction<'_>, certificate: &Certificate) -> Result<(), Error> {
+/// What a principal has to have to be issued a certificate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Having {
+    /// Whatever it has.
+    #[default]
+    Anything,
+    /// No certificate that holds.
+    None,
+    /// Some certificate, whether it holds or not.
+    Some,
+}
+
+impl Having {
+    /// Refuses where that is not so.
+    pub(super) fn check(self, all: &[Certificate], name: &str, now: i64) -> Result<(), Error> {
+        let mut held = all.iter().filter(|one| one.principal == name);
+        match self {
+            Having::Anything => Ok(()),
+            Having::None => held.find(|one| holds(one, now)).map_or(Ok(()), |one| {
+                let until = until(one);
+                Err(Error::Invalid(format!(
+                    "{name:?} has a certificate that holds until {until}: revoke it, use `alluvium cert renew`, or give --another"
+                )))
+            }),
+            Having::Some => held
+                .next()
+                .map(drop)
+                .ok_or_else(|| Error::Invalid(format!("{name:?} has no certificate yet: use `alluvium cert issue`"))),
+        }
+    }
+
+    /// What the audit trail calls it to issue another.
+    pub(crate) fn what(self) -> &'static str {
+        if self == Having::Some { "certificate.renew" } else { "certificate.issue" }
+    }
+}
+
+/// Puts one that was issued now, if there is who it is for, who has what is needed.
+pub(crate) fn put_in(
+    transaction: &mut Transaction<'_>,
+    certificate: &Certificate,
+    having: Having,
+    now: i64,
+) -> Result<(), Error> {
     principal(transaction, &certificate.principal)?;
     let all = transaction.principals().certificates()?;
+    having.check(&all, &certificate.principal, now)?;
     check_key(&all, &certificate.principal, certificate.key)?;
     transaction.principals().put_certificate(certificate).map(|_| ())
 }
@@ -101,11 +160,15 @@ fn parse_key(digits: &str) -> Option<KeyHash> {
 
 /// What a certificate is called.
 pub(super) fn short(key: KeyHash) -> String {
-    key.to_string().chars().take(DIGITS).collect()
+    first_digits(&key.to_string())
+}
+
+fn first_digits(digits: &str) -> String {
+    digits.chars().take(DIGITS).collect()
 }
 
 /// When it ends; nothing where only its key is known.
-pub(super) fn until(certificate: &Certificate) -> String {
+fn until(certificate: &Certificate) -> String {
     match certificate.not_after {
         0 => String::new(),
         seconds => at(seconds.saturating_mul(1_000_000)),
@@ -117,14 +180,16 @@ fn at(micros: i64) -> String {
 }
 
 /// Whether it holds.
-pub(super) fn holds(certificate: &Certificate, now: i64) -> bool {
+fn holds(certificate: &Certificate, now: i64) -> bool {
     certificate.revoked_at.is_none() && certificate.not_after > now
 }
 
-fn state(certificate: &Certificate, now: i64) -> String {
-    match certificate.revoked_at {
-        Some(revoked) => format!("revoked {}", at(revoked)),
-        None if holds(certificate, now) => String::new(),
+/// How one stands that is described so.
+fn state(certificate: &told::Certificate, now: i64) -> String {
+    let ends = certificate.not_after.as_deref().and_then(|until| until.parse::<Timestamp>().ok());
+    match &certificate.revoked_at {
+        Some(at) => format!("revoked {at}"),
+        None if ends.is_some_and(|ends| ends.as_second() > now) => String::new(),
         None => "ended".to_owned(),
     }
 }

@@ -1,19 +1,19 @@
 //! `alluvium import`.
 
+mod importer;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use alluvium::{Database, ErrorKind, FieldType, Settings, TableSchema, TableSpec};
-use arrow::record_batch::RecordBatch;
+use alluvium::{Database, ErrorKind, FieldType};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::Context;
+use super::{Context, Place};
 use crate::failure::{Failure, Outcome};
-use crate::import::{self, EpochUnit, Format, OnError, Report, Sink, Source, Wishes};
+use crate::import::{self, EpochUnit, Format, OnError, Report, Source, Wishes};
+use importer::Importer;
 
 /// What to import, and how.
 #[derive(Debug, clap::Args)]
@@ -80,9 +80,9 @@ pub(crate) fn run(context: &Context, arguments: Arguments) -> Outcome {
         types: arguments.decimals.into_iter().chain(arguments.types).collect(),
         batch_rows: arguments.batch_rows as usize,
     };
-    let database = Database::builder().settings(Settings::default()).open(context.data())?;
+    let place = context.place_of(|context| Ok(Database::open(context.data())?))?;
     let started = Instant::now();
-    let mut sink = Importer { database: &database, bar: bar(&source), read: source.meter(), acks: arguments.acks };
+    let mut sink = Importer { place: &place, bar: bar(&source), read: source.meter(), acks: arguments.acks };
     let (report, outcome) = import::run(&source, &wishes, arguments.on_error, &mut sink);
     sink.bar.finish_and_clear();
     for row in &report.first_rejected {
@@ -93,15 +93,17 @@ pub(crate) fn run(context: &Context, arguments: Arguments) -> Outcome {
         say(&format!("left out {unnamed} more bad rows"));
     }
     if let Err(failure) = outcome {
-        let closed = database.close();
+        let closed = place.close();
         // What the engine failed at is the failure to name, not that it cannot close well after it.
         if !matches!(failure, import::Failure::Engine(_)) {
             closed?;
         }
         return Err(told(failure, &named, &report, Some(source.format)));
     }
-    database.seal()?;
-    database.close()?;
+    if let Place::Here(database) = &place {
+        database.seal()?;
+    }
+    place.close()?;
     summarize(context, &wishes, &report, started.elapsed(), arguments.acks)
 }
 
@@ -141,6 +143,8 @@ fn told(failure: import::Failure, named: &str, report: &Report, format: Option<F
         import::Failure::Read(error) => Failure::failed(format_args!("cannot read {named}: {error}; {rows} rows were imported")),
         import::Failure::Engine(error) if rows == 0 || error.kind() == ErrorKind::Missing => error.into(),
         import::Failure::Engine(error) => Failure::failed(format_args!("{error}; {rows} rows were imported before that")),
+        import::Failure::Server(failure) if rows == 0 => failure,
+        import::Failure::Server(failure) => failure.with(format_args!("{rows} rows were imported before that")),
         import::Failure::Output(error) => error.into(),
     }
 }
@@ -164,50 +168,6 @@ fn bar(source: &Source) -> ProgressBar {
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
-    }
-}
-
-/// Puts rows into the database and shows how far it is.
-struct Importer<'a> {
-    database: &'a Database,
-    bar: ProgressBar,
-    read: Arc<AtomicU64>,
-    acks: bool,
-}
-
-impl Sink for Importer<'_> {
-    fn table(&self, name: &str) -> Result<Option<Arc<TableSchema>>, alluvium::Error> {
-        match self.database.table(name) {
-            Ok(table) => Ok(Some(table)),
-            Err(alluvium::Error::NoSuchTable { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn create_table(&mut self, spec: TableSpec) -> Result<(), alluvium::Error> {
-        self.database.create_table(spec).map(|_| ())
-    }
-
-    fn add_columns(&mut self, table: &str, tags: &[String], fields: &[(String, FieldType)]) -> Result<(), alluvium::Error> {
-        self.database.add_columns(table, tags, fields).map(|_| ())
-    }
-
-    fn append(&mut self, table: &str, rows: &RecordBatch) -> Result<(), alluvium::Error> {
-        self.database.append(table, rows).map(|_| ())
-    }
-
-    fn durable(&mut self, rows: u64) -> Result<(), import::Failure> {
-        self.bar.set_position(self.read.load(Ordering::Relaxed));
-        self.bar.set_message(format!("{rows} rows"));
-        if self.acks {
-            let mut out = io::stdout().lock();
-            writeln!(out, "durable {rows}").and_then(|()| out.flush()).map_err(import::Failure::Output)?;
-        }
-        Ok(())
-    }
-
-    fn note(&mut self, note: &str) {
-        self.bar.suspend(|| say(note));
     }
 }
 
