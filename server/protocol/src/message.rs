@@ -238,7 +238,7 @@ pub struct Call {
     pub method: String,
     /// The path below `/api/v1`, and what is asked behind a `?`.
     pub path: String,
-    /// JSON; empty for none.
+    /// JSON, or rows as an Arrow IPC stream; empty for none.
     pub body: Vec<u8>,
 }
 

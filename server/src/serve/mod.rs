@@ -5,7 +5,7 @@
 //! - `endpoint`: sockets, handshakes, and how many of each;
 //! - `connection`: the greeting, then a task for every stream; `stream`: frames, each within its time;
 //! - `writer`: batches that count once, and the threads that apply them; `intake`: rows of requests; `query`: answers; `call`: what is asked in JSON;
-//! - `http`: the same for people and tools;
+//! - `http`: the same for people and tools; `ipc`: rows as Arrow IPC streams;
 //! - `access`: who may do what; `failed`: what went wrong, as clients are told;
 //! - `metrics`: what those who watch are told;
 //! - `readiness`: whether it can be relied on; `wall`: whether the clock can;
