@@ -1,6 +1,7 @@
 //! Measures Alluvium beside SQLite and the limits of the machine it runs on.
 
 mod accounting;
+mod attacked;
 mod child;
 mod documents;
 mod fleet;
@@ -41,6 +42,8 @@ enum Command {
     Documents(documents::Options),
     /// The server: batches and rows of many clients, beside the engine in process
     Served(served::Options),
+    /// A well-behaved client of a server that others attack
+    Attacked(attacked::Options),
     /// Line protocol over HTTP, beside InfluxDB and VictoriaMetrics
     LineProtocol(line_protocol::Options),
     /// Runs one measurement; `fleet` starts these
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Command::Queues(options) => queues::run(&options),
         Command::Documents(options) => documents::run(&options),
         Command::Served(options) => served::run(&options),
+        Command::Attacked(options) => attacked::run(&options),
         Command::LineProtocol(options) => line_protocol::run(&options),
         // The parent reports what went wrong.
         Command::Child { job } => return if fleet::run_job(&job).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE },

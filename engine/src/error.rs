@@ -224,6 +224,12 @@ pub enum Error {
         /// The name asked for.
         name: String,
     },
+    /// No certificate that is called so and holds.
+    #[error("no certificate that holds is called {name:?}: `alluvium cert list` shows what there is")]
+    NoSuchCertificate {
+        /// The principal or the beginning of a key's hash that was asked for.
+        name: String,
+    },
     /// A writer that is not known, and is not new: what became of what it sent cannot be told.
     #[error(
         "writer {writer} is not known, or was idle for too long: what it sent before may be there or not; go on under a new id"
@@ -355,7 +361,7 @@ impl Error {
             }
             Error::WriterExpired { .. } | Error::WriterBehind { .. } => ErrorKind::Missing,
             Error::WriterGap { .. } => ErrorKind::Input,
-            Error::NoSuchPrincipal { .. } | Error::NoSuchRole { .. } => ErrorKind::Missing,
+            Error::NoSuchPrincipal { .. } | Error::NoSuchRole { .. } | Error::NoSuchCertificate { .. } => ErrorKind::Missing,
             Error::NoSuchCursor { .. } | Error::Gap { .. } => ErrorKind::Missing,
             Error::FutureSequence { .. } => ErrorKind::Input,
             Error::DiskFull { .. } | Error::Locked { .. } | Error::Conflict | Error::Cancelled | Error::Stale { .. } => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alluvium::TableSchema;
 use alluvium_server::internals::{Form, Imported, import, write};
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Decimal64Type, Int64Type};
 
 /// Rows in a batch, few enough that small inputs have several.
@@ -41,21 +41,27 @@ fn sound(found: &Imported) {
         assert_eq!(found.rows, 0);
         return;
     };
-    let schema = table.arrow();
     let mut points = 0;
     for batch in &found.batches {
         assert!((1..=BATCH_ROWS).contains(&batch.num_rows()));
-        for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-            assert_eq!(field.data_type(), schema.field_with_name(field.name()).expect("a column of the table").data_type());
-            array.to_data().validate_full().expect("sound data");
-            in_bounds(table, array);
-            let is_field = table.field_position(field.name()).is_some();
-            points += if is_field { (array.len() - array.null_count()) as u64 } else { 0 };
-        }
-        assert!(table.tags.iter().all(|tag| batch.column_by_name(&tag.name).is_some()), "a tag is left out");
-        assert_eq!(batch.column(0).null_count(), 0, "a row without a time");
+        points += sound_rows(table, batch);
     }
     assert_eq!(points, found.points);
+}
+
+/// Rows have the shape of their table; answers how many values they have in fields.
+pub(crate) fn sound_rows(table: &TableSchema, batch: &RecordBatch) -> u64 {
+    let (schema, mut points) = (table.arrow(), 0);
+    for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        assert_eq!(field.data_type(), schema.field_with_name(field.name()).expect("a column of the table").data_type());
+        array.to_data().validate_full().expect("sound data");
+        in_bounds(table, array);
+        let is_field = table.field_position(field.name()).is_some();
+        points += if is_field { (array.len() - array.null_count()) as u64 } else { 0 };
+    }
+    assert!(table.tags.iter().all(|tag| batch.column_by_name(&tag.name).is_some()), "a tag is left out");
+    assert_eq!(batch.column(0).null_count(), 0, "a row without a time");
+    points
 }
 
 fn in_bounds(table: &TableSchema, array: &Arc<dyn Array>) {

@@ -15,18 +15,20 @@ pub mod query;
 pub mod record;
 pub mod segment;
 mod world;
+pub mod write;
 
 /// A target: what its input does.
 pub type Target = fn(&[u8]);
 
 /// Every target that must not fail, by name.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("log", log::run),
     ("segment", segment::run),
     ("record", record::run),
     ("csv", csv::run),
     ("json_lines", json_lines::run),
     ("line_protocol", line_protocol::run),
+    ("write", write::run),
     ("query", query::run),
     ("model", model::run),
     ("protocol", protocol::run),

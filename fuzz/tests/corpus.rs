@@ -117,6 +117,11 @@ fn line_protocol() {
 }
 
 #[test]
+fn write() {
+    check("write", 200);
+}
+
+#[test]
 fn query() {
     check("query", 200);
 }

@@ -1,6 +1,6 @@
 //! How the command line finds the server that has a database open: in `local/` of its directory the server leaves `server.json`,
 //! which says where it is, and at its first start `token`, which only the owner may read. Whoever may read that file may read the
-//! database itself.
+//! database itself. `secret` beside it is what servers of the database know their connections by.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::certificates::files::{self, Kept};
 use crate::failure::{Failure, Outcome};
+use crate::serve::Secret;
 
 const DIRECTORY: &str = "local";
 const TOKEN: &str = "token";
 const SERVER: &str = "server.json";
+const SECRET: &str = "secret";
 /// The principal of the token.
 const PRINCIPAL: &str = "local";
 /// What the token is called among others.
@@ -75,6 +77,22 @@ impl Local {
         files::make_directory(&self.directory)?;
         let text = db.transaction(issue)?;
         files::put(&self.token_file(), format!("{text}\n").as_bytes(), Kept::Secret)
+    }
+
+    /// What only servers of this database know. One that is not there, or is none, is made anew: then clients of the server before
+    /// hear later that it is gone.
+    pub(crate) fn secret(&self) -> Outcome<Secret> {
+        let file = self.directory.join(SECRET);
+        let found = files::read(&file)?;
+        if let Some(secret) = found.and_then(|bytes| Secret::try_from(bytes).ok()) {
+            return Ok(secret);
+        }
+        let mut secret = Secret::default();
+        getrandom::fill(&mut secret)
+            .map_err(|error| Failure::failed(format_args!("the system gives nothing random: {error}")))?;
+        files::make_directory(&self.directory)?;
+        files::put(&file, &secret, Kept::Secret)?;
+        Ok(secret)
     }
 
     /// Says where this process serves.

@@ -198,7 +198,7 @@ impl OfTable {
 }
 
 impl OfQueue {
-    fn of(name: &str, sizes: &QueueSizes) -> Self {
+    pub(crate) fn of(name: &str, sizes: &QueueSizes) -> Self {
         let QueueSizes { ready, scheduled, leased, delayed, dead } = *sizes;
         OfQueue { queue: name.to_owned(), ready, scheduled, leased, delayed, dead }
     }

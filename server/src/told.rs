@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::commands::doc::wanted::WhenDeleted;
+use crate::status::OfQueue;
 
 /// A key-value pair.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -216,12 +217,8 @@ pub(crate) struct Items {
 /// A queue: how many items are where, and its settings.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Queue {
-    pub(crate) queue: String,
-    pub(crate) ready: u64,
-    pub(crate) scheduled: u64,
-    pub(crate) leased: u64,
-    pub(crate) delayed: u64,
-    pub(crate) dead: u64,
+    #[serde(flatten)]
+    pub(crate) sizes: OfQueue,
     pub(crate) lease_seconds: f64,
     pub(crate) tries: u32,
     pub(crate) back_off_seconds: f64,

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use alluvium_client::WriterSettings;
 use alluvium_protocol::message::{Call, DescribeTable, Field, Message, OpenWriter, Opened, Query};
 use alluvium_protocol::rows::{ARROW_BATCH, Layout, ROW_BATCH, Value, Writer};
 use fastrand::Rng;
@@ -11,11 +12,13 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::site::TABLE;
+use crate::site::{Site, TABLE, append, table};
 use crate::wire::{Identity, Talk, Wire};
 
 /// Streams of a connection, as servers allow them, but for the greeting.
 const STREAMS: usize = 60;
+/// Rows of the lure.
+const LURE: i64 = 300_000;
 /// How long an attack holds what it has.
 const HELD: Duration = Duration::from_secs(2);
 /// Bytes of the largest frame that a server takes.
@@ -30,6 +33,18 @@ pub struct Attacker {
     pub name: String,
     /// The same.
     pub identity: Identity,
+}
+
+/// Writes rows of the device that will be taken over, for which it will ask: a query takes a while to answer them.
+pub async fn lay_a_lure(site: &Site, device: &str) {
+    let client = site.client(device, site.at).await;
+    let writer = client.writer(WriterSettings::memory()).await.expect("a writer");
+    let table = table(&writer);
+    for begin in (0..LURE).step_by(10_000) {
+        append(&writer, &table, device, begin..begin + 10_000).await.expect("room");
+    }
+    writer.flush().await.expect("a server");
+    writer.close().await.expect("a server");
 }
 
 /// All at once, until this is dropped.

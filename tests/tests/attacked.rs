@@ -4,7 +4,8 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use alluvium_client::code::Code;
-use alluvium_client::{Client, Query, WriterSettings};
+use alluvium_client::{Query, WriterSettings};
+use alluvium_tests::attacks::lay_a_lure;
 use alluvium_tests::seed;
 use alluvium_tests::site::{Site, TABLE, append, everything, table};
 use alluvium_tests::wire::Wire;
@@ -18,8 +19,6 @@ const ATTACKED: Duration = Duration::from_secs(8);
 /// The most memory that the server has for itself while it is attacked: what its settings allow for frames that are received (64 MiB),
 /// and as much again for all else.
 const MEMORY_KIB: u64 = 128 << 10;
-/// Rows of the device that was taken over, which it asks for.
-const LURE: i64 = 300_000;
 
 fn run<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -46,24 +45,13 @@ impl Attacking {
     }
 }
 
-/// Writes rows that a query takes a while to answer.
-async fn lay_a_lure(client: &Client) {
-    let writer = client.writer(WriterSettings::memory()).await.unwrap();
-    let table = table(&writer);
-    for begin in (0..LURE).step_by(10_000) {
-        append(&writer, &table, "pump-1", begin..begin + 10_000).await.unwrap();
-    }
-    writer.flush().await.unwrap();
-    writer.close().await.unwrap();
-}
-
 #[test]
 fn nobody_else_is_hurt_by_those_who_attack() {
     let cores = std::thread::available_parallelism().unwrap().get();
     // What a client must get on with is short, so that one who is kept waiting hears of it within the test.
     let (site, seed) = (Site::with(2, "[limits]\nprogress = '4s'\n", Some(0)), seed(1));
     run(async {
-        lay_a_lure(&site.client("pump-1", site.at).await).await;
+        lay_a_lure(&site, "pump-1").await;
         let client = site.client("pump-0", site.at).await;
         let (wire, _greeting, _) = Wire::connect(site.at, Some(&site.identity("pump-0"))).await.unwrap();
         let writer = client.writer(WriterSettings::memory()).await.unwrap();

@@ -360,6 +360,7 @@ fn changes_of_documents_and_queues_are_told_and_inspected() {
     succeed(&data, ["queue", "create", "commands"]);
     succeed(&data, ["queue", "push", "commands", "open"]);
     succeed(&data, ["kv", "put", "a", "b"]);
+    succeed(&data, ["user", "add", "ann", "--role", "reader"]);
 
     let told = succeed(&data, ["changes", "--collection", "devices"]);
     let devices = "1 collection devices made or changed\n2 document pump-7 of collection devices = {\"room\":\"cellar\"}\n";
@@ -375,6 +376,7 @@ fn changes_of_documents_and_queues_are_told_and_inspected() {
     let metadata = &inspected["metadata"];
     assert_eq!((&metadata["pairs"]["count"], &metadata["collections"]["devices"]["count"]), (&json!(1), &json!(1)));
     assert_eq!(metadata["queues"], json!({"commands": 1}));
+    assert_eq!((&metadata["principals"]["count"], &metadata["audit"]["count"]), (&json!(1), &json!(1)));
     assert!(succeed(&data, ["inspect"]).contains("commands"));
 }
 

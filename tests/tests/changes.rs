@@ -159,6 +159,11 @@ fn what_somebody_may_not_see_is_left_out() {
     assert_eq!(ask(&admin, "PUT", "/kv/pump-7%2Fstate", json!({ "value": "off" })).0, 200);
     let (next, pair) = event(&mut again, "change");
     assert!(next > at && pair["events"][0]["value"] == "off", "{pair}");
+    // Who was cut off goes on behind what was heard, not behind the cursor that was named at first.
+    assert_eq!(ask(&admin, "PUT", "/cursors/panel", json!({ "through": 0 })).0, 200);
+    let mut again_by_cursor = events(http, &admin, "/changes?cursor=panel&prefix=pump-7/", &format!("last-event-id: {at}\r\n"));
+    assert_eq!(event(&mut again_by_cursor, "change").0, next);
+    drop(again_by_cursor);
     // Whoever may do nothing any more sees nothing more.
     assert_eq!(ask(&admin, "PUT", "/principals/pump-7", json!({ "disabled": true })).0, 200);
     assert_eq!(ask(&admin, "PUT", "/kv/pump-7%2Fstate", json!({ "value": "on" })).0, 200);

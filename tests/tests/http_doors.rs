@@ -116,6 +116,31 @@ fn no_page_of_another_site_may_ask_unless_somebody_says_so() {
     assert_eq!(get(http, "/api/v1/kv", &[("origin", "https://panel.example")]).header("access-control-allow-origin"), None);
 }
 
+/// Browsers send what is simple without asking first, and never without saying from where.
+#[test]
+fn pages_of_other_sites_change_nothing() {
+    let line = b"air,device=a t=1 1000";
+    let write = |http, headers: &[(&str, &str)]| ask(http, "POST", "/write?precision=us", headers, line);
+    let (_dir, _served, http) = serve("[http]\ncors_origins = ['https://panel.example']\n");
+    let cross = [
+        vec![("origin", "https://evil.example")],
+        vec![("origin", "null")],
+        vec![("sec-fetch-site", "cross-site")],
+        vec![("sec-fetch-site", "same-site"), ("origin", "http://localhost")],
+    ];
+    for headers in cross {
+        let refused = write(http, &headers);
+        assert_eq!((refused.status, refused.header("content-type")), (403, Some("application/problem+json")), "{headers:?}");
+        assert!(refused.json()["detail"].as_str().unwrap().contains("http.cors_origins"));
+    }
+    assert_eq!(get(http, "/api/v1/tables", &[]).json()["tables"].as_array().unwrap().len(), 0, "nothing was written");
+    for headers in [vec![], vec![("origin", "https://panel.example")], vec![("sec-fetch-site", "same-origin")]] {
+        assert_eq!(write(http, &headers).status, 204, "{headers:?}");
+    }
+    let (_dir, _served, http) = serve("[http]\ncors_origins = ['*']\n");
+    assert_eq!(write(http, &[("origin", "https://evil.example")]).status, 204, "whoever, if somebody says so");
+}
+
 #[test]
 fn answers_are_packed_for_those_who_ask_for_it() {
     let (_dir, _served, http) = serve("");

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use alluvium_client::{Error, WriterSettings};
+use alluvium_client::{Client, Error, WriterSettings};
 use alluvium_tests::device::{Device, Orders};
 use alluvium_tests::seed;
 use alluvium_tests::site::{Numbers, Site, append, everything, table};
@@ -98,6 +98,25 @@ fn rows_are_there_once_however_often_the_server_is_killed() {
         assert_eq!(site.committed(), expected);
         assert_eq!(everything(&site.client("eve", site.at).await).await.unwrap(), expected);
     });
+    site.end();
+}
+
+/// Not only once the connection was idle for too long, which is longer here than the test may take.
+#[test]
+fn clients_hear_of_a_server_that_was_killed_once_it_is_back() {
+    let mut site = Site::with(1, "[limits]\nidle = '1h'\n", None);
+    run(async {
+        let mut settings = site.settings("pump-0", site.at);
+        settings.limits.idle = Duration::from_secs(3_600);
+        let client = Client::connect(settings).await.unwrap();
+        let writer = client.writer(WriterSettings::memory()).await.unwrap();
+        let table = table(&writer);
+        append(&writer, &table, "pump-0", 0..1).await.unwrap().durable().await.unwrap();
+        site.kill();
+        site.start();
+        append(&writer, &table, "pump-0", 1..2).await.unwrap().durable().await.unwrap();
+    });
+    assert_eq!(site.committed()["pump-0"], [0, 1]);
     site.end();
 }
 

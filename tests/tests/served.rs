@@ -297,7 +297,7 @@ fn batches_of_arrow_are_rows_too() {
         assert_eq!(values(&wire).await.len(), 4);
         for (wrong, what) in [
             (arrow_batch(3, 3, vec![("time", times.clone()), ("kw", kw.clone())]), "announces 3 rows"),
-            (arrow_batch(3, 2, vec![("time", times.clone()), ("other", kw.clone())]), "was not described"),
+            (arrow_batch(3, 2, vec![("time", times.clone()), ("other", kw.clone())]), "is none of those described"),
             (arrow_batch(3, 2, vec![("time", kw.clone()), ("kw", kw.clone())]), "described as"),
             (arrow_batch(3, 2, vec![("kw", kw.clone())]), "is missing"),
         ] {

@@ -7,6 +7,7 @@ mod queries;
 mod round_trips;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use alluvium_tests::served::Served;
 use anyhow::{Context, Result};
@@ -85,6 +86,12 @@ fn with_server<T>(data: &Path, options: &Options, work: impl FnOnce(&Served) -> 
     served.end();
     pin(SERVER_CORE)?;
     outcome
+}
+
+/// The time within which so many percent of them are.
+pub(crate) fn percentile(times: &mut [Duration], percent: usize) -> Option<Duration> {
+    times.sort_unstable();
+    times.get(times.len() * percent / 100).copied()
 }
 
 /// Keeps this thread, and what it starts, on a core.

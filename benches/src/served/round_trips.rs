@@ -12,6 +12,8 @@ use quinn::crypto::rustls::QuicServerConfig;
 use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::percentile;
+
 /// Requests one after another.
 const REQUESTS: usize = 5_000;
 /// Requests a second at a steady rate, and for how many seconds.
@@ -115,9 +117,4 @@ async fn once(connection: &Connection, request: &[u8]) -> Result<Duration> {
     send.finish()?;
     receive.read_to_end(1 << 20).await?;
     Ok(began.elapsed())
-}
-
-fn percentile(times: &mut [Duration], percent: usize) -> Option<Duration> {
-    times.sort_unstable();
-    times.get(times.len() * percent / 100).copied()
 }

@@ -14,6 +14,10 @@ pub struct MetadataInspection {
     pub collections: Vec<(String, Holding)>,
     /// The items of each queue, by its name.
     pub queues: Vec<(String, QueueSizes)>,
+    /// Principals.
+    pub principals: Holding,
+    /// Entries of the audit trail.
+    pub audit: Holding,
 }
 
 /// Things of one kind. What has expired counts until it is taken away, and what was deleted while it can be restored.
@@ -58,6 +62,8 @@ impl Database {
             pairs: holding(&view, &[space::KEY_VALUE])?,
             collections,
             queues: queues.collect::<Result<_>>()?,
+            principals: holding(&view, &[space::PRINCIPAL])?,
+            audit: holding(&view, &[space::AUDIT])?,
         })
     }
 }

@@ -17,13 +17,14 @@ type Seeds = Vec<(&'static str, Vec<u8>)>;
 
 fn main() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    let targets: [(&str, Seeds); 10] = [
+    let targets: [(&str, Seeds); 11] = [
         ("log", log::seeds()),
         ("segment", segment::seeds()),
         ("record", record::seeds()),
         ("csv", text::csv()),
         ("json_lines", text::json_lines()),
         ("line_protocol", text::line_protocol()),
+        ("write", text::write()),
         ("query", text::query()),
         ("protocol", protocol::seeds()),
         ("grant", text::grant()),

@@ -51,6 +51,12 @@ pub fn line_protocol() -> Seeds {
     ])
 }
 
+/// As files of line protocol, in one unit of time after the other.
+pub fn write() -> Seeds {
+    let units = (0..6_u8).cycle();
+    line_protocol().into_iter().zip(units).map(|((name, text), unit)| (name, [&[unit], &text[..]].concat())).collect()
+}
+
 pub fn query() -> Seeds {
     bytes(&[
         (

@@ -7,11 +7,13 @@ use aide::axum::ApiRouter;
 use aide::axum::routing::get_with;
 use aide::generate::GenContext;
 use aide::openapi::{OpenApi, Operation, ReferenceOr, Response as Told, SecurityScheme};
+use aide::operation::{ParamLocation, add_parameters, parameters_from_schema};
 use aide::transform::{TransformOpenApi, TransformOperation};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde_json::Value;
 use tracing::error;
 
@@ -37,6 +39,13 @@ pub(super) fn says_without(
         }
         operation.id(id).summary(summary)
     }
+}
+
+/// An operation that hears headers, which are the fields of a type.
+pub(super) fn hears<Headers: JsonSchema>(context: &mut GenContext, operation: &mut Operation) {
+    let headers = context.schema.subschema_for::<Headers>();
+    let headers = parameters_from_schema(context, headers, ParamLocation::Header);
+    add_parameters(context, operation, headers);
 }
 
 /// An operation that needs a token.

@@ -14,6 +14,7 @@ use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tracing::debug;
 
 use super::{Answer, Problem};
@@ -33,8 +34,9 @@ pub(crate) fn hang(api: Router, settings: &HttpSettings, at: SocketAddr, gateway
         hosts: hosts(settings.allow_hosts.as_deref(), at.ip(), gateway),
     });
     let api = match settings.cors_origins.as_slice() {
-        [] => api,
-        origins => api.layer(cors(origins)),
+        [] => api.layer(own_pages(&[])),
+        origins if origins.iter().any(|origin| origin.named().is_none()) => api.layer(cors(origins)),
+        origins => api.layer(own_pages(origins)).layer(cors(origins)),
     };
     // The last is the first that a request meets.
     api.layer(packing()).layer(middleware::from_fn_with_state(doorkeeper, meet))
@@ -100,6 +102,17 @@ fn hosts(named: Option<&[String]>, at: IpAddr, gateway: &str) -> Option<Vec<Stri
 fn is_among(allowed: &[String], host: &Authority) -> bool {
     let host = host.host().trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
     allowed.contains(&host)
+}
+
+/// Nothing is changed for pages of other sites: browsers send what is simple without asking first, and this server may be open to
+/// everybody on this machine.
+fn own_pages(origins: &[Origin]) -> CsrfLayer<impl FnMut(ProtectionError) -> Response + Clone + Send + Sync + 'static> {
+    let refuse = |_: ProtectionError| {
+        refused("pages of other sites change nothing here: see http.cors_origins in the server's settings").into_response()
+    };
+    // An origin that the settings took is one here, too.
+    let trust = |layer: CsrfLayer, origin: &Origin| layer.clone().add_trusted_origin(origin.to_string()).unwrap_or(layer);
+    origins.iter().fold(CsrfLayer::new(), trust).with_rejection_response(refuse)
 }
 
 /// What pages of these origins may ask and see: all, with a token that they know.

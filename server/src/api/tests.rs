@@ -18,6 +18,19 @@ fn every_route_is_in_the_document() {
 }
 
 #[test]
+fn headers_that_are_heard_are_in_the_document() {
+    let (_, document) = routes();
+    let document: serde_json::Value = serde_json::from_slice(document.get().unwrap()).unwrap();
+    let of = |path: &str, method: &str| -> BTreeSet<String> {
+        let parameters = document["paths"][path][method]["parameters"].as_array().unwrap();
+        let in_header = parameters.iter().filter(|parameter| parameter["in"] == "header");
+        in_header.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(of("/api/v1/changes", "get"), BTreeSet::from(["Last-Event-ID".to_owned()]));
+    assert_eq!(of("/api/v1/write", "post"), ["Content-Encoding", "Idempotency-Key"].map(str::to_owned).into());
+}
+
+#[test]
 fn every_operation_says_what_it_does_needs_and_answers() {
     let (_, document) = routes();
     let document: serde_json::Value = serde_json::from_slice(document.get().unwrap()).unwrap();

@@ -9,7 +9,7 @@ use aide::axum::ApiRouter;
 use aide::axum::routing::post_with;
 use aide::generate::GenContext;
 use aide::openapi::{Operation, RequestBody};
-use aide::operation::{ParamLocation, add_parameters, parameters_from_schema, set_body};
+use aide::operation::set_body;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 
 use super::answer::media;
 use super::body::{Received, receive};
-use super::document::says;
+use super::document::{hears, says};
 use super::{Answer, Guard, Problem};
 use crate::import::{Batch, EpochUnit, Look, MOST_BYTES, Objects, Part, Refused, too_many, visit_array};
 use crate::remote::ARROW_STREAM;
@@ -119,9 +119,7 @@ impl<S: Send + Sync> FromRequest<S> for Rows {
 
 impl OperationInput for Rows {
     fn operation_input(context: &mut GenContext, operation: &mut Operation) {
-        let headers = context.schema.subschema_for::<Headers>();
-        let headers = parameters_from_schema(context, headers, ParamLocation::Header);
-        add_parameters(context, operation, headers);
+        hears::<Headers>(context, operation);
         let content = [
             (JSON.to_owned(), media::<OneOrMany>(context)),
             (LINES.to_owned(), media::<String>(context)),

@@ -128,15 +128,17 @@ fn kind_of(column: &ColumnInspection, table: &TableInspection) -> String {
     }
 }
 
-/// Pairs, collections and queues. What a queue holds are items, wherever they are.
+/// Pairs, collections, principals, the audit trail and queues. What a queue holds are items, wherever they are.
 fn holdings(metadata: &MetadataInspection) -> Table {
     let mut table =
         Table::new([("metadata", Align::Left), ("name", Align::Left), ("count", Align::Right), ("bytes", Align::Right)]);
-    let Holding { count, bytes } = metadata.pairs;
-    table.push(["pairs".to_owned(), "-".to_owned(), terminal::count(count), terminal::bytes(bytes)]);
-    for (name, Holding { count, bytes }) in &metadata.collections {
-        table.push(["collection".to_owned(), name.clone(), terminal::count(*count), terminal::bytes(*bytes)]);
-    }
+    let mut push = |what: &str, name: &str, Holding { count, bytes }: Holding| {
+        table.push([what.to_owned(), name.to_owned(), terminal::count(count), terminal::bytes(bytes)]);
+    };
+    push("pairs", "-", metadata.pairs);
+    metadata.collections.iter().for_each(|(name, documents)| push("collection", name, *documents));
+    push("principals", "-", metadata.principals);
+    push("audit trail", "-", metadata.audit);
     for (name, sizes) in &metadata.queues {
         table.push(["queue".to_owned(), name.clone(), terminal::count(items(sizes)), "-".to_owned()]);
     }
@@ -155,6 +157,8 @@ fn describe_metadata(metadata: &MetadataInspection) -> Json {
         "pairs": holding(&metadata.pairs),
         "collections": collections.collect::<serde_json::Map<_, _>>(),
         "queues": queues.collect::<serde_json::Map<_, _>>(),
+        "principals": holding(&metadata.principals),
+        "audit": holding(&metadata.audit),
     })
 }
 
@@ -295,13 +299,14 @@ mod tests {
     }
 
     fn metadata() -> MetadataInspection {
-        let mut metadata = MetadataInspection::default();
-        (metadata.pairs.count, metadata.pairs.bytes) = (3, 40);
-        let mut devices = Holding::default();
-        (devices.count, devices.bytes) = (1, 9);
-        metadata.collections.push(("devices".to_owned(), devices));
-        metadata.queues.push(("jobs".to_owned(), QueueSizes { ready: 1, dead: 1, ..QueueSizes::default() }));
-        metadata
+        let holding = |count, bytes| Holding { count, bytes };
+        MetadataInspection {
+            pairs: holding(3, 40),
+            collections: vec![("devices".to_owned(), holding(1, 9))],
+            queues: vec![("jobs".to_owned(), QueueSizes { ready: 1, dead: 1, ..QueueSizes::default() })],
+            principals: holding(2, 30),
+            audit: holding(5, 600),
+        }
     }
 
     #[test]
@@ -311,7 +316,8 @@ mod tests {
             r#""from":"1970-01-01T00:00:00Z","to":"1970-01-01T00:00:01.5Z","time_unit":"ms","partitioning":"auto","bytes_per_point":2.5,"#,
             r#""columns":[{"name":"time","type":"time","encoding":"plain","bytes":3,"values":4},"#,
             r#"{"name":"co2","type":"float64","encoding":"plain","bytes":7,"values":4}]}],"#,
-            r#""metadata":{"pairs":{"count":3,"bytes":40},"collections":{"devices":{"count":1,"bytes":9}},"queues":{"jobs":2}},"#,
+            r#""metadata":{"pairs":{"count":3,"bytes":40},"collections":{"devices":{"count":1,"bytes":9}},"queues":{"jobs":2},"#,
+            r#""principals":{"count":2,"bytes":30},"audit":{"count":5,"bytes":600}},"#,
             r#""log_bytes":1024,"history_bytes":512,"catalog_bytes":0,"bytes_written":2048,"#,
             r#""receipts":[{"sequence":10,"kind":"torn_tail","at":"1970-01-01T00:00:01Z","file":"log/1.log","sequences":[7,9],"#,
             r#""table":"air","series":[],"times":["1970-01-01T00:00:00Z","1970-01-01T00:00:01Z"],"bytes":12,"detail":"unfinished"}],"#,
@@ -326,7 +332,13 @@ mod tests {
         print(&inspection(), &metadata(), &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains("log            1.0 KiB\n"), "{text}");
-        assert!(text.contains("collection  devices") && text.contains("9 B\n"), "{text}");
+        for line in [
+            "pairs        -            3   40 B\n",
+            "collection   devices      1    9 B\n",
+            "audit trail  -            5  600 B\n",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
         assert!(
             text.contains("air       5         1       4       1         1     10 B         2.50  1970-01-01T00:00:00Z"),
             "{text}"

@@ -158,14 +158,15 @@ struct Own {
 
 impl Own {
     fn open(context: &Context, config: &Config, dev: bool, db: &Database) -> Outcome<Own> {
+        let secret = Local::of(context.data()).secret()?;
         if dev {
             let gateway = config.gateway.clone().unwrap_or_else(|| "localhost".to_owned());
-            let guests = Guests { tls: Arc::new(throwaway(&gateway)?), office: None };
+            let guests = Guests { tls: Arc::new(throwaway(&gateway)?), office: None, secret };
             return Ok(Own { gateway, guests });
         }
         let clock = Clock::new(db.principals().noted_time()?);
         let office = Arc::new(Office::open(context.data(), config.gateway.as_deref(), clock)?);
-        let guests = Guests { tls: Arc::new(office.server_config()?), office: Some(office.clone()) };
+        let guests = Guests { tls: Arc::new(office.server_config()?), office: Some(office.clone()), secret };
         Ok(Own { gateway: office.gateway(), guests })
     }
 

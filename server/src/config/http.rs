@@ -113,7 +113,10 @@ impl TryFrom<String> for Origin {
 
     fn try_from(text: String) -> Result<Self, String> {
         let wrong = || format!("{text:?} is no origin: write https://panel.example, http://localhost:3000, or {ANY:?} for all");
-        let uri = text.parse::<Uri>().ok().filter(|uri| uri.scheme().is_some() && uri.authority().is_some());
+        let uri = text
+            .parse::<Uri>()
+            .ok()
+            .filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some());
         // Browsers say no path, not even `/`, and would never be heard.
         let is_origin = uri.is_some_and(|uri| uri.path() == "/" && uri.query().is_none() && !text.ends_with('/'));
         if !is_origin && text != ANY {

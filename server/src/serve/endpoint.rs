@@ -1,6 +1,6 @@
 //! The socket: who is let in, and how many at once.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use alluvium_protocol::code::Code;
@@ -9,7 +9,6 @@ use axum::Router;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Connection, Endpoint, IdleTimeout, Incoming, TransportConfig, VarInt};
 use rustls::pki_types::CertificateDer;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::debug;
 
@@ -17,7 +16,8 @@ use super::access::Caller;
 use super::metrics::Refusal;
 use super::session::Server;
 use super::settings::Settings;
-use super::{connection, failed};
+use super::shares::Shares;
+use super::{Secret, connection, failed, identifiers};
 use crate::certificates::{Identity, Judge, Office};
 use crate::failure::{Failure, Outcome};
 
@@ -34,6 +34,8 @@ pub(crate) struct Guests {
     pub(crate) tls: Arc<rustls::ServerConfig>,
     /// Who says what their certificates are worth. Without, everybody may do everything.
     pub(crate) office: Option<Arc<Office>>,
+    /// What servers of the database know their connections by.
+    pub(crate) secret: Secret,
 }
 
 /// Someone who came through it.
@@ -77,7 +79,10 @@ pub(crate) fn endpoint(guests: &Guests, settings: &Settings, at: SocketAddr) -> 
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
     config.transport_config(Arc::new(transport(settings)?));
     config.max_incoming(settings.handshakes * 2).incoming_buffer_size(16 << 10).incoming_buffer_size_total(4 << 20);
-    Endpoint::server(config, at).map_err(|error| Failure::io("listen on", at, &error))
+    let runtime = quinn::default_runtime().ok_or_else(|| Failure::failed("QUIC is served within tokio"))?;
+    let bound =
+        UdpSocket::bind(at).and_then(|socket| Endpoint::new(identifiers::config(&guests.secret), Some(config), socket, runtime));
+    bound.map_err(|error| Failure::io("listen on", at, &error))
 }
 
 fn transport(settings: &Settings) -> Outcome<TransportConfig> {
@@ -96,19 +101,22 @@ fn transport(settings: &Settings) -> Outcome<TransportConfig> {
 
 /// Lets connections in until the server ends.
 pub(super) async fn accept(server: Arc<Server>, api: Router, endpoint: Endpoint, guests: Guests) {
-    let handshakes = Arc::new(Semaphore::new(server.settings.handshakes));
+    let most = server.settings.handshakes;
+    let handshakes = Shares::new(most, 1);
     loop {
         let incoming = tokio::select! {
             () = server.is_closing() => return,
             incoming = endpoint.accept() => incoming,
         };
         let Some(incoming) = incoming else { return };
-        let Ok(handshake) = handshakes.clone().try_acquire_owned() else {
+        let share = handshakes.of_network(incoming.remote_address().ip());
+        let Ok(handshake) = share.try_take(1) else {
             server.metrics.handshake_refused(Refusal::Crowded);
             incoming.refuse();
             continue;
         };
-        let is_crowded = handshakes.available_permits() < server.settings.handshakes / 2;
+        // Of a network's share half as well, since others may say that they come from there.
+        let is_crowded = handshakes.left() < most / 2 || share.left() < most / 4;
         if is_crowded && !incoming.remote_address_validated() && incoming.may_retry() {
             // It may be refused only where it was retried before.
             let _ = incoming.retry();

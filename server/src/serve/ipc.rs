@@ -28,7 +28,7 @@ fn read(bytes: &[u8], schema: &SchemaRef) -> Result<RecordBatch, String> {
 fn arranged(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
     let given = batch.schema();
     if let Some(other) = given.fields().iter().find(|field| schema.field_with_name(field.name()).is_err()) {
-        return Err(format!("column {:?} was not described", other.name()));
+        return Err(format!("column {:?} is none of those described", other.name()));
     }
     let column = |field: &Arc<Field>| match batch.column_by_name(field.name()) {
         Some(column) if column.data_type() == field.data_type() => Ok(column.clone()),

@@ -2,7 +2,7 @@
 //!
 //! From the outside in:
 //!
-//! - `endpoint`: sockets, handshakes, and how many of each;
+//! - `endpoint`: sockets, handshakes, and how many of each; `identifiers`: how connections are known again;
 //! - `connection`: the greeting, then a task for every stream; `stream`: frames, each within its time;
 //! - `writer`: batches that count once, and the threads that apply them; `intake`: rows of requests; `query`: answers; `call`: what is asked in JSON;
 //! - `http`: the same for people and tools; `ipc`: rows as Arrow IPC streams;
@@ -17,6 +17,7 @@ mod connection;
 mod endpoint;
 pub(crate) mod failed;
 mod http;
+mod identifiers;
 pub(crate) mod intake;
 pub(crate) mod ipc;
 pub(crate) mod metrics;
@@ -47,6 +48,7 @@ use crate::failure::{Failure, Outcome};
 use access::Access;
 pub(crate) use access::Caller;
 pub(crate) use endpoint::{Guests, endpoint};
+pub(crate) use identifiers::Secret;
 use metrics::{Metrics, Sampled};
 pub(crate) use readiness::{Checks, checks};
 pub(crate) use session::Server;

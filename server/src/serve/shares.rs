@@ -1,6 +1,8 @@
-//! What everybody shares, of which one principal has a half at most: who takes all that they get leaves something for others.
+//! What everybody shares, of which one principal, or one network, has a half at most: who takes all that they get leaves something
+//! for others.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -8,7 +10,7 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, TryAcquireError
 
 use super::access::Caller;
 
-/// Principals that are remembered before those who have nothing any more are looked for.
+/// Those who are remembered before those who have nothing any more are looked for.
 const REMEMBERED: usize = 256;
 
 /// So much of something.
@@ -25,6 +27,14 @@ pub(crate) struct Shares {
 pub(crate) struct Share {
     all: Arc<Semaphore>,
     own: Option<Arc<Semaphore>>,
+}
+
+/// The address by which those are counted who have it: of IPv6 anybody has 64 bits for themselves (RFC 6177).
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        address => address,
+    }
 }
 
 /// What was taken, until it is dropped.
@@ -49,16 +59,21 @@ impl Shares {
         Share { all: self.all.clone(), own }
     }
 
-    fn own(&self, principal: &Arc<str>) -> Arc<Semaphore> {
+    /// The share of those who come from the network of an address.
+    pub(super) fn of_network(&self, address: IpAddr) -> Share {
+        Share { all: self.all.clone(), own: Some(self.own(&network(address).to_string().into())) }
+    }
+
+    fn own(&self, whose: &Arc<str>) -> Arc<Semaphore> {
         let mut own = self.own.lock();
-        if let Some(known) = own.get(principal).and_then(Weak::upgrade) {
+        if let Some(known) = own.get(whose).and_then(Weak::upgrade) {
             return known;
         }
         if own.len() >= REMEMBERED {
             own.retain(|_, known| known.strong_count() > 0);
         }
         let new = Arc::new(Semaphore::new(self.each));
-        own.insert(principal.clone(), Arc::downgrade(&new));
+        own.insert(whose.clone(), Arc::downgrade(&new));
         new
     }
 
@@ -81,6 +96,12 @@ impl Share {
             None => None,
         };
         Ok(Taken { all: self.all.clone().acquire_many_owned(amount).await?, own })
+    }
+
+    /// What is left of it.
+    pub(super) fn left(&self) -> usize {
+        let own = self.own.as_ref().map_or(usize::MAX, |own| own.available_permits());
+        own.min(self.all.available_permits())
     }
 
     /// The same without waiting.
@@ -129,6 +150,19 @@ mod tests {
         assert!(shares.of(&Caller::Anybody).try_take(4).is_ok(), "all of it, where everybody is the same");
         assert!(shares.of(&bearer("a")).of_all().try_take(4).is_ok());
         assert!(shares.of(&bearer("a")).try_take(2).is_ok(), "what was given back is there again");
+    }
+
+    #[test]
+    fn those_of_one_network_have_half() {
+        let shares = Shares::new(4, 1);
+        let of = |address: &str| shares.of_network(address.parse().unwrap());
+        let taken = [of("2001:db8::1").try_take(1).unwrap(), of("2001:db8::2:3").try_take(1).unwrap()];
+        assert_eq!((of("2001:db8::4").left(), of("2001:db8:0:1::1").left()), (0, 2));
+        assert!(of("2001:db8::ffff").try_take(1).is_err());
+        drop(taken);
+        let _taken = [of("192.0.2.1").try_take(1).unwrap(), of("::ffff:192.0.2.1").try_take(1).unwrap()];
+        assert!(of("192.0.2.1").try_take(1).is_err(), "the same in the dress of IPv6");
+        assert!(of("192.0.2.2").try_take(2).is_ok());
     }
 
     #[test]

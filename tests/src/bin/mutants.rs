@@ -113,10 +113,12 @@ fn fate(copy: &Path, build: &Path) -> Result<Fate> {
         ["-p", "alluvium-tests"].into_iter().chain(campaigns).collect(),
     ];
     for suite in suites {
-        if !cargo(copy, build, &[&suite[..], &["--no-run"]].concat())? {
+        if !cargo(Command::new("cargo"), copy, build, &[&suite[..], &["--no-run"]].concat())? {
             return Ok(Fate::DoesNotBuild);
         }
-        if !cargo(copy, build, &suite)? {
+        let mut limited = Command::new("timeout");
+        limited.args([SECONDS, "cargo"]);
+        if !cargo(limited, copy, build, &suite)? {
             return Ok(Fate::Noticed);
         }
     }
@@ -124,9 +126,8 @@ fn fate(copy: &Path, build: &Path) -> Result<Fate> {
 }
 
 /// Runs `cargo test`. Answers whether it succeeded.
-fn cargo(copy: &Path, build: &Path, arguments: &[&str]) -> Result<bool> {
-    let mut command = Command::new("timeout");
-    command.args([SECONDS, "cargo", "test", "--locked", "--quiet"]).args(arguments);
+fn cargo(mut command: Command, copy: &Path, build: &Path, arguments: &[&str]) -> Result<bool> {
+    command.args(["test", "--locked", "--quiet"]).args(arguments);
     command.current_dir(copy).env("CARGO_TARGET_DIR", build).env("RUST_BACKTRACE", "0");
     Ok(command.output().context("cargo runs")?.status.success())
 }

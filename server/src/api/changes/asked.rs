@@ -4,11 +4,17 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
 
+use aide::OperationInput;
+use aide::generate::GenContext;
+use aide::openapi::Operation;
 use alluvium::{Action, ChangeKind, Changes, Database, Target};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::super::document::hears;
 use super::super::{Answer, Guard, Problem};
 use crate::commands::changes::{kind, kinds};
 
@@ -43,11 +49,39 @@ impl JsonSchema for Pairs {
     }
 }
 
+/// What a browser heard last that was cut off.
+#[derive(Debug)]
+pub(super) struct Heard(Option<u64>);
+
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only the document of the API is made of it")]
+struct Headers {
+    /// The sequence of the last event that was heard, behind which it goes on; before `from` and `cursor`.
+    #[schemars(rename = "Last-Event-ID")]
+    last_event_id: Option<u64>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Heard {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Answer<Heard> {
+        let Some(heard) = parts.headers.get("last-event-id") else { return Ok(Heard(None)) };
+        let heard = heard.to_str().ok().and_then(|heard| heard.parse().ok()).filter(|heard| *heard < u64::MAX);
+        heard.map(|heard| Heard(Some(heard))).ok_or_else(|| Problem::invalid("Last-Event-ID is no sequence of the feed"))
+    }
+}
+
+impl OperationInput for Heard {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+        hears::<Headers>(context, operation);
+    }
+}
+
 /// What follows the path, as it is meant.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
-    /// The sequence to begin with.
-    pub(super) from: Option<u64>,
+    /// The sequence to begin with, whatever the cursor.
+    from: Option<u64>,
     /// Whether to wait for more at the end.
     pub(super) follows: bool,
     /// Whether rows are told, and not only how many there are.
@@ -89,6 +123,11 @@ impl Asked {
         Ok(asked)
     }
 
+    /// Goes on behind what was heard already.
+    pub(super) fn behind(self, Heard(heard): Heard) -> Asked {
+        Asked { from: heard.map(|heard| heard + 1).or(self.from), ..self }
+    }
+
     /// Refuses what is named and may not be seen at all. Of all else that is left out.
     pub(super) fn permit(&self, guard: &Guard) -> Answer<()> {
         for table in &self.tables {
@@ -102,9 +141,9 @@ impl Asked {
 
     /// Begins to read.
     pub(super) fn begin(&self, db: &Database) -> alluvium::Result<Changes> {
-        let mut wanted = match &self.cursor {
-            Some(name) => db.cursor(name)?.changes()?,
-            None => db.changes().from(self.from.unwrap_or(1)),
+        let mut wanted = match (self.from, &self.cursor) {
+            (None, Some(name)) => db.cursor(name)?.changes()?,
+            (from, _) => db.changes().from(from.unwrap_or(1)),
         };
         wanted = self.kinds.iter().fold(wanted, |wanted, kind| wanted.kind(*kind));
         wanted = self.tables.iter().fold(wanted, |wanted, table| wanted.table(table));

@@ -19,10 +19,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::document::says;
-use super::{Answer, Guard, Name, Named, Paged, Problem};
+use super::{Answer, Guard, Name, Named, Paged};
 use crate::serve::Server;
 use crate::told;
-use asked::{Asked, Pairs};
+use asked::{Asked, Heard, Pairs};
 use follower::{Feed, Follower, Form};
 
 pub(super) fn routes() -> ApiRouter<Arc<Server>> {
@@ -50,15 +50,10 @@ struct Cursors {
 }
 
 /// Lines of JSON, or server-sent events for those who ask for them.
-async fn read(guard: Guard, headers: HeaderMap, pairs: Result<Query<Pairs>, QueryRejection>) -> Answer<Feed> {
+async fn read(guard: Guard, headers: HeaderMap, heard: Heard, pairs: Result<Query<Pairs>, QueryRejection>) -> Answer<Feed> {
     let Query(pairs) = pairs?;
     let form = Form::accepted(headers.get(header::ACCEPT));
-    let mut asked = Asked::parse(pairs, form == Form::Events)?;
-    // Where a browser was cut off.
-    if let Some(seen) = headers.get("last-event-id") {
-        let seen = seen.to_str().ok().and_then(|seen| seen.parse().ok()).and_then(|seen: u64| seen.checked_add(1));
-        asked.from = Some(seen.ok_or_else(|| Problem::invalid("Last-Event-ID is no sequence of the feed"))?);
-    }
+    let asked = Asked::parse(pairs, form == Form::Events)?.behind(heard);
     asked.permit(&guard)?;
     let (rows, follows) = (asked.rows, asked.follows);
     let changes = guard.engine(move |db| asked.begin(db)).await?;

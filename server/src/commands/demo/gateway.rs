@@ -12,6 +12,7 @@ use crate::commands::access::cert::register::{self, Having};
 use crate::commands::access::change;
 use crate::config::HttpSettings;
 use crate::failure::{Failure, Outcome};
+use crate::local::Local;
 use crate::serve::{self, Guests, Places, Running};
 
 /// For how many days certificates of the demo hold.
@@ -28,7 +29,8 @@ impl Gateway {
     pub(super) async fn open(directory: &Path) -> Outcome<Gateway> {
         let db = Arc::new(Database::open(directory)?);
         let office = Arc::new(Office::open(directory, None, Clock::new(db.principals().noted_time()?))?);
-        let guests = Guests { tls: Arc::new(office.server_config()?), office: Some(office.clone()) };
+        let secret = Local::of(directory).secret()?;
+        let guests = Guests { tls: Arc::new(office.server_config()?), office: Some(office.clone()), secret };
         let places = Places { quic: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), http: None };
         let (gateway, doors) = (office.gateway(), HttpSettings::default());
         let running = Running::start(db.clone(), gateway, guests, serve::Settings::default(), places, &doors).await?;

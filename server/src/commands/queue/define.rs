@@ -11,6 +11,7 @@ use crate::commands::values::{say, time, told_seconds};
 use crate::commands::{Context, Place};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
+use crate::status::OfQueue;
 use crate::{remote, told};
 
 /// A queue and its settings; those not named are the default ones of a new queue, or stay as they are.
@@ -133,10 +134,10 @@ pub(super) fn list(context: &Context) -> Outcome {
         ("tries", Align::Right),
     ]);
     for queue in queues {
-        let sizes = [queue.ready, queue.scheduled, queue.leased, queue.delayed, queue.dead].map(|size| size.to_string());
-        let [ready, scheduled, leased, delayed, dead] = sizes;
+        let OfQueue { queue: name, ready, scheduled, leased, delayed, dead } = queue.sizes;
+        let [ready, scheduled, leased, delayed, dead] = [ready, scheduled, leased, delayed, dead].map(|size| size.to_string());
         let lease = told_seconds(Some(queue.lease_seconds));
-        table.push([queue.queue, ready, scheduled, leased, delayed, dead, lease, queue.tries.to_string()]);
+        table.push([name, ready, scheduled, leased, delayed, dead, lease, queue.tries.to_string()]);
     }
     super::print(&table)
 }

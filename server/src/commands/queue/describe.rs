@@ -7,6 +7,7 @@ use alluvium::{Item, Leased, Nacked, QueueSizes, QueueSpec, TimeUnit};
 use crate::commands::values::{shown, text_or_base64, told_bytes};
 use crate::output::table::Align;
 use crate::output::timestamp;
+use crate::status::OfQueue;
 use crate::told;
 
 /// Headings of items.
@@ -62,12 +63,7 @@ pub(crate) fn leased(leased: &Leased) -> told::Leased {
 /// A queue for programs.
 pub(crate) fn queue(spec: &QueueSpec, sizes: &QueueSizes) -> told::Queue {
     told::Queue {
-        queue: spec.name.clone(),
-        ready: sizes.ready,
-        scheduled: sizes.scheduled,
-        leased: sizes.leased,
-        delayed: sizes.delayed,
-        dead: sizes.dead,
+        sizes: OfQueue::of(&spec.name, sizes),
         lease_seconds: spec.lease.as_secs_f64(),
         tries: spec.tries,
         back_off_seconds: spec.back_off.as_secs_f64(),

@@ -22,8 +22,9 @@ pub(crate) use numbered::Numbered;
 pub(super) use room::STEP;
 pub(crate) use room::Share;
 pub(super) use scope::{are_within, check_rows};
+use table::fits;
 pub(super) use table::make;
-use table::{fits, spec_of};
+pub(crate) use table::spec_of;
 
 /// How often rows are read anew because tables were changed by others meanwhile.
 const TRIES: usize = 5;

@@ -21,7 +21,7 @@ pub(in crate::serve) fn make(db: &Database, spec: &TableSpec) -> Result<()> {
 }
 
 /// The table that rows need.
-pub(super) fn spec_of(table: &str, batch: &Batch) -> TableSpec {
+pub(crate) fn spec_of(table: &str, batch: &Batch) -> TableSpec {
     let mut spec = TableSpec::new(table).time_unit(time_unit(&batch.rows));
     for column in &batch.added {
         spec = match column.role {

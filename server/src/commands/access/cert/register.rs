@@ -79,9 +79,7 @@ pub(crate) fn revoke_in(transaction: &mut Transaction<'_>, name: &str) -> Result
             transaction.principals().revoke_key(key)?;
             Ok(known(transaction)?.into_iter().collect())
         }
-        _ => {
-            Err(Error::Invalid(format!("no certificate that holds is called {name:?}: `alluvium cert list` shows what there is")))
-        }
+        _ => Err(Error::NoSuchCertificate { name: name.to_owned() }),
     }
 }
 
