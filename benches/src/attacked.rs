@@ -19,6 +19,9 @@ const ATTACKERS_CORE: usize = 1;
 /// Requests of the client a second, half of them durable puts and half reads.
 const RATE: u64 = 200;
 
+/// The client's pair.
+const PAIR: &str = "/kv/pump-0%2Fstate";
+
 /// What is measured.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -66,6 +69,7 @@ impl Waited {
     async fn measure(site: &Site, seconds: u64) -> Result<Waited> {
         let (wire, _greeting, _) = Wire::connect(site.at, Some(&site.identity("pump-0"))).await?;
         let wire = std::sync::Arc::new(wire);
+        anyhow::ensure!(wire.call("PUT", PAIR, &json!({ "value": "0" })).await.0 == 200, "the server takes no pair");
         let mut beats = interval(Duration::from_micros(1_000_000 / RATE));
         beats.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut under_way = Vec::new();
@@ -77,7 +81,7 @@ impl Waited {
                     0 => ("PUT", json!({ "value": number.to_string() })),
                     _ => ("GET", Json::Null),
                 };
-                let status = wire.call(method, "/kv/pump-0%2Fstate", &body).await.0;
+                let status = wire.call(method, PAIR, &body).await.0;
                 (status, Instant::now().duration_since(due.into_std()))
             }));
         }

@@ -50,13 +50,18 @@ impl Child {
 
     /// Asks for something and waits for the answer; the child is stopped again afterwards.
     pub(crate) fn ask<T: DeserializeOwned>(&mut self, request: &impl Serialize) -> Result<T> {
-        self.signal(Signal::CONT)?;
-        let mut line = serde_json::to_vec(request)?;
-        line.push(b'\n');
-        self.requests.write_all(&line).with_context(|| format!("{} has ended", self.name))?;
+        self.tell(request)?;
         let reply = self.read_reply()?;
         self.signal(Signal::STOP)?;
         Ok(reply)
+    }
+
+    /// Asks for something, and goes on at once, as the child does.
+    pub(crate) fn tell(&mut self, request: &impl Serialize) -> Result<()> {
+        self.signal(Signal::CONT)?;
+        let mut line = serde_json::to_vec(request)?;
+        line.push(b'\n');
+        self.requests.write_all(&line).with_context(|| format!("{} has ended", self.name))
     }
 
     /// Kills it with SIGKILL, as a power cut would as far as the process can tell, and waits until it is gone.

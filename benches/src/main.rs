@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use serde::Deserialize;
 
 /// Measures Alluvium beside SQLite and the limits of this machine.
 #[derive(Parser)]
@@ -65,7 +66,7 @@ fn main() -> ExitCode {
         Command::Attacked(options) => attacked::run(&options),
         Command::LineProtocol(options) => line_protocol::run(&options),
         // The parent reports what went wrong.
-        Command::Child { job } => return if fleet::run_job(&job).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE },
+        Command::Child { job } => return if run_job(&job).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE },
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -74,6 +75,26 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What a child process does.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Job {
+    Fleet(fleet::Job),
+    Documents(documents::crash::Job),
+}
+
+/// Runs a job in this process, which is a child.
+fn run_job(job: &str) -> Result<()> {
+    let done = match serde_json::from_str(job).context("a job that is not understood")? {
+        Job::Fleet(job) => fleet::run_job(job),
+        Job::Documents(job) => documents::crash::serve(&job),
+    };
+    done.or_else(|error| {
+        child::failed(&error)?;
+        Err(error)
+    })
 }
 
 /// An empty directory below another.

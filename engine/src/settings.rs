@@ -58,7 +58,8 @@ pub struct Settings {
     pub document_depth: usize,
     /// Size at which a log file is closed and the next begun. Default: 2 MiB.
     pub log_file_bytes: u64,
-    /// Log not yet covered by segments at which a seal is made. Default: 64 MiB.
+    /// Log not yet covered by segments at which a seal is made; after an eighth as many bytes of metadata the catalog is made durable,
+    /// so that opening after a crash does not take long. Default: 64 MiB.
     pub seal_log_bytes: u64,
     /// Age of the oldest unsealed row at which a seal is made. Default: one hour.
     pub seal_after: Duration,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use alluvium::{AuditEntry, AuditOutcome, Database, Error, Principal, Transaction};
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use crate::certificates::files::{self, Kept};
 use crate::failure::{Failure, Outcome};
@@ -80,18 +81,20 @@ impl Local {
     }
 
     /// What only servers of this database know. One that is not there, or is none, is made anew: then clients of the server before
-    /// hear later that it is gone.
+    /// hear later that it is gone, and so they do where it cannot be kept.
     pub(crate) fn secret(&self) -> Outcome<Secret> {
         let file = self.directory.join(SECRET);
-        let found = files::read(&file)?;
+        let found = files::read(&file).unwrap_or_default();
         if let Some(secret) = found.and_then(|bytes| Secret::try_from(bytes).ok()) {
             return Ok(secret);
         }
         let mut secret = Secret::default();
         getrandom::fill(&mut secret)
             .map_err(|error| Failure::failed(format_args!("the system gives nothing random: {error}")))?;
-        files::make_directory(&self.directory)?;
-        files::put(&file, &secret, Kept::Secret)?;
+        let kept = files::make_directory(&self.directory).and_then(|()| files::put(&file, &secret, Kept::Secret));
+        if let Err(failure) = kept {
+            warn!(?failure, "clients will hear late of this server's end");
+        }
         Ok(secret)
     }
 

@@ -9,7 +9,7 @@ mod report;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
@@ -17,7 +17,6 @@ pub(crate) use self::generate::{DEVICES, FIELDS, Generator, Rows, START, decimal
 use self::ingest::Settled;
 pub(crate) use self::questions::{Question, QuestionKind};
 use crate::accounting;
-use crate::child;
 use crate::stores::{Alluvium, Place, Sqlite, StoreKind};
 
 /// Parts that can be run alone.
@@ -55,7 +54,7 @@ pub(crate) struct Options {
 
 /// What runs in a child process.
 #[derive(Serialize, Deserialize)]
-enum Job {
+pub(crate) enum Job {
     Limit(ingest::LimitJob),
     Ingest(ingest::IngestJob),
     Query(queries::QueryJob),
@@ -145,9 +144,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// Runs a job in this process, which is a child.
-pub(crate) fn run_job(job: &str) -> Result<()> {
-    let job = serde_json::from_str(job).context("a job that is not understood")?;
-    let done = match job {
+pub(crate) fn run_job(job: Job) -> Result<()> {
+    match job {
         Job::Limit(job) => ingest::serve_limit(job),
         Job::Ingest(job) if job.place.kind.is_sqlite() => ingest::serve::<Sqlite>(job),
         Job::Ingest(job) => ingest::serve::<Alluvium>(job),
@@ -155,10 +153,5 @@ pub(crate) fn run_job(job: &str) -> Result<()> {
         Job::Query(job) => queries::serve::<Alluvium>(job),
         Job::Reopen(place) if place.kind.is_sqlite() => reopen::serve::<Sqlite>(&place),
         Job::Reopen(place) => reopen::serve::<Alluvium>(&place),
-    };
-    if let Err(error) = done {
-        child::failed(&error)?;
-        bail!(error);
     }
-    Ok(())
 }

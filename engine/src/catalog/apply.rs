@@ -73,6 +73,13 @@ pub(crate) struct Cell {
     pub(crate) effect: Effect,
 }
 
+impl Cell {
+    /// Of key and value.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.effect.key.len() + self.effect.value.as_ref().map_or(0, |value| value.len())) as u64
+    }
+}
+
 /// The tables of a write transaction, each opened when first needed.
 pub(super) struct Writer<'t> {
     transaction: &'t WriteTransaction,

@@ -70,6 +70,8 @@ pub(crate) struct Catalog {
     /// How many cells go into one transaction.
     cells_together: usize,
     applied: AtomicU64,
+    /// Bytes of cells applied since the last checkpoint.
+    unsaved: AtomicU64,
     /// What is applied while it is written anew.
     meanwhile: Mutex<Option<Meanwhile>>,
     balance: Balance,
@@ -144,6 +146,7 @@ impl Catalog {
             writer: Mutex::new(true),
             cells_together: (cache_bytes / CACHE_BYTES_PER_CELL).max(FEWEST_CELLS),
             applied: AtomicU64::new(0),
+            unsaved: AtomicU64::new(0),
             meanwhile: Mutex::default(),
             balance: Balance::default(),
             tidy: AtomicBool::new(false),
@@ -164,6 +167,11 @@ impl Catalog {
     /// The sequence through which everything was applied.
     pub(crate) fn applied(&self) -> Sequence {
         self.applied.load(Ordering::Acquire)
+    }
+
+    /// Bytes of metadata that opening would have to apply again.
+    pub(crate) fn unsaved_bytes(&self) -> u64 {
+        self.unsaved.load(Ordering::Acquire)
     }
 
     /// Makes changes, visible at once and durable with the next checkpoint. `through` is the last sequence they account for and
@@ -188,6 +196,8 @@ impl Catalog {
             }
         }
         *changed |= !changes.is_empty() || through > self.applied();
+        let bytes = changes.iter().filter_map(Change::cells).flatten().map(Cell::bytes).sum();
+        self.unsaved.fetch_add(bytes, Ordering::AcqRel);
         self.applied.store(through, Ordering::Release);
         if let Some(meanwhile) = &mut *self.meanwhile.lock() {
             meanwhile.add(through, changes);
@@ -207,6 +217,7 @@ impl Catalog {
         self.conclude()?;
         self.store.checkpoint(&self.components, &self.dir)?;
         *changed = false;
+        self.unsaved.store(0, Ordering::Release);
         self.tidy_up();
         Ok(())
     }

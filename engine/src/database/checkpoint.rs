@@ -13,6 +13,9 @@ use crate::recover;
 /// A snapshot of the catalog is written when the log to be trimmed is this many times larger.
 const LOG_PER_SNAPSHOT: u64 = 4;
 
+/// The log is sealed at so many times the metadata after which the catalog is made durable.
+const LOG_PER_UNSAVED: u64 = 8;
+
 /// Whether a snapshot is worth the log that it frees.
 fn pays(catalog: &Catalog, freed: u64) -> Result<bool> {
     Ok(freed >= LOG_PER_SNAPSHOT * catalog.bytes_on_disk()?)
@@ -48,7 +51,7 @@ impl Inner {
         let newest = Catalog::snapshots(&self.components, &self.layout.catalog())?.first().copied().unwrap_or(0);
         let held_back = self.committer.bytes_since(newest + 1).saturating_sub(self.committer.bytes_since(through + 1));
         if pays(&catalog, held_back)? {
-            self.apply_all()?;
+            self.apply_all(vec![self.sealed()])?;
             catalog.write_snapshot()?;
         }
         Ok(())
@@ -56,20 +59,39 @@ impl Inner {
 
     /// Makes the log durable, and the catalog as far as the log. `None` while the catalog is set aside.
     pub(super) fn checkpoint_catalog(&self) -> Result<Option<Arc<Catalog>>> {
+        let _saving = self.saving.lock();
+        self.save_catalog(vec![self.sealed()])
+    }
+
+    /// Makes the catalog durable where opening after a crash would have to tell it much again, unless that is being done. Answers
+    /// whether it did.
+    pub(super) fn save_much(&self) -> Result<bool> {
+        let unsaved = self.publisher.catalog.get().map_or(0, |catalog| catalog.unsaved_bytes());
+        if unsaved < self.settings.seal_log_bytes / LOG_PER_UNSAVED {
+            return Ok(false);
+        }
+        let Some(_saving) = self.saving.try_lock() else { return Ok(false) };
+        // What is sealed is told by seals, one of which may be under way.
+        self.save_catalog(Vec::new()).map(|saved| saved.is_some())
+    }
+
+    fn save_catalog(&self, changes: Vec<Change>) -> Result<Option<Arc<Catalog>>> {
         let Some(catalog) = self.publisher.catalog.get() else { return self.committer.flush().map(|()| None) };
-        self.apply_all()?;
+        self.apply_all(changes)?;
         catalog.checkpoint()?;
         Ok(Some(catalog))
     }
 
     /// Brings the catalog to the end of the log, which is made durable first.
-    fn apply_all(&self) -> Result<()> {
-        let changes = vec![
-            Change::BytesWritten(self.bytes_written()),
-            Change::EngineTime(self.engine_clock.time()),
-            Change::SealedThrough(self.sealed_through.load(Ordering::Acquire)),
-        ];
+    fn apply_all(&self, mut changes: Vec<Change>) -> Result<()> {
+        changes.push(Change::BytesWritten(self.bytes_written()));
+        changes.push(Change::EngineTime(self.engine_clock.time()));
         self.committer.flushed(|last| self.publisher.tell_all(last, changes))
+    }
+
+    /// How far the log is sealed: to be asked where no seal is under way but one's own.
+    fn sealed(&self) -> Change {
+        Change::SealedThrough(self.sealed_through.load(Ordering::Acquire))
     }
 
     /// The sequence of the older of two snapshots: with fewer, the log has to reach back to its start.
@@ -82,10 +104,10 @@ impl Inner {
     /// Writes the catalog anew, so that the room of what was removed goes back to the file system. Others go on meanwhile but
     /// for a moment at the end, and seals. Answers whether it came to an end: not where others changed too much meanwhile.
     pub(super) fn rewrite_catalog(&self) -> Result<bool> {
-        let _sealing = self.sealing.lock();
+        let (_sealing, _saving) = (self.sealing.lock(), self.saving.lock());
         let Some(catalog) = self.publisher.catalog.get() else { return Ok(false) };
         // What it was not told yet would be copied, and removed behind that.
-        self.apply_all()?;
+        self.apply_all(vec![self.sealed()])?;
         let rewrite = catalog.rewrite(self.settings.catalog_cache_bytes)?;
         if !rewrite.settle()? {
             return Ok(false);
@@ -98,6 +120,7 @@ impl Inner {
         if self.publisher.catalog.get().is_some_and(|catalog| catalog.is_usable()) {
             return Ok(());
         }
+        let _saving = self.saving.lock();
         self.committer.between_groups(|_| {
             let catalog = recover::catch_up(&self.components, &self.layout, &self.settings)?;
             let catalog = Arc::new(catalog);

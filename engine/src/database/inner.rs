@@ -45,6 +45,8 @@ pub(crate) struct Inner {
     pub(super) schema_changes: Mutex<()>,
     /// Held by whoever seals.
     pub(super) sealing: Mutex<()>,
+    /// Held while the catalog is made durable, or another takes its place; after the others.
+    pub(super) saving: Mutex<()>,
     /// Everything up to this record lies in segments.
     pub(super) sealed_through: AtomicU64,
     /// Whether a checkpoint has yet to follow the last seal.
@@ -107,6 +109,7 @@ impl Inner {
             shared,
             schema_changes: Mutex::default(),
             sealing: Mutex::default(),
+            saving: Mutex::default(),
             sealed_through: AtomicU64::new(sealed_through),
             unchecked: AtomicBool::new(false),
             compacting: Mutex::default(),

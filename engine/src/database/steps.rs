@@ -92,8 +92,10 @@ impl Inner {
     /// Whether it is time to seal: by memory, by size of the log, or by age of the oldest row.
     pub(super) fn seal_due(&self) -> bool {
         let used = self.publisher.memory.used();
+        // Set aside on a full disk, it holds up what waits for it in memory.
+        let is_mended = || self.publisher.catalog.get().is_some() || !self.ballast.ensure();
         if used == 0 {
-            return self.log_is_long();
+            return self.log_is_long() || !is_mended();
         }
         let since = self.unsealed_since.load(Ordering::Acquire);
         let age = Duration::from_micros(self.components.clock.monotonic_micros().saturating_sub(since));
@@ -102,6 +104,7 @@ impl Inner {
             || self.pressed.load(Ordering::Acquire)
             || (since > 0 && age >= settings.seal_after)
             || self.log_is_long()
+            || !is_mended()
     }
 
     /// Whether the log since the last seal is worth letting go of, even if no rows are in it.
@@ -109,11 +112,19 @@ impl Inner {
         self.committer.bytes_since(self.sealed_through.load(Ordering::Acquire) + 1) >= self.settings.seal_log_bytes
     }
 
+    /// Tells the catalog, and makes it durable where opening would have to tell it much again.
     fn apply_step(&self) -> Result<bool> {
-        if self.publisher.keyspace.unapplied_bytes() < UNAPPLIED_BYTES {
-            return Ok(false);
+        let before = self.publisher.keyspace.unapplied_bytes();
+        if before >= UNAPPLIED_BYTES {
+            self.ballast.lend(|| self.publisher.tell_cells())?;
         }
-        self.ballast.lend(|| self.publisher.tell_cells()).map(|()| true)
+        match self.save_much() {
+            // It makes no room, and can wait.
+            Ok(false) | Err(Error::DiskFull { .. }) => {
+                Ok(before >= UNAPPLIED_BYTES && self.publisher.keyspace.unapplied_bytes() < UNAPPLIED_BYTES)
+            }
+            saved => saved,
+        }
     }
 
     /// The catalog is written anew where most of it is room that nothing uses.

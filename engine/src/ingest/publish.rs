@@ -96,11 +96,16 @@ impl Publisher {
         if news.changes.is_empty() {
             self.keyspace.publish(cells());
             // Usually someone else has done it before it comes to this.
-            return if self.keyspace.unapplied_bytes() < MOST_UNAPPLIED_BYTES { Ok(()) } else { self.tell_cells() };
+            return if self.is_much_unapplied() { self.tell_cells() } else { Ok(()) };
         }
         let _applying = self.keyspace.applying();
         self.keyspace.publish(cells());
         self.apply(through, news.changes.clone())
+    }
+
+    /// Whether the catalog has to be told before there is more to tell.
+    pub(crate) fn is_much_unapplied(&self) -> bool {
+        self.keyspace.unapplied_bytes() >= MOST_UNAPPLIED_BYTES
     }
 
     /// Tells the catalog everything up to the last record, which is `through`.

@@ -1,6 +1,6 @@
 //! The log, read from the start: what is not yet in segments or in the catalog is materialised again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Layout;
 use crate::catalog::{Catalog, Cell, Change};
@@ -82,7 +82,7 @@ pub(super) fn replay(
     sealed_through: Sequence,
 ) -> Result<Replayed> {
     let Some(catalog) = publisher.catalog.get() else { return Err(Error::Closed) };
-    let mut known = Known::new(catalog.applied(), sealed_through);
+    let mut known = Known::new(layout, catalog.applied(), sealed_through);
     // The latest definitions serve everything before them, since columns are only ever added: so the loss of one is made up for.
     for Defined { schema, dropped } in &survey.tables {
         if let Some(true) = is_news(publisher, schema) {
@@ -91,7 +91,8 @@ pub(super) fn replay(
         }
     }
     let named = name_nameless(publisher, &mut known.news)?;
-    wal::scan(&*components.disk, &layout.log(), &mut |frame| {
+    let from = known.applied.min(sealed_through) + 1;
+    wal::scan_from(&*components.disk, &layout.log(), from, &mut |frame| {
         if frame.kind == RecordKind::PutRows.code() && frame.sequence <= sealed_through {
             return Ok(());
         }
@@ -102,10 +103,9 @@ pub(super) fn replay(
             Some(record) => materialise(publisher, &mut known, &frame, record)?,
             None => known.lack(Undefined { why: UNREADABLE, ..Undefined::of(&frame, None) })?,
         }
-        known.apply_when_many(&catalog)
+        known.tell(publisher, CHANGES_PER_APPLY)
     })?;
-    known.apply(&catalog)?;
-    publisher.keyspace.rebase(catalog.cells()?, catalog.applied());
+    known.tell(publisher, 0)?;
     Ok(Replayed { undefined: known.undefined, engine_micros: known.engine_micros, named })
 }
 
@@ -146,7 +146,7 @@ impl Undefined {
 
 /// Tells the catalog what it missed; everything else is in memory already.
 pub(super) fn catalog_only(components: &Components, layout: &Layout, catalog: &Catalog) -> Result<()> {
-    let mut known = Known::new(catalog.applied(), 0);
+    let mut known = Known::new(layout, catalog.applied(), 0);
     wal::scan(&*components.disk, &layout.log(), &mut |frame| {
         let new = frame.sequence > known.applied && frame.flags & wal::CONTEXT == 0;
         if !new || frame.kind == RecordKind::PutRows.code() {
@@ -154,9 +154,9 @@ pub(super) fn catalog_only(components: &Components, layout: &Layout, catalog: &C
         }
         known.through = frame.sequence;
         known.news.changes.extend(decode(&frame).into_iter().flat_map(|record| changes_of(frame.sequence, record)));
-        known.apply_when_many(catalog)
+        known.apply(catalog, CHANGES_PER_APPLY)
     })?;
-    known.apply(catalog)
+    known.apply(catalog, 0)
 }
 
 /// States what the scan found lost. What lies in segments and in the catalog already is no loss.
@@ -250,12 +250,14 @@ struct Known {
     through: Sequence,
     undefined: Vec<Undefined>,
     engine_micros: u64,
+    /// Where the catalog is.
+    catalog: PathBuf,
 }
 
 impl Known {
-    fn new(applied: Sequence, sealed_through: Sequence) -> Self {
+    fn new(layout: &Layout, applied: Sequence, sealed_through: Sequence) -> Self {
         let (news, undefined) = (News::default(), Vec::new());
-        Known { applied, sealed_through, news, through: 0, undefined, engine_micros: 0 }
+        Known { applied, sealed_through, news, through: 0, undefined, engine_micros: 0, catalog: layout.catalog() }
     }
 
     fn lack(&mut self, record: Undefined) -> Result<()> {
@@ -263,14 +265,26 @@ impl Known {
         Ok(())
     }
 
-    fn apply_when_many(&mut self, catalog: &Catalog) -> Result<()> {
-        if self.news.changes.len() + self.news.cells.len() >= CHANGES_PER_APPLY { self.apply(catalog) } else { Ok(()) }
+    /// Tells the key space of the cells so far, and the catalog once there is as much as writers let come together, so that it is
+    /// told in the order of keys, of each once; or of all if there are so many other changes.
+    fn tell(&mut self, publisher: &Publisher, many: usize) -> Result<()> {
+        publisher.keyspace.publish(self.news.cells.iter().map(|(sequence, effects)| (*sequence, &**effects)));
+        self.news.cells.clear();
+        let is_due = publisher.is_much_unapplied() || self.news.changes.len() >= many;
+        if !is_due || (self.news.changes.is_empty() && publisher.keyspace.unapplied_bytes() == 0) {
+            return Ok(());
+        }
+        publisher.tell_all(self.through.max(self.applied), std::mem::take(&mut self.news.changes))?;
+        // It was set aside: what gives up the ballast begins again with it.
+        publisher.catalog.get().map(drop).ok_or_else(|| Error::DiskFull { path: self.catalog.clone() })
     }
 
-    fn apply(&mut self, catalog: &Catalog) -> Result<()> {
-        let News { mut changes, cells } = std::mem::take(&mut self.news);
-        changes.extend(cells.into_iter().map(|(sequence, effects)| put_cells(sequence, effects)));
-        if changes.is_empty() { Ok(()) } else { catalog.apply(self.through.max(self.applied), &changes) }
+    /// Tells a catalog of all changes if there are so many.
+    fn apply(&mut self, catalog: &Catalog, many: usize) -> Result<()> {
+        if self.news.changes.is_empty() || self.news.changes.len() < many {
+            return Ok(());
+        }
+        catalog.apply(self.through.max(self.applied), &std::mem::take(&mut self.news.changes))
     }
 }
 

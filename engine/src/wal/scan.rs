@@ -42,6 +42,11 @@ pub(crate) type Visit<'v> = &'v mut dyn FnMut(FrameRef<'_>) -> Result<()>;
 /// Fails if the directory or a file cannot be opened, if a file is of another format version, or if `visit` fails. Damage
 /// is no failure: the report tells.
 pub(crate) fn scan(disk: &dyn Disk, dir: &Path, visit: Visit<'_>) -> Result<ScanReport> {
+    scan_from(disk, dir, 0, visit)
+}
+
+/// The same, but leaves out files of which all records come before one. What is said of these is what their headers say.
+pub(crate) fn scan_from(disk: &dyn Disk, dir: &Path, from: Sequence, visit: Visit<'_>) -> Result<ScanReport> {
     let mut report = ScanReport::default();
     let mut found = Vec::new();
     for entry in disk.list(dir).map_err(|error| Error::io("list", dir, error))? {
@@ -68,6 +73,7 @@ pub(crate) fn scan(disk: &dyn Disk, dir: &Path, visit: Visit<'_>) -> Result<Scan
         let own = begun_at(start).unwrap_or(scanner.expected);
         let limit = later.iter().filter_map(|(.., start)| begun_at(start)).find(|first| *first >= own);
         match start {
+            FileStart::Begun { header, .. } if limit.is_some_and(|limit| limit <= from) => scanner.skip(header, *len, limit),
             FileStart::Begun { header, whole } => {
                 scanner.begun = true;
                 let blame_later = later.iter().take_while(|(.., s)| begun_at(s).is_none()).any(|f| f.2 == FileStart::Damaged);
@@ -135,6 +141,16 @@ impl Scanner<'_> {
     fn empty_file(&mut self, number: u64, len: u64, header_whole: bool) {
         let (first, last) = (self.expected, self.expected - 1);
         self.report.files.push(LogFile { number, first, last, len, end: 0, unproven: 0, header_whole });
+    }
+
+    /// A file that ends before what is wanted.
+    fn skip(&mut self, header: &FileHeader, len: u64, limit: Option<Sequence>) {
+        self.begun = true;
+        self.expected = limit.unwrap_or(self.expected).max(self.expected);
+        self.report.durable = self.report.durable.max(self.expected - 1);
+        self.report.last_sequence = self.expected - 1;
+        let (number, first, last) = (header.number, header.first, self.expected - 1);
+        self.report.files.push(LogFile { number, first, last, len, end: len, unproven: len, header_whole: true });
     }
 
     /// Without a header nothing in a file can be checked, so all of it is lost.

@@ -1,10 +1,12 @@
 //! Nothing is lost on a full disk, reading goes on, and writing resumes in place once there is room.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::*;
+use crate::io::{Disk, OpenMode};
 use crate::{CollectionSpec, IfRevision, NewItem, Pop, Put, PutDocument, QueueSpec, Retry, TimeRange, Where};
 
 /// A closed database with segments, unsealed rows and spare log files: as many batches as are answered.
@@ -97,6 +99,37 @@ fn a_full_disk_opens_and_answers() {
         assert_eq!(append(&db, done..done + 1), done + 1);
         assert_eq!(complaints(&db), [""; 0]);
     }
+}
+
+/// What the catalog has to be told again takes room, for which the ballast is given up.
+#[test]
+fn a_full_disk_opens_with_metadata_that_the_catalog_was_not_told() {
+    const BALLAST: usize = 8 << 20;
+    let (disk, db) = begin();
+    drop(db);
+    let open = |disk: &MemoryDisk| {
+        open_with(disk, Settings { ballast_bytes: BALLAST as u64, catalog_cache_bytes: 64 << 10, ..settings() }).unwrap()
+    };
+    let db = open(&disk);
+    append(&db, 0..3);
+    db.seal().unwrap();
+    for number in 0..200 {
+        db.kv().put(&format!("pair-{number}"), &vec![number; 4_000], Put::default()).unwrap();
+    }
+    let disk = disk.after_power_cut();
+    // The ballast, of which nothing is synced, is there all the same where only the process died.
+    let ballast = disk.open(&Path::new(ROOT).join("ballast"), OpenMode::CreateNew).unwrap();
+    ballast.reserve(BALLAST as u64).unwrap();
+    disk.set_quota(Some(disk.used()));
+    let db = open(&disk);
+    assert!(db.inner.publisher.catalog.get().is_some(), "the catalog is set aside");
+    for number in 0..200 {
+        assert_eq!(*db.kv().get(&format!("pair-{number}")).unwrap().unwrap().value, vec![number; 4_000]);
+    }
+    assert_values(&db, 3);
+    disk.set_quota(None);
+    db.close().unwrap();
+    assert_eq!(complaints(&open(&disk)), [""; 0]);
 }
 
 #[test]

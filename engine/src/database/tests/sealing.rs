@@ -1,9 +1,13 @@
 //! Seals and compactions: how many segments there are, where rows go, and that answers stay.
 
+use std::path::Path;
+
 use arrow::array::RecordBatch;
 
 use super::*;
-use crate::{Filter, PartitionKind, TimeRange};
+use crate::catalog::Catalog;
+use crate::keyspace::{prefix, space};
+use crate::{BackgroundStep, Filter, PartitionKind, Put, TimeRange};
 
 const HOUR: i64 = 3_600_000_000;
 
@@ -189,4 +193,25 @@ fn seals_come_by_age_and_by_size_of_the_log() {
     assert!(!db.inner.seal_due());
     append(&db, 10..40);
     assert!(db.inner.seal_due());
+}
+
+/// So that opening after a crash has little to tell the catalog again. Rows stay where they are.
+#[test]
+fn much_metadata_is_made_durable_between_seals() {
+    let (disk, db) = begin();
+    drop(db);
+    let db = open_with(&disk, Settings { seal_log_bytes: 64 << 20, ..settings() }).unwrap();
+    append(&db, 0..3);
+    let before = db.status().unwrap().unsealed_log_bytes;
+    let value = vec![7; 512 << 10];
+    for number in 0..40 {
+        db.kv().put(&format!("pair-{number}"), &value, Put::default()).unwrap();
+        while db.background_step(BackgroundStep::Apply).unwrap() {}
+    }
+    let survivor = Components { disk: Arc::new(disk.after_power_cut()), ..Components::os() };
+    let catalog = Catalog::open(&survivor, &Path::new(ROOT).join("catalog"), 1 << 20).unwrap();
+    let durable = Arc::new(catalog).cells().unwrap().range(&prefix(&[space::KEY_VALUE])).unwrap().count();
+    assert_eq!(durable, 32, "what was put last is left to the log");
+    assert!(db.status().unwrap().unsealed_log_bytes > before, "nothing was sealed");
+    assert_eq!(db.inspect().unwrap().tables[0].segments, 0);
 }

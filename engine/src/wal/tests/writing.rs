@@ -2,8 +2,8 @@ use std::path::PathBuf;
 
 use parking_lot::Mutex;
 
-use super::super::Payload;
 use super::super::report::Torn;
+use super::super::{Payload, scan_from};
 use super::*;
 use crate::error::{Error, ErrorKind};
 use crate::io::SyncLabel;
@@ -436,4 +436,30 @@ fn a_large_file_grows_in_strides_and_what_lies_ahead_is_no_record() {
     assert_eq!(rig.open().1.sequences(), (1..=40).collect::<Vec<_>>());
     let survivor = Rig::on(rig.disk.after_power_cut(), 4 << 20, 7);
     assert_eq!(survivor.open().1.sequences(), (1..=40).collect::<Vec<_>>());
+}
+
+#[test]
+fn whole_files_are_left_out_before_what_is_wanted() {
+    let rig = Rig::new(16 << 10);
+    let (mut log, _) = rig.open();
+    for sequence in 1..=200 {
+        group(&mut log, sequence..=sequence, true).unwrap();
+    }
+    drop(log);
+    let whole = rig.scan().report;
+    let reach =
+        |report: &ScanReport| -> Vec<_> { report.files.iter().map(|file| (file.number, file.first, file.last)).collect() };
+    assert!(whole.files.len() > 5);
+    for from in [0, 1, 2, 60, 150, 200, 201, 500] {
+        let mut sequences = Vec::new();
+        let report = scan_from(&rig.disk, &dir(), from, &mut |frame| {
+            sequences.extend((frame.flags & CONTEXT == 0).then_some(frame.sequence));
+            Ok(())
+        });
+        let report = report.unwrap();
+        // The last file is always read: nothing says where it ends.
+        let first = whole.files.iter().find(|file| file.last >= from).or(whole.files.last()).unwrap().first;
+        assert_eq!(sequences, (first..=200).collect::<Vec<_>>(), "from {from}");
+        assert_eq!((reach(&report), report.last_sequence), (reach(&whole), 200), "from {from}");
+    }
 }

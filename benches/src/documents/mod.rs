@@ -1,7 +1,8 @@
 //! Documents: durable puts from many threads beside redb and SQLite, point reads, indexed queries, the change feed, opening after
 //! a crash, and what writers of documents leave to writers of rows. All with as many documents in the store.
 
-use std::fs;
+pub(crate) mod crash;
+
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -77,6 +78,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let Options { seconds, documents, .. } = *options;
     let own = fresh_directory(&directory, "alluvium")?;
     let database = open(&own, options.cache)?;
+    database.collections().create(CollectionSpec::new(DEVICES).index("by_site", &["site"])?)?;
     let began = Instant::now();
     fill(&database, documents)?;
     println!("{documents} documents put in {:.1} s, {BATCH} at a time", began.elapsed().as_secs_f64());
@@ -93,21 +95,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if wanted(Part::Mixed) {
         mixed(&database, seconds)?;
     }
+    database.close()?;
     if wanted(Part::Crash) {
-        crash(&own, &fresh_directory(&directory, "crashed")?, documents)?;
+        crash::measure(&own, options)?;
     }
-    Ok(database.close()?)
-}
-
-/// Opens what a crash would leave by now.
-fn crash(own: &Path, copy: &Path, documents: usize) -> Result<()> {
-    copy_files(own, copy)?;
-    let began = Instant::now();
-    let crashed = Database::open(copy)?;
-    println!("opened after a crash in {:.2} s", began.elapsed().as_secs_f64());
-    let found = crashed.collection(DEVICES).get(&id(documents / 2))?;
-    found.ok_or_else(|| anyhow!("a document is not there after the crash"))?;
-    Ok(crashed.close()?)
+    Ok(())
 }
 
 fn id(number: usize) -> String {
@@ -128,9 +120,7 @@ fn document(number: usize, version: u64) -> Value {
 
 fn open(path: &Path, cache: usize) -> Result<Database> {
     let settings = Settings { catalog_cache_bytes: cache << 20, ..Settings::default() };
-    let database = Database::builder().settings(settings).open(path)?;
-    database.collections().create(CollectionSpec::new(DEVICES).index("by_site", &["site"])?)?;
-    Ok(database)
+    Ok(Database::builder().settings(settings).open(path)?)
 }
 
 fn fill(database: &Database, documents: usize) -> Result<()> {
@@ -148,16 +138,19 @@ fn chosen(documents: usize, thread: usize, done: u64) -> usize {
     usize::try_from(done.wrapping_mul(step) % documents as u64).unwrap_or_default()
 }
 
+/// Puts a document that is there.
+fn put(database: &Database, documents: usize, thread: usize, done: u64) -> Result<()> {
+    let number = chosen(documents, thread, done);
+    database.collection(DEVICES).put(&id(number), &document(number, done + 1), PutDocument::default())?;
+    Ok(())
+}
+
 fn puts(
     database: &Database,
     directory: &Path,
     &Options { threads, seconds, documents, cache, alone, .. }: &Options,
 ) -> Result<()> {
-    let put = |thread: usize, done: u64| -> Result<()> {
-        let number = chosen(documents, thread, done);
-        database.collection(DEVICES).put(&id(number), &document(number, done + 1), PutDocument::default())?;
-        Ok(())
-    };
+    let put = |thread: usize, done: u64| put(database, documents, thread, done);
     if alone {
         println!("durable puts: {:.0}/s from {threads} threads", rate(threads, seconds, &put)?);
         return Ok(());
@@ -280,21 +273,6 @@ fn batch(schema: &std::sync::Arc<TableSchema>, time: &mut i64) -> Result<RecordB
         rows.row(*time).tag("device", &device)?.value("value", number as f64 * 0.1)?;
     }
     Ok(rows.finish()?)
-}
-
-/// What a crash leaves of a database at rest.
-fn copy_files(from: &Path, to: &Path) -> Result<()> {
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let to = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            fs::create_dir_all(&to)?;
-            copy_files(&entry.path(), &to)?;
-        } else {
-            fs::copy(entry.path(), to)?;
-        }
-    }
-    Ok(())
 }
 
 /// Documents in redb, as the library is used by itself: a commit for each, which is durable.
