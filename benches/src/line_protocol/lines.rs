@@ -86,7 +86,7 @@ fn mixed(line: &mut String, measurement: usize, host: usize) -> std::fmt::Result
             line,
             "mem,host=gateway-{host:05} used={}i,total=8201625600i,free={}i,used_percent={whole}.{part:02},swap_free=0i ",
             1_000_000 + host * 4_096,
-            7_000_000 - host * 4_096
+            8_200_000_000 - host * 4_096
         ),
         2 => write!(
             line,
