@@ -32,6 +32,8 @@ use crate::io::{Components, File, OpenMode, SyncLabel};
 
 /// Bytes in a page, redb's and ours.
 pub(super) const PAGE: usize = 4096;
+/// Pages that are read at once to be checked.
+const SCRUBBED_TOGETHER: usize = 64;
 /// The page files there may be: a catalog that is written anew goes to the one that is not in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PageFile {
@@ -218,29 +220,48 @@ impl Store {
         }
     }
 
-    /// Reads every page in the file and says which fail their checksums.
+    /// Reads every page in the file, as they lie there, and says which fail their checksums.
     pub(super) fn scrub(&self) -> Result<Vec<Error>> {
-        let (file, slots) = {
+        let (file, mut slots) = {
             let image = self.image.lock();
             let held = |page: &u32| image.held.contains_key(page);
             let slots: Vec<_> = image.map.slots().filter(|(page, _)| !held(page)).collect();
             (image.file.clone().ok_or(Error::Closed)?, slots)
         };
+        slots.sort_unstable_by_key(|(_, slot)| slot.at);
         let mut problems = Vec::new();
+        let mut bytes = vec![0; SCRUBBED_TOGETHER * PAGE];
+        let runs = slots.chunk_by(|(_, one), (_, next)| one.at + 1 == next.at);
+        for run in runs.flat_map(|run| run.chunks(SCRUBBED_TOGETHER)) {
+            let out = bytes.get_mut(..run.len() * PAGE).unwrap_or_default();
+            match run.first().map(|(_, first)| file.read_exact_at(first.offset(), out)) {
+                // One that is not all there is found among its neighbours.
+                Some(Err(_)) => self.scrub_apart(&*file, run, &mut problems)?,
+                _ => problems.extend(run.iter().zip(out.chunks_exact(PAGE)).filter_map(|(at, page)| self.unsound(*at, page))),
+            }
+        }
+        Ok(problems)
+    }
+
+    /// The same for each page by itself.
+    fn scrub_apart(&self, file: &dyn File, slots: &[(u32, Slot)], problems: &mut Vec<Error>) -> Result<()> {
         let mut bytes = [0; PAGE];
         for (page, slot) in slots {
-            let read = file.read_exact_at(slot.offset(), &mut bytes);
-            let rewritten = || self.image.lock().map.slot(page) != Some(slot);
-            match read {
-                Ok(()) if crc32fast::hash(&bytes) == slot.crc || rewritten() => {}
-                Ok(()) => problems.push(Error::damaged(&self.path, bad_page(page, slot))),
+            match file.read_exact_at(slot.offset(), &mut bytes) {
+                Ok(()) => problems.extend(self.unsound((*page, *slot), &bytes)),
                 Err(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
-                    problems.push(Error::damaged(&self.path, bad_page(page, slot)));
+                    problems.push(Error::damaged(&self.path, bad_page(*page, *slot)));
                 }
                 Err(source) => return Err(Error::io("read", &self.path, source)),
             }
         }
-        Ok(problems)
+        Ok(())
+    }
+
+    /// What is wrong with a page that was read, unless it was written elsewhere meanwhile.
+    fn unsound(&self, (page, slot): (u32, Slot), bytes: &[u8]) -> Option<Error> {
+        let sound = crc32fast::hash(bytes) == slot.crc || self.image.lock().map.slot(page) != Some(slot);
+        (!sound).then(|| Error::damaged(&self.path, bad_page(page, slot)))
     }
 
     /// Closes the files. Whatever redb still tries is refused and nothing more is written.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Layout;
-use super::replay::Survey;
+use super::replay::{self, Survey};
 use crate::catalog::{Catalog, Change};
 use crate::error::{Error, Result};
 use crate::format::names;
@@ -19,6 +19,8 @@ use crate::table::PendingDeletion;
 
 pub(super) struct Opened {
     pub(super) catalog: Catalog,
+    /// The log, as far as this catalog lacks it.
+    pub(super) survey: Survey,
     pub(super) sealed_through: Sequence,
     /// Whether tables and segments were read back from the segment files.
     pub(super) rebuilt: bool,
@@ -31,11 +33,10 @@ pub(super) fn open<T>(
     components: &Components,
     layout: &Layout,
     settings: &Settings,
-    survey: &Survey,
     load: &dyn Fn(Opened) -> Result<T>,
 ) -> Result<T> {
     let (dir, cache) = (layout.catalog(), settings.catalog_cache_bytes);
-    let current = |catalog| current(catalog, components, layout, survey);
+    let current = |catalog| current(catalog, components, layout);
     let trouble = match Catalog::exists(components, &dir)? {
         false => "it is missing".to_owned(),
         true => match Catalog::open(components, &dir, cache).and_then(current).and_then(load) {
@@ -44,10 +45,11 @@ pub(super) fn open<T>(
             loaded => return loaded,
         },
     };
+    let survey = replay::survey(components, layout, 1)?;
     // What was never finished is no loss.
-    if is_new(components, layout, survey)? && Catalog::snapshots(components, &dir)?.is_empty() {
+    if is_new(components, layout, &survey)? && Catalog::snapshots(components, &dir)?.is_empty() {
         let catalog = Catalog::create(components, &dir, cache)?;
-        return load(Opened { catalog, sealed_through: 0, rebuilt: false, receipts: Vec::new() });
+        return load(Opened { catalog, survey, sealed_through: 0, rebuilt: false, receipts: Vec::new() });
     }
     if settings.on_damage == OnDamage::Refuse {
         return Err(super::refusal(layout, names::CATALOG, &trouble));
@@ -74,17 +76,18 @@ fn is_no_fault_of_its_own(error: &Error) -> bool {
 }
 
 /// A catalog that the log can bring up to date. An older one would leave a hole.
-fn current(catalog: Catalog, components: &Components, layout: &Layout, survey: &Survey) -> Result<Opened> {
-    let (applied, log_start) = (catalog.applied(), survey.report.first_sequence);
+fn current(catalog: Catalog, components: &Components, layout: &Layout) -> Result<Opened> {
+    let (applied, sealed_through) = (catalog.applied(), catalog.sealed_through()?);
+    let survey = replay::survey(components, layout, applied.min(sealed_through) + 1)?;
+    let log_start = survey.report.first_sequence;
     let stale = |why: String| Err(Error::Internal(why));
     if applied + 1 < log_start {
         return stale(format!("it stops at record {applied}, before the log begins"));
     }
-    if applied == 0 && log_start != 1 && !is_new(components, layout, survey)? {
+    if applied == 0 && log_start != 1 && !is_new(components, layout, &survey)? {
         return stale("it is empty though there are segments".to_owned());
     }
-    let sealed_through = catalog.sealed_through()?;
-    Ok(Opened { catalog, sealed_through, rebuilt: false, receipts: Vec::new() })
+    Ok(Opened { catalog, survey, sealed_through, rebuilt: false, receipts: Vec::new() })
 }
 
 fn with_receipt(mut opened: Opened, components: &Components, detail: String) -> Opened {
@@ -113,7 +116,7 @@ fn is_new(components: &Components, layout: &Layout, survey: &Survey) -> Result<b
 ///
 /// Everything the log still holds is replayed on top, whether or not segments hold it too: which of them were committed is
 /// not known without the catalog, and the same rows twice are the same rows.
-fn from_segments(components: &Components, layout: &Layout, cache: usize, survey: &Survey) -> Result<Opened> {
+fn from_segments(components: &Components, layout: &Layout, cache: usize, survey: Survey) -> Result<Opened> {
     let dir = layout.segments();
     let files = components.disk.list(&dir).map_err(|source| Error::io("list", &dir, source))?;
     let mut tables: BTreeMap<TableId, (TableSchema, BTreeMap<SeriesId, SeriesKey>)> = BTreeMap::new();
@@ -152,7 +155,7 @@ fn from_segments(components: &Components, layout: &Layout, cache: usize, survey:
     let catalog = Catalog::create(components, &layout.catalog(), cache)?;
     catalog.apply(sealed_through, &changes)?;
     catalog.checkpoint()?;
-    Ok(Opened { catalog, sealed_through, rebuilt: true, receipts })
+    Ok(Opened { catalog, survey, sealed_through, rebuilt: true, receipts })
 }
 
 /// Leaves out the inputs of compactions whose outputs are here too: a later segment that covers the records and the partition

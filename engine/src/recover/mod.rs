@@ -15,6 +15,7 @@ pub(crate) use ballast::Ballast;
 pub(crate) use identity::{Identity, check as check_identity};
 pub(crate) use replay::{describe, relative_path};
 
+use self::replay::Survey;
 use crate::catalog::{Catalog, CatalogSlot};
 use crate::error::{Error, Result};
 use crate::format::names;
@@ -90,10 +91,10 @@ pub(crate) fn open(components: &Components, root: &Path, settings: &Settings) ->
     layout.create(components)?;
 
     // What can refuse does so before anything is changed.
-    let survey = replay::survey(components, &layout)?;
-    let load = |opened| Loaded::new(components, &layout, &survey, opened);
-    let Loaded { publisher, sealed_through, receipts, engine_micros } =
-        catalog::open(components, &layout, settings, &survey, &load)?;
+    wal::check(&*components.disk, &layout.log())?;
+    let load = |opened| Loaded::new(components, &layout, opened);
+    let Loaded { publisher, survey, sealed_through, receipts, engine_micros } =
+        catalog::open(components, &layout, settings, &load)?;
     let loss = receipts.iter().find(|receipt| receipt.kind != ReceiptKind::TornTail);
     if let (true, Some(loss)) = (strict, loss) {
         return Err(refusal(&layout, &loss.file, &loss.detail));
@@ -115,13 +116,15 @@ pub(crate) fn open(components: &Components, root: &Path, settings: &Settings) ->
 /// The catalog and the log as they are in memory.
 struct Loaded {
     publisher: Arc<Publisher>,
+    survey: Survey,
     sealed_through: Sequence,
     receipts: Vec<Receipt>,
     engine_micros: u64,
 }
 
 impl Loaded {
-    fn new(components: &Components, layout: &Layout, survey: &replay::Survey, opened: catalog::Opened) -> Result<Self> {
+    fn new(components: &Components, layout: &Layout, opened: catalog::Opened) -> Result<Self> {
+        let survey = opened.survey;
         let sealed = survey.sealed_through.max(opened.sealed_through);
         let sealed_through = if opened.rebuilt { opened.sealed_through } else { sealed };
         let applied = opened.catalog.applied();
@@ -134,15 +137,15 @@ impl Loaded {
         let slot = Arc::new(CatalogSlot::new(catalog));
         let publisher = Arc::new(Publisher::new(Registry::default(), keyspace, slot, MemoryGauge::default()));
         catalog::load(&publisher)?;
-        let replayed = replay::replay(components, layout, &publisher, survey, sealed_through)?;
-        receipts.extend(replay::report_losses(components, survey, covered, &replayed));
-        receipts.extend(replay::report_missing_end(components, survey, sealed_through, applied));
+        let replayed = replay::replay(components, layout, &publisher, &survey, sealed_through)?;
+        receipts.extend(replay::report_losses(components, &survey, covered, &replayed));
+        receipts.extend(replay::report_missing_end(components, &survey, sealed_through, applied));
         // All that opening changes of a catalog is changed here, where another can still take its place.
         receipts.extend(segments::drop_missing(components, layout, &publisher)?);
         // The same damage is found again at every open until its file is gone; one receipt says it.
         receipts.retain(|receipt| !known.contains(&loss_of(receipt)));
         let engine_micros = engine_micros.max(replayed.engine_micros);
-        Ok(Loaded { publisher, sealed_through, receipts, engine_micros })
+        Ok(Loaded { publisher, survey, sealed_through, receipts, engine_micros })
     }
 }
 
@@ -155,7 +158,7 @@ fn loss_of(receipt: &Receipt) -> String {
 }
 
 /// Copies log bytes that cannot be read, before their file is recycled one day.
-fn set_aside(components: &Components, layout: &Layout, survey: &replay::Survey) -> Result<()> {
+fn set_aside(components: &Components, layout: &Layout, survey: &Survey) -> Result<()> {
     for damage in &survey.report.damage {
         let path = wal::log_path(&layout.log(), damage.file);
         match quarantine::copy_bytes(components, layout, &path, damage.offset, damage.bytes) {

@@ -32,8 +32,8 @@ struct Defined {
     dropped: bool,
 }
 
-/// Reads the log once for its extent, its damage, its tables and the last seal in it.
-pub(super) fn survey(components: &Components, layout: &Layout) -> Result<Survey> {
+/// Reads the log from a record on for its extent, its damage, its tables and the last seal in it.
+pub(super) fn survey(components: &Components, layout: &Layout, from: Sequence) -> Result<Survey> {
     let (mut seals, mut tables) = (Vec::new(), Vec::<Defined>::new());
     let wanted = [RecordKind::Sealed, RecordKind::CreateTable, RecordKind::AlterTable, RecordKind::DropTable];
     let wanted = wanted.map(RecordKind::code);
@@ -45,7 +45,7 @@ pub(super) fn survey(components: &Components, layout: &Layout) -> Result<Survey>
             tables.push(Defined { schema, dropped });
         }
     };
-    let report = wal::scan(&*components.disk, &layout.log(), &mut |frame| {
+    let report = wal::scan_from(&*components.disk, &layout.log(), from, &mut |frame| {
         if !wanted.contains(&frame.kind) {
             return Ok(());
         }
@@ -105,7 +105,8 @@ pub(super) fn replay(
         }
         known.tell(publisher, CHANGES_PER_APPLY)
     })?;
-    known.tell(publisher, 0)?;
+    // Cells that are not many may wait, as when they were written.
+    known.tell(publisher, 1)?;
     Ok(Replayed { undefined: known.undefined, engine_micros: known.engine_micros, named })
 }
 
@@ -147,7 +148,7 @@ impl Undefined {
 /// Tells the catalog what it missed; everything else is in memory already.
 pub(super) fn catalog_only(components: &Components, layout: &Layout, catalog: &Catalog) -> Result<()> {
     let mut known = Known::new(layout, catalog.applied(), 0);
-    wal::scan(&*components.disk, &layout.log(), &mut |frame| {
+    wal::scan_from(&*components.disk, &layout.log(), known.applied + 1, &mut |frame| {
         let new = frame.sequence > known.applied && frame.flags & wal::CONTEXT == 0;
         if !new || frame.kind == RecordKind::PutRows.code() {
             return Ok(());
@@ -270,8 +271,7 @@ impl Known {
     fn tell(&mut self, publisher: &Publisher, many: usize) -> Result<()> {
         publisher.keyspace.publish(self.news.cells.iter().map(|(sequence, effects)| (*sequence, &**effects)));
         self.news.cells.clear();
-        let is_due = publisher.is_much_unapplied() || self.news.changes.len() >= many;
-        if !is_due || (self.news.changes.is_empty() && publisher.keyspace.unapplied_bytes() == 0) {
+        if !publisher.is_much_unapplied() && self.news.changes.len() < many {
             return Ok(());
         }
         publisher.tell_all(self.through.max(self.applied), std::mem::take(&mut self.news.changes))?;

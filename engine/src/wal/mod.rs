@@ -31,4 +31,4 @@ pub(crate) use follow::{Follow, LogFiles, Place, Step};
 pub(crate) use frame::{CONTEXT, Payload};
 pub(crate) use log::Log;
 pub(crate) use report::{LogDamage, ScanReport};
-pub(crate) use scan::{FrameRef, scan, scan_from};
+pub(crate) use scan::{FrameRef, check, scan, scan_from};

@@ -47,25 +47,9 @@ pub(crate) fn scan(disk: &dyn Disk, dir: &Path, visit: Visit<'_>) -> Result<Scan
 
 /// The same, but leaves out files of which all records come before one. What is said of these is what their headers say.
 pub(crate) fn scan_from(disk: &dyn Disk, dir: &Path, from: Sequence, visit: Visit<'_>) -> Result<ScanReport> {
-    let mut report = ScanReport::default();
-    let mut found = Vec::new();
-    for entry in disk.list(dir).map_err(|error| Error::io("list", dir, error))? {
-        match Named::of(&entry.name) {
-            Named::Log(number) if !entry.is_dir => {
-                let path = log_path(dir, number);
-                let mut window = Window::open(disk, &path)?;
-                found.push((number, window.len(), FileHeader::read(&mut window, &path, number)?));
-            }
-            Named::Spare(number) if !entry.is_dir => report.spares.push(Spare { number, len: entry.len }),
-            _ => {}
-        }
-    }
-    found.sort_by_key(|(number, ..)| *number);
-    let begun_at = |start: &FileStart| match start {
-        FileStart::Begun { header, .. } => Some(header.first),
-        _ => None,
-    };
-    report.first_sequence = found.iter().find_map(|(.., start)| begun_at(start)).unwrap_or(0);
+    let Headers { found, spares } = Headers::read(disk, dir)?;
+    let first_sequence = found.iter().find_map(|(.., start)| begun_at(start)).unwrap_or(0);
+    let report = ScanReport { spares, first_sequence, ..ScanReport::default() };
     let mut scanner = Scanner { disk, dir, visit, expected: report.first_sequence.max(1), begun: false, report };
     for (i, (number, len, start)) in found.iter().enumerate() {
         let later = found.get(i + 1..).unwrap_or_default();
@@ -84,6 +68,45 @@ pub(crate) fn scan_from(disk: &dyn Disk, dir: &Path, from: Sequence, visit: Visi
         }
     }
     Ok(scanner.report)
+}
+
+/// Fails where a scan would before it reads a record: the directory or a file cannot be opened, or is of another format version.
+pub(crate) fn check(disk: &dyn Disk, dir: &Path) -> Result<()> {
+    Headers::read(disk, dir).map(drop)
+}
+
+/// What the files of a log say of themselves.
+struct Headers {
+    /// Number, length and beginning of each, in order.
+    found: Vec<(u64, u64, FileStart)>,
+    spares: Vec<Spare>,
+}
+
+impl Headers {
+    fn read(disk: &dyn Disk, dir: &Path) -> Result<Headers> {
+        let (mut found, mut spares) = (Vec::new(), Vec::new());
+        for entry in disk.list(dir).map_err(|error| Error::io("list", dir, error))? {
+            match Named::of(&entry.name) {
+                Named::Log(number) if !entry.is_dir => {
+                    let path = log_path(dir, number);
+                    let mut window = Window::open(disk, &path)?;
+                    found.push((number, window.len(), FileHeader::read(&mut window, &path, number)?));
+                }
+                Named::Spare(number) if !entry.is_dir => spares.push(Spare { number, len: entry.len }),
+                _ => {}
+            }
+        }
+        found.sort_by_key(|(number, ..)| *number);
+        Ok(Headers { found, spares })
+    }
+}
+
+/// The sequence that a file begins with.
+fn begun_at(start: &FileStart) -> Option<Sequence> {
+    match start {
+        FileStart::Begun { header, .. } => Some(header.first),
+        _ => None,
+    }
 }
 
 struct Scanner<'a> {

@@ -94,6 +94,32 @@ fn a_damaged_frame_costs_its_records_and_a_receipt() {
     assert_eq!(values(&db).unwrap().len() as i64, 300 * ROWS);
 }
 
+#[test]
+fn of_the_log_only_what_the_catalog_and_the_segments_lack_is_read() {
+    let (disk, db) = begin();
+    append(&db, 0..40);
+    db.seal().unwrap();
+    append(&db, 40..50);
+    db.close().unwrap();
+    let log = files(&disk, ".log");
+    assert!(log.len() > 2, "{log:?}");
+    flip(&disk, &log[0], |len| len / 2);
+    let db = open_strict(&disk).unwrap();
+    assert_values(&db, 50);
+    assert!(!disk.paths().iter().any(|path| path.starts_with("/data/quarantine")), "it was read");
+    // Who asks whether all is well is told.
+    let name = log[0].strip_prefix("/data").unwrap().display().to_string();
+    assert_eq!(complaints(&db), [name]);
+    drop(db);
+    // A catalog that is made anew needs all of it.
+    for path in files(&disk, "/catalog/") {
+        disk.corrupt(&path, |bytes| bytes.fill(0)).unwrap();
+    }
+    let db = open(&disk);
+    assert_values(&db, 50);
+    assert!(disk.paths().iter().any(|path| path.starts_with("/data/quarantine")));
+}
+
 /// The one log file of a table whose schema gained a column, with rows before and after, no catalog, and one frame damaged.
 fn with_damaged_definition(sequence: u64) -> MemoryDisk {
     let (disk, db) = begin();
