@@ -55,6 +55,8 @@ impl Builder {
         let inner = Arc::new(Inner::new(components, self.settings, root, meter, ballast, lock, recovered)?);
         if inner.settings.background {
             Background::start(&inner)?;
+            // Opening may have left it much to do.
+            inner.nudge(Background::nudge_applying);
         }
         Ok(Database { inner })
     }

@@ -22,7 +22,7 @@ use crate::table::Table;
 use crate::watermark::Watermark;
 
 /// Bytes of metadata after which the catalog is told of them.
-pub(super) const UNAPPLIED_BYTES: usize = 4 << 20;
+pub(super) const UNAPPLIED_BYTES: usize = 8 << 20;
 
 /// Everything behind a [`Database`](super::Database).
 #[derive(Debug)]
@@ -207,7 +207,7 @@ impl Inner {
         self.after_write(None);
     }
 
-    fn nudge(&self, whom: fn(&Background)) {
+    pub(super) fn nudge(&self, whom: fn(&Background)) {
         if let Some(background) = &*self.background.lock() {
             whom(background);
         }

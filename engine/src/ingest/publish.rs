@@ -104,7 +104,7 @@ impl Publisher {
     }
 
     /// Whether the catalog has to be told before there is more to tell.
-    pub(crate) fn is_much_unapplied(&self) -> bool {
+    fn is_much_unapplied(&self) -> bool {
         self.keyspace.unapplied_bytes() >= MOST_UNAPPLIED_BYTES
     }
 

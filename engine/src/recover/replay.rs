@@ -17,6 +17,10 @@ use crate::wal::{self, FrameRef, LogDamage, ScanReport};
 /// Changes handed to the catalog at a time.
 const CHANGES_PER_APPLY: usize = 4_096;
 
+/// Bytes of cells from which on the catalog is told of them. Fewer are told later, while the database is used already: what
+/// writers may leave untold, and what comes while the catalog is saved.
+const MOST_UNAPPLIED_BYTES: usize = 32 << 20;
+
 /// What a first pass over the log tells.
 pub(super) struct Survey {
     pub(super) report: ScanReport,
@@ -266,12 +270,12 @@ impl Known {
         Ok(())
     }
 
-    /// Tells the key space of the cells so far, and the catalog once there is as much as writers let come together, so that it is
-    /// told in the order of keys, of each once; or of all if there are so many other changes.
+    /// Tells the key space of the cells so far, and the catalog once there are many, so that it is told in the order of keys, of
+    /// each once; or of all if there are so many other changes.
     fn tell(&mut self, publisher: &Publisher, many: usize) -> Result<()> {
         publisher.keyspace.publish(self.news.cells.iter().map(|(sequence, effects)| (*sequence, &**effects)));
         self.news.cells.clear();
-        if !publisher.is_much_unapplied() && self.news.changes.len() < many {
+        if publisher.keyspace.unapplied_bytes() < MOST_UNAPPLIED_BYTES && self.news.changes.len() < many {
             return Ok(());
         }
         publisher.tell_all(self.through.max(self.applied), std::mem::take(&mut self.news.changes))?;
