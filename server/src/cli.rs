@@ -134,7 +134,8 @@ fn condense(page: &str) -> String {
         .lines()
         .map(str::trim)
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
-        .filter(|line| !line.is_empty())
+        // That it could be a value is of no help where there is none such.
+        .filter(|line| !line.is_empty() && !line.starts_with("tip: to pass"))
         .collect();
     let said = said.join(" ").replace(" tip: ", "; tip: ");
     let said = said.strip_prefix("error: ").unwrap_or(&said);
@@ -170,6 +171,10 @@ mod tests {
         assert_eq!(
             complaint(&["alluvium", "inspect", "--jsn"]),
             "unexpected argument '--jsn' found; tip: a similar argument exists: '--json' (see `alluvium inspect --help`)"
+        );
+        assert_eq!(
+            complaint(&["alluvium", "doc", "create", "devices", "--schema", "{}"]),
+            "unexpected argument '--schema' found (see `alluvium doc create --help`)"
         );
         assert_eq!(complaint(&["alluvium", "fly"]), "unrecognized subcommand 'fly' (see `alluvium --help`)");
     }

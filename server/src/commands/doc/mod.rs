@@ -13,7 +13,7 @@ use crate::failure::{Failure, Outcome};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Makes a collection
+    /// Makes a collection. What its documents have to be, `doc schema` says
     Create(collections::Create),
     /// Lists the collections
     Collections,

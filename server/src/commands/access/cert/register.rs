@@ -33,7 +33,7 @@ pub(super) fn list(context: &Context) -> Outcome {
     if context.json {
         return certificates.iter().try_for_each(|certificate| context.print_json(certificate));
     }
-    let headings = [("key", Align::Left), ("principal", Align::Left), ("holds until", Align::Left), ("", Align::Left)];
+    let headings = [("key", Align::Left), ("principal", Align::Left), ("holds until", Align::Left), ("state", Align::Left)];
     let mut table = Table::new(headings);
     for certificate in certificates {
         let state = state(&certificate, now);
