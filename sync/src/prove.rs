@@ -10,13 +10,16 @@ use jiff::Timestamp;
 
 use crate::remote::{Gap, Hash, Incarnation, Key, Link, Manifest, Period, SegmentKey};
 
+/// First and last cuts.
+type Ranges = Vec<(u64, u64)>;
+
 /// Collects what there is of one gateway.
 #[derive(Debug)]
 pub struct Prover {
     gateway: String,
     cuts: BTreeMap<(Incarnation, u64), Cut>,
     /// Cuts that segments of an incarnation's table and period cover.
-    held: BTreeMap<(Incarnation, u32, Period), Vec<(u64, u64)>>,
+    held: BTreeMap<(Incarnation, u32), BTreeMap<Period, Ranges>>,
     metadata: BTreeSet<(Incarnation, u64, Hash)>,
     problems: Vec<Problem>,
 }
@@ -165,7 +168,8 @@ impl Prover {
         if read.is_some_and(|read| read != key.hash) {
             return self.altered(key, "its hash is another");
         }
-        self.held.entry((key.incarnation, key.table, key.period)).or_default().push(key.cuts);
+        let periods = self.held.entry((key.incarnation, key.table)).or_default();
+        periods.entry(key.period).or_default().push(key.cuts);
     }
 
     /// There is an object of metadata, as [`Prover::segment`].
@@ -242,8 +246,8 @@ impl Prover {
 
     fn unannounced(&self) -> Vec<Problem> {
         let mut found = Vec::new();
-        for ((incarnation, ..), segments) in &self.held {
-            let unknown = segments.iter().find_map(|&(first, last)| self.first_unknown(*incarnation, first, last));
+        for ((incarnation, _), periods) in &self.held {
+            let unknown = periods.values().flatten().find_map(|&(first, last)| self.first_unknown(*incarnation, first, last));
             found.extend(unknown.map(|cut| Problem::Unannounced { incarnation: *incarnation, cut }));
         }
         found
@@ -299,7 +303,8 @@ impl Prover {
     fn missing(&self, (incarnation, number): (Incarnation, u64), cut: &Cut, stated: &[Loss]) -> Vec<Missing> {
         let covers = |&(first, last): &(u64, u64)| first <= number && number <= last;
         let held = |&(table, period): &(u32, Period)| {
-            self.held.get(&(incarnation, table, period)).is_some_and(|cuts| cuts.iter().any(covers))
+            let periods = self.held.get(&(incarnation, table));
+            periods.is_some_and(|periods| holders(periods, period).any(|cuts| cuts.iter().any(covers)))
         };
         let lost = cut.units.iter().filter(|unit| !held(unit));
         let missing = lost.map(|&(table, period)| {
@@ -308,6 +313,13 @@ impl Prover {
         });
         missing.collect()
     }
+}
+
+/// What the segments of a period, and of longer ones that hold it, cover.
+fn holders(periods: &BTreeMap<Period, Ranges>, period: Period) -> impl Iterator<Item = &Ranges> {
+    // Of each length one alone can hold it: the last that does not begin behind it.
+    let candidates = period.not_behind().into_iter().filter_map(|range| periods.range(range).next_back());
+    candidates.filter(move |(longer, _)| longer.holds(period)).map(|(_, cuts)| cuts)
 }
 
 impl Cut {

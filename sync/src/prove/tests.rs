@@ -88,12 +88,15 @@ fn what_is_missing_is_named_and_ends_what_counts_as_delivered() {
     assert_eq!(proof.problems, []);
     assert!(!proof.holds());
     assert_eq!((proof.branches[0].delivered_through, &proof.branches[0].missing[..]), (delivered(2), &[lacks(3, false)][..]));
+    let [hour, month] = [PeriodKind::Hour, PeriodKind::Month].map(|kind| Period::Of { kind, start: 0 });
     // Neither another table's segment, nor another period's or incarnation's, nor one of mixed times holds it.
     let others = [
         SegmentKey { table: 2, ..segment(OLD, (1, 4)) },
         SegmentKey { period: Period::Mixed, ..segment(OLD, (1, 4)) },
         SegmentKey { period: Period::Of { kind: PeriodKind::Day, start: 86_400 }, ..segment(OLD, (1, 4)) },
     ];
+    assert!(!told(&chain(4), &[SegmentKey { period: hour, ..segment(OLD, (1, 4)) }]).conclude().holds());
+    assert!(told(&chain(4), &[SegmentKey { period: month, ..segment(OLD, (1, 4)) }]).conclude().holds());
     let proof = told(&chain(4), &others).conclude();
     assert_eq!(proof.branches[0].missing, [1, 2, 3, 4].map(|cut| lacks(cut, false)));
     assert_eq!(proof.branches[0].delivered_through, None);

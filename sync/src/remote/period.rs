@@ -1,6 +1,7 @@
 //! The spans of time that tables are divided into, as objects name them.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use jiff::Span;
@@ -40,14 +41,59 @@ pub enum Period {
 #[error("a period is expected: hour, day, month or year and a second since 1970, or mixed")]
 pub struct NoPeriod;
 
+/// Seconds.
+const DAY: i64 = 86_400;
+
 const KINDS: [(PeriodKind, &str); 4] =
     [(PeriodKind::Hour, "hour"), (PeriodKind::Day, "day"), (PeriodKind::Month, "month"), (PeriodKind::Year, "year")];
 
 impl Period {
+    /// Whether all times of another period are in this one, as a day is in its month. Periods of the far past and future, whose
+    /// calendar nobody needs, hold themselves alone.
+    pub fn holds(self, other: Period) -> bool {
+        let within = || {
+            let (Period::Of { start, .. }, Period::Of { kind, start: at }) = (self, other) else { return None };
+            // They nest, so that where one begins tells; what is longer does not fit.
+            Some(self.kind()? > kind && start <= at && at < self.end()?)
+        };
+        self == other || within().unwrap_or(false)
+    }
+
+    /// For each length, the periods that do not begin behind this one.
+    pub(crate) fn not_behind(self) -> Vec<RangeInclusive<Period>> {
+        match self {
+            Period::Mixed => vec![self..=self],
+            Period::Of { start, .. } => {
+                KINDS.iter().map(|&(kind, _)| Period::Of { kind, start: i64::MIN }..=Period::Of { kind, start }).collect()
+            }
+        }
+    }
+
+    fn kind(self) -> Option<PeriodKind> {
+        match self {
+            Period::Of { kind, .. } => Some(kind),
+            Period::Mixed => None,
+        }
+    }
+
+    /// The first second behind it.
+    fn end(self) -> Option<i64> {
+        let Period::Of { kind, start } = self else { return None };
+        let length = match kind {
+            PeriodKind::Hour => return start.checked_add(3_600),
+            PeriodKind::Day => return start.checked_add(DAY),
+            PeriodKind::Month => Span::new().months(1),
+            PeriodKind::Year => Span::new().years(1),
+        };
+        let date = self.date()?;
+        let next = date.checked_add(length).ok()?;
+        Some(start + DAY * i64::from(date.until(next).ok()?.get_days()))
+    }
+
     /// The UTC date on which it begins, where that has one that everybody can read: of the years 1 to 9999.
     pub fn date(self) -> Option<Date> {
         let Period::Of { start, .. } = self else { return None };
-        let days = Span::new().try_days(start.div_euclid(86_400)).ok()?;
+        let days = Span::new().try_days(start.div_euclid(DAY)).ok()?;
         let date = Date::constant(1970, 1, 1).checked_add(days).ok()?;
         (date.year() >= 1).then_some(date)
     }
@@ -107,6 +153,29 @@ mod tests {
         for wrong in ["", "day", "day+1", "day01", "day-0", "week0", "Mixed", "day1 ", "day9223372036854775808"] {
             assert_eq!(wrong.parse::<Period>(), Err(NoPeriod), "{wrong}");
         }
+    }
+
+    #[test]
+    fn longer_periods_hold_those_within_them() {
+        let holds = |one: &str, other: &str| one.parse::<Period>().unwrap().holds(other.parse().unwrap());
+        // 2025-11-01 and 2025-12-01, 2025-01-01 and 2026-01-01.
+        let (november, december, this_year, next_year) = (1_761_955_200_i64, 1_764_547_200, 1_735_689_600, 1_767_225_600_i64);
+        for (kind, start, end) in
+            [("hour", 0, 3_600), ("day", 0, 86_400), ("month", november, december), ("year", this_year, next_year)]
+        {
+            let long = format!("{kind}{start}");
+            assert!(holds(&long, &long));
+            for shorter in ["hour", "day", "month"].into_iter().take_while(|shorter| *shorter != kind) {
+                for (at, within) in [(start, true), (end - 3_600, true), (end, false), (start - 1, false)] {
+                    assert_eq!(holds(&long, &format!("{shorter}{at}")), within, "{long} {shorter}{at}");
+                }
+            }
+            assert!(!holds("hour0", "day0") && !holds("mixed", &long) && !holds(&long, "mixed"));
+        }
+        assert!(holds("mixed", "mixed"));
+        // The February of a leap year, and years without a date.
+        assert!(holds("month1706745600", "day1709164800") && !holds("month1706745600", "day1709251200"));
+        assert!(!holds("year-9223372036854775808", "hour-9223372036854775808") && !holds("day9223372036854775807", "hour0"));
     }
 
     #[test]
