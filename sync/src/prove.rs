@@ -8,7 +8,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::remote::{Gap, Hash, Incarnation, Key, Link, Manifest, Period, SegmentKey};
+use crate::remote::{Gap, Hash, Incarnation, Key, Link, MOST_BYTES, Manifest, Period, SegmentKey};
 
 /// First and last cuts.
 type Ranges = Vec<(u64, u64)>;
@@ -41,6 +41,27 @@ struct Cut {
 struct Loss {
     table: Option<u32>,
     records: (u64, u64),
+}
+
+/// What is known of an object's content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Nothing: its name is believed. Of a manifest, that it is larger than any.
+    Unread,
+    /// Its hash.
+    Hash(Hash),
+    /// All of it.
+    Bytes(Vec<u8>),
+}
+
+impl Content {
+    fn hash(&self) -> Option<Hash> {
+        match self {
+            Content::Unread => None,
+            Content::Hash(hash) => Some(*hash),
+            Content::Bytes(bytes) => Some(Hash::of(bytes)),
+        }
+    }
 }
 
 /// What is wrong with a bucket.
@@ -157,11 +178,24 @@ impl Prover {
         Prover { gateway: gateway.to_owned(), cuts, held, metadata, problems: Vec::new() }
     }
 
-    /// There is a segment. Whoever has read it says what its hash is; otherwise its name is believed.
-    pub fn segment(&mut self, key: &SegmentKey, read: Option<Hash>) {
-        if key.gateway != self.gateway {
+    /// There is an object. One of another gateway is none of its business.
+    pub fn see(&mut self, key: &Key, content: &Content) {
+        if key.gateway() != self.gateway {
             return;
         }
+        match (key, content) {
+            (Key::Manifest { incarnation, cut, hash, .. }, Content::Bytes(bytes)) => {
+                self.manifest(*incarnation, *cut, *hash, bytes);
+            }
+            (Key::Manifest { .. }, _) => self.altered(key, format_args!("it was not read: it is more than {MOST_BYTES} bytes")),
+            (Key::Metadata { incarnation, cut, hash, .. }, content) => {
+                self.metadata(*incarnation, *cut, *hash, content.hash());
+            }
+            (Key::Segment(segment), content) => self.segment(segment, content.hash()),
+        }
+    }
+
+    fn segment(&mut self, key: &SegmentKey, read: Option<Hash>) {
         if key.cuts.0 > key.cuts.1 {
             return self.altered(key, "its cuts are none");
         }
@@ -172,8 +206,7 @@ impl Prover {
         periods.entry(key.period).or_default().push(key.cuts);
     }
 
-    /// There is an object of metadata, as [`Prover::segment`].
-    pub fn metadata(&mut self, incarnation: Incarnation, cut: u64, hash: Hash, read: Option<Hash>) {
+    fn metadata(&mut self, incarnation: Incarnation, cut: u64, hash: Hash, read: Option<Hash>) {
         if read.is_some_and(|read| read != hash) {
             let key = Key::Metadata { gateway: self.gateway.clone(), incarnation, cut, hash };
             return self.altered(&key, "its hash is another");
@@ -181,8 +214,7 @@ impl Prover {
         self.metadata.insert((incarnation, cut, hash));
     }
 
-    /// There is a manifest of these bytes. `named` is the hash in its name, if there is one.
-    pub fn manifest(&mut self, incarnation: Incarnation, cut: u64, named: Option<Hash>, bytes: &[u8]) {
+    fn manifest(&mut self, incarnation: Incarnation, cut: u64, named: Option<Hash>, bytes: &[u8]) {
         let key = Key::Manifest { gateway: self.gateway.clone(), incarnation, cut, hash: named };
         let hash = Hash::of(bytes);
         if named.is_some_and(|named| named != hash) {

@@ -71,7 +71,8 @@ fn all_is_there_in_whatever_order_it_is_told() {
     // Twice the same is the same; others' segments are none of this gateway's.
     let mut prover = told(&manifests, &segments);
     prover.segment(&segments[0], Some(segments[0].hash));
-    prover.segment(&SegmentKey { gateway: "h".to_owned(), cuts: (90, 90), ..segment(OLD, (1, 1)) }, None);
+    let others = SegmentKey { gateway: "h".to_owned(), cuts: (90, 90), ..segment(OLD, (1, 1)) };
+    prover.see(&Key::Segment(others), &Content::Unread);
     prover.manifest(OLD, 5, Some(Hash::of(&manifests[0].encode().unwrap())), &manifests[0].encode().unwrap());
     assert_eq!(prover.conclude(), proof);
 }

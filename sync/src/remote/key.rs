@@ -76,6 +76,13 @@ pub struct SegmentKey {
 pub struct Foreign;
 
 impl Key {
+    /// The gateway whose object it is.
+    pub fn gateway(&self) -> &str {
+        match self {
+            Key::Manifest { gateway, .. } | Key::Metadata { gateway, .. } | Key::Segment(SegmentKey { gateway, .. }) => gateway,
+        }
+    }
+
     /// Where the manifests and metadata of a gateway's incarnation are.
     pub fn of_incarnation(gateway: &str, incarnation: Incarnation) -> String {
         format!("gateways/gw={}/{incarnation}/", Escaped(gateway))
