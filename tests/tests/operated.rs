@@ -67,6 +67,28 @@ fn settings_come_from_a_file_the_environment_and_the_command_line() {
 }
 
 #[test]
+fn what_needs_the_files_goes_to_no_server() {
+    let dir = tempfile::tempdir().unwrap();
+    for (words, why) in [
+        ("serve --listen 127.0.0.1:0 --http none", "serve opens a database of its own"),
+        ("demo", "the demo serves a database of its own"),
+        ("inspect", "inspect reads the files themselves"),
+        ("verify", "verify reads the files themselves"),
+        ("compact", "compact rewrites the files themselves"),
+        ("audit check", "audit check reads the entries themselves"),
+        ("cert ca export", "the authority is in files of the gateway"),
+    ] {
+        let mut command = Command::new(binary::path());
+        command.args(words.split(' ')).args(["--server", "gw@127.0.0.1:1", "--ca", "a", "--cert", "b", "--cert-key", "c"]);
+        let output = command.env_remove("ALLUVIUM_DATA").current_dir(dir.path()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{words}: {said}");
+        assert!(said.contains(why) && said.contains("on the machine of gw@127.0.0.1:1, with --data"), "{words}: {said}");
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is made");
+}
+
+#[test]
 fn the_service_manager_hears_that_it_is_ready_that_it_lives_and_that_it_ends() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("notify");

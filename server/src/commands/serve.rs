@@ -77,6 +77,7 @@ pub(crate) fn run(context: Context, arguments: &Arguments) -> Outcome {
     let config = arguments.config()?;
     start_log(&config.log)?;
     let context = context.or_in(config.data.clone());
+    context.need_files("serve opens a database of its own")?;
     let places = Places { quic: listen_at(&config, arguments.dev)?, http: config.listen.http.0 };
     let db = Arc::new(Database::builder().settings(config.engine.clone()).open(context.data())?);
     let own = Own::open(&context, &config, arguments.dev, &db)?;
