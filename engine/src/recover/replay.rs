@@ -19,7 +19,7 @@ const CHANGES_PER_APPLY: usize = 4_096;
 
 /// Bytes of cells from which on the catalog is told of them. Fewer are told later, while the database is used already: what
 /// writers may leave untold, and what comes while the catalog is saved.
-const MOST_UNAPPLIED_BYTES: usize = 32 << 20;
+const UNTOLD_BYTES: usize = 32 << 20;
 
 /// What a first pass over the log tells.
 pub(super) struct Survey {
@@ -275,7 +275,7 @@ impl Known {
     fn tell(&mut self, publisher: &Publisher, many: usize) -> Result<()> {
         publisher.keyspace.publish(self.news.cells.iter().map(|(sequence, effects)| (*sequence, &**effects)));
         self.news.cells.clear();
-        if publisher.keyspace.unapplied_bytes() < MOST_UNAPPLIED_BYTES && self.news.changes.len() < many {
+        if publisher.keyspace.unapplied_bytes() < UNTOLD_BYTES && self.news.changes.len() < many {
             return Ok(());
         }
         publisher.tell_all(self.through.max(self.applied), std::mem::take(&mut self.news.changes))?;

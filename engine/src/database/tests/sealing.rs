@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use super::*;
 use crate::catalog::Catalog;
 use crate::keyspace::{prefix, space};
-use crate::{BackgroundStep, Filter, PartitionKind, Put, TimeRange};
+use crate::{BackgroundStep, Filter, PartitionKind, Put, Scan, TimeRange};
 
 const HOUR: i64 = 3_600_000_000;
 
@@ -214,4 +214,27 @@ fn much_metadata_is_made_durable_between_seals() {
     assert_eq!(durable, 32, "what was put last is left to the log");
     assert!(db.status().unwrap().unsealed_log_bytes > before, "nothing was sealed");
     assert_eq!(db.inspect().unwrap().tables[0].segments, 0);
+}
+
+/// What opening after a crash finds of metadata in the log is left to be told to the catalog as ever, unless it is much.
+#[test]
+fn little_metadata_waits_after_opening_and_much_is_told() {
+    const MIB: usize = 1 << 20;
+    let waits = |pairs: usize| {
+        let (disk, db) = begin();
+        db.close().unwrap();
+        let db = open(&disk);
+        for number in 0..pairs {
+            db.kv().put(&format!("pair-{number}"), &vec![7; MIB], Put::default()).unwrap();
+        }
+        let survivor = disk.after_power_cut();
+        drop(db);
+        let db = open(&survivor);
+        assert_eq!(complaints(&db), Vec::<String>::new());
+        assert_eq!(db.kv().scan(&Scan::of("pair-")).unwrap().len(), pairs);
+        db.inner.publisher.keyspace.unapplied_bytes() / MIB
+    };
+    assert_eq!(waits(3), 3);
+    assert_eq!(waits(31), 31);
+    assert!(waits(36) < 32, "the catalog was told");
 }
