@@ -8,9 +8,9 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::remote::{Gap, Hash, Incarnation, Key, Link, MOST_BYTES, Manifest, Period, SegmentKey};
+use crate::remote::{Delta, Gap, Hash, Incarnation, Key, Link, MOST_BYTES, Manifest, Period, SegmentKey, Unit};
 
-/// First and last cuts.
+/// First and last records.
 type Ranges = Vec<(u64, u64)>;
 
 /// Collects what there is of one gateway.
@@ -18,7 +18,7 @@ type Ranges = Vec<(u64, u64)>;
 pub struct Prover {
     gateway: String,
     cuts: BTreeMap<(Incarnation, u64), Cut>,
-    /// Cuts that segments of an incarnation's table and period cover.
+    /// Records that segments of an incarnation's table and period are of.
     held: BTreeMap<(Incarnation, u32), BTreeMap<Period, Ranges>>,
     metadata: BTreeSet<(Incarnation, u64, Hash)>,
     problems: Vec<Problem>,
@@ -31,16 +31,20 @@ struct Cut {
     previous: Option<Link>,
     records: (u64, u64),
     sealed_at: Timestamp,
-    units: Vec<(u32, Period)>,
-    metadata: Option<Hash>,
-    gaps: Vec<Loss>,
+    units: Vec<Unit>,
+    metadata: Option<Delta>,
+    losses: Vec<Loss>,
 }
 
-/// Records that a cut states to be lost, of one table or of all.
+/// Rows that a cut states to be gone.
 #[derive(Debug, Clone, Copy)]
 struct Loss {
+    /// Of one table or of all.
     table: Option<u32>,
+    /// Of these records.
     records: (u64, u64),
+    /// Of these times or of all.
+    times: Option<(i64, i64)>,
 }
 
 /// What is known of an object's content.
@@ -98,6 +102,13 @@ pub enum Problem {
         /// In words.
         why: &'static str,
     },
+    /// Some metadata were sent neither with a cut nor with those before it.
+    MetadataBetween {
+        /// The incarnation.
+        incarnation: Incarnation,
+        /// The cut.
+        cut: u64,
+    },
     /// The metadata that a cut names are not there.
     NoMetadata {
         /// The incarnation.
@@ -105,12 +116,12 @@ pub enum Problem {
         /// The cut.
         cut: u64,
     },
-    /// A segment of cuts that no manifest announces.
+    /// A segment of records that no manifest of its incarnation speaks of.
     Unannounced {
         /// Its incarnation.
         incarnation: Incarnation,
-        /// The first of its cuts that is not announced.
-        cut: u64,
+        /// The last of its records.
+        record: u64,
     },
 }
 
@@ -123,7 +134,9 @@ pub struct Missing {
     pub table: u32,
     /// Its period.
     pub period: Period,
-    /// Whether a later cut states that it is lost.
+    /// Its records.
+    pub records: (u64, u64),
+    /// Whether a later cut, or its own, states that it is lost.
     pub stated: bool,
 }
 
@@ -196,14 +209,11 @@ impl Prover {
     }
 
     fn segment(&mut self, key: &SegmentKey, read: Option<Hash>) {
-        if key.cuts.0 > key.cuts.1 {
-            return self.altered(key, "its cuts are none");
-        }
         if read.is_some_and(|read| read != key.hash) {
             return self.altered(key, "its hash is another");
         }
         let periods = self.held.entry((key.incarnation, key.table)).or_default();
-        periods.entry(key.period).or_default().push(key.cuts);
+        periods.entry(key.period).or_default().push(key.records);
     }
 
     fn metadata(&mut self, incarnation: Incarnation, cut: u64, hash: Hash, read: Option<Hash>) {
@@ -240,6 +250,7 @@ impl Prover {
 
     /// What all of it proves.
     pub fn conclude(mut self) -> Proof {
+        self.held.values_mut().flat_map(BTreeMap::values_mut).for_each(reach);
         let mut found = self.links();
         found.extend(self.unannounced());
         let branches = self.tips().into_iter().map(|tip| self.branch(tip)).collect();
@@ -254,10 +265,33 @@ impl Prover {
         let mut found = Vec::new();
         for (&(incarnation, number), cut) in &self.cuts {
             found.extend(self.follows(incarnation, number, cut).err());
-            let there = cut.metadata.is_none_or(|hash| self.metadata.contains(&(incarnation, number, hash)));
+            let there = self.has_metadata(incarnation, number, cut);
             found.extend((!there).then_some(Problem::NoMetadata { incarnation, cut: number }));
+            let follow = cut.metadata.is_none_or(|delta| self.metadata_follow(incarnation, number, cut, delta));
+            found.extend((!follow).then_some(Problem::MetadataBetween { incarnation, cut: number }));
         }
         found
+    }
+
+    fn has_metadata(&self, incarnation: Incarnation, number: u64, cut: &Cut) -> bool {
+        cut.metadata.is_none_or(|delta| self.metadata.contains(&(incarnation, number, delta.hash)))
+    }
+
+    /// Whether metadata begin where those of the last cut before that has any end, as far as the chain is known.
+    fn metadata_follow<'a>(&'a self, incarnation: Incarnation, number: u64, cut: &'a Cut, delta: Delta) -> bool {
+        let (mut at, mut cut) = ((incarnation, number), cut);
+        // Where they are all there are, they follow nothing.
+        if delta.after == 0 {
+            return true;
+        }
+        loop {
+            let Some(link) = cut.previous else { return false };
+            let Ok(Some(before)) = self.follows(at.0, at.1, cut) else { return true };
+            if let Some(sent) = before.metadata {
+                return sent.through == delta.after;
+            }
+            (at, cut) = ((link.incarnation, at.1 - 1), before);
+        }
     }
 
     /// The cut before one, if that is what it follows.
@@ -276,20 +310,19 @@ impl Prover {
         Ok(Some(previous))
     }
 
+    /// Segments that end at no record of their incarnation's cuts.
     fn unannounced(&self) -> Vec<Problem> {
         let mut found = Vec::new();
         for ((incarnation, _), periods) in &self.held {
-            let unknown = periods.values().flatten().find_map(|&(first, last)| self.first_unknown(*incarnation, first, last));
-            found.extend(unknown.map(|cut| Problem::Unannounced { incarnation: *incarnation, cut }));
+            let own: Vec<_> = self.cuts.range((*incarnation, 0)..=(*incarnation, u64::MAX)).map(|(_, cut)| cut.records).collect();
+            let announced = |record: u64| {
+                let at = own.partition_point(|(_, through)| *through < record);
+                own.get(at).is_some_and(|(after, _)| *after < record)
+            };
+            let unknown = periods.values().flatten().map(|(_, last)| *last).filter(|last| !announced(*last));
+            found.extend(unknown.map(|record| Problem::Unannounced { incarnation: *incarnation, record }));
         }
         found
-    }
-
-    /// The first cut of a range, as wide as a name claims, that no manifest is of.
-    fn first_unknown(&self, incarnation: Incarnation, first: u64, last: u64) -> Option<u64> {
-        let known = self.cuts.range((incarnation, first)..=(incarnation, last)).map(|((_, cut), _)| *cut);
-        let in_a_row = known.zip(first..).take_while(|(known, wanted)| known == wanted).count() as u64;
-        (in_a_row <= last - first).then(|| first + in_a_row)
     }
 
     /// The last cuts of all incarnations that no other cut follows.
@@ -308,9 +341,9 @@ impl Prover {
             Branch { incarnation: tip.0, last: tip.1, delivered_through: None, cuts: 0, units: 0, missing: Vec::new() };
         let (mut at, mut stated, mut delivered) = (tip, Vec::new(), None);
         while let Some(cut) = self.cuts.get(&at) {
-            stated.extend(&cut.gaps);
+            stated.extend(&cut.losses);
             let missing = self.missing(at, cut, &stated);
-            let metadata = cut.metadata.is_none_or(|hash| self.metadata.contains(&(at.0, at.1, hash)));
+            let metadata = self.has_metadata(at.0, at.1, cut);
             // Behind a place where something is missing nothing counts.
             let whole = metadata && missing.iter().all(|unit| unit.stated);
             let here = Delivered { cut: at.1, record: cut.records.1, sealed_at: cut.sealed_at };
@@ -333,46 +366,68 @@ impl Prover {
 
     /// The units of a cut that no segment holds.
     fn missing(&self, (incarnation, number): (Incarnation, u64), cut: &Cut, stated: &[Loss]) -> Vec<Missing> {
-        let covers = |&(first, last): &(u64, u64)| first <= number && number <= last;
-        let held = |&(table, period): &(u32, Period)| {
-            let periods = self.held.get(&(incarnation, table));
-            periods.is_some_and(|periods| holders(periods, period).any(|cuts| cuts.iter().any(covers)))
+        let held = |unit: &Unit| {
+            let periods = self.held.get(&(incarnation, unit.table));
+            periods.is_some_and(|periods| holders(periods, unit.period).any(|ranges| reaches(ranges, unit.records)))
         };
-        let lost = cut.units.iter().filter(|unit| !held(unit));
-        let missing = lost.map(|&(table, period)| {
-            let stated = stated.iter().any(|loss| loss.covers(table, cut.records));
-            Missing { cut: number, table, period, stated }
+        let missing = cut.units.iter().filter(|unit| !held(unit)).map(|unit| {
+            let stated = stated.iter().any(|loss| loss.covers(unit));
+            Missing { cut: number, table: unit.table, period: unit.period, records: unit.records, stated }
         });
         missing.collect()
     }
 }
 
-/// What the segments of a period, and of longer ones that hold it, cover.
+/// The records that segments of a period, and of longer ones that hold it, are of.
 fn holders(periods: &BTreeMap<Period, Ranges>, period: Period) -> impl Iterator<Item = &Ranges> {
     // Of each length one alone can hold it: the last that does not begin behind it.
-    let candidates = period.not_behind().into_iter().filter_map(|range| periods.range(range).next_back());
-    candidates.filter(move |(longer, _)| longer.holds(period)).map(|(_, cuts)| cuts)
+    let candidates = period.not_behind().filter_map(|range| periods.range(range).next_back());
+    candidates.filter(move |(longer, _)| longer.holds(period)).map(|(_, ranges)| ranges)
+}
+
+/// Leaves out ranges within others, so that those left rise at both ends.
+fn reach(ranges: &mut Ranges) {
+    ranges.sort_unstable_by_key(|&(first, last)| (first, std::cmp::Reverse(last)));
+    let mut reached = 0;
+    ranges.retain(|&(_, last)| {
+        let farther = last > reached;
+        reached = reached.max(last);
+        farther
+    });
+}
+
+/// Whether one range holds another.
+fn reaches(ranges: &Ranges, (first, last): (u64, u64)) -> bool {
+    // Of those that do not begin behind it the last one reaches farthest.
+    let behind = ranges.partition_point(|(begin, _)| *begin <= first);
+    behind > 0 && ranges[behind - 1].1 >= last
 }
 
 impl Cut {
     fn of(manifest: Manifest, hash: Hash) -> Cut {
-        let loss = |gap: &Gap| Some(Loss { table: gap.table, records: gap.sequences? });
+        let gone = |gap: &Gap| Some(Loss { table: gap.table, records: gap.sequences?, times: gap.times });
+        let dropped = manifest.tables.iter().filter(|table| table.dropped);
+        let dropped = dropped.map(|table| Loss { table: Some(table.table), records: (0, manifest.through), times: None });
+        let losses = manifest.gaps.iter().filter_map(gone).chain(dropped).collect();
         Cut {
             hash,
             previous: manifest.previous,
             records: (manifest.after, manifest.through),
             sealed_at: manifest.sealed_at,
-            units: manifest.units.iter().map(|unit| (unit.table, unit.period)).collect(),
-            metadata: manifest.metadata.map(|delta| delta.hash),
-            gaps: manifest.gaps.iter().filter_map(loss).collect(),
+            units: manifest.units,
+            metadata: manifest.metadata,
+            losses,
         }
     }
 }
 
 impl Loss {
-    /// Whether all of a table's records between two, the first of them not included, are lost.
-    fn covers(&self, table: u32, (after, through): (u64, u64)) -> bool {
-        self.table.is_none_or(|of| of == table) && self.records.0 <= after + 1 && through <= self.records.1
+    /// Whether all of a unit is gone.
+    fn covers(&self, unit: &Unit) -> bool {
+        self.table.is_none_or(|of| of == unit.table)
+            && self.records.0 <= unit.records.0
+            && unit.records.1 <= self.records.1
+            && self.times.is_none_or(|(first, last)| first <= unit.first && unit.last <= last)
     }
 }
 

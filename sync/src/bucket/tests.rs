@@ -10,7 +10,7 @@ use crate::remote::{FORMAT, Incarnation, Link, Manifest, Period, PeriodKind, Seg
 mod failing;
 
 const INCARNATION: Incarnation = Incarnation([7; 16]);
-const DAY: Period = Period::Of { kind: PeriodKind::Day, start: 86_400 };
+const DAY: Period = Period { kind: PeriodKind::Day, start: 86_400 };
 const GATEWAY: &str = "pump house/7";
 
 /// Where a bucket is used from.
@@ -26,7 +26,7 @@ async fn put(store: &dyn ObjectStore, name: &str, bytes: &[u8]) {
 fn segment(cut: u64) -> (Key, Vec<u8>) {
     let bytes = format!("rows of cut {cut}").into_bytes();
     let (name, gateway, hash) = ("Küche % 1".to_owned(), GATEWAY.to_owned(), Hash::of(&bytes));
-    let key = SegmentKey { name, table: 3, period: DAY, gateway, incarnation: INCARNATION, cuts: (cut, cut), hash };
+    let key = SegmentKey { name, table: 3, period: DAY, gateway, incarnation: INCARNATION, records: (cut, cut), hash };
     (Key::Segment(key), bytes)
 }
 
@@ -44,8 +44,8 @@ async fn filled(store: &dyn ObjectStore) {
             through: cut,
             sealed_at: "2025-11-29T12:00:00Z".parse().unwrap(),
             audit: None,
-            tables: vec![Table { table: 3, name: "Küche % 1".to_owned(), unit: TimeUnit::Nano }],
-            units: vec![Unit { table: 3, period: DAY, rows: 1, first: 0, last: 0 }],
+            tables: vec![Table { table: 3, name: "Küche % 1".to_owned(), unit: TimeUnit::Nano, dropped: false }],
+            units: vec![Unit { table: 3, period: DAY, records: (cut, cut), rows: 1, first: 0, last: 0 }],
             metadata: None,
             erasures: Vec::new(),
             gaps: Vec::new(),

@@ -3,10 +3,10 @@
 //! ```text
 //! gateways/gw=<gateway>/<incarnation>/<cut>.manifest.json             or, where nothing is created only once, <cut>-<hash>.manifest.json
 //! gateways/gw=<gateway>/<incarnation>/<cut>-<hash>.metadata.jsonl.zst
-//! table=<table>/date=<date>/gw=<gateway>/t<table's number>_<period>_<incarnation>_<first cut>-<last cut>_<hash>.parquet
+//! table=<table>/date=<date>/gw=<gateway>/t<table's number>_<period>_<incarnation>_<first record>-<last record>_<hash>.parquet
 //! ```
 //!
-//! Cuts have twelve digits, so that they are listed in order. In names of gateways and tables every byte but letters, digits, `-`,
+//! Cuts and records have twelve digits, so that they are listed in order. In names of gateways and tables every byte but letters, digits, `-`,
 //! `_` and `.` is written as `%` and two hexadecimal digits, which Hive's readers take back. A segment whose period has no date that
 //! all can read is of `date=__HIVE_DEFAULT_PARTITION__`, their null.
 
@@ -15,7 +15,7 @@ use std::str::FromStr;
 
 use super::{Hash, Incarnation, Period};
 
-/// Digits of a cut.
+/// Digits of cuts and records, at least.
 const DIGITS: usize = 12;
 const MANIFEST: &str = ".manifest.json";
 const METADATA: &str = ".metadata.jsonl.zst";
@@ -51,7 +51,7 @@ pub enum Key {
     Segment(SegmentKey),
 }
 
-/// The name of a segment, which says which units it covers: those of its table and period in its cuts.
+/// The name of a segment, which says which units it holds: those of its table and period whose records are among its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SegmentKey {
     /// The name its table has, or had when it was sent.
@@ -64,8 +64,8 @@ pub struct SegmentKey {
     pub gateway: String,
     /// The gateway's incarnation.
     pub incarnation: Incarnation,
-    /// The first and the last cut that it covers.
-    pub cuts: (u64, u64),
+    /// The first and the last of the records that it is of.
+    pub records: (u64, u64),
     /// The hash of the object.
     pub hash: Hash,
 }
@@ -112,7 +112,7 @@ impl fmt::Display for Key {
 
 impl fmt::Display for SegmentKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SegmentKey { name, table, period, gateway, incarnation, cuts: (first, last), hash } = self;
+        let SegmentKey { name, table, period, gateway, incarnation, records: (first, last), hash } = self;
         let date = period.date().map_or_else(|| NO_DATE.to_owned(), |date| date.to_string());
         write!(f, "table={}/date={date}/gw={}/", Escaped(name), Escaped(gateway))?;
         write!(f, "t{table}_{period}_{incarnation}_{first:0DIGITS$}-{last:0DIGITS$}_{hash}{SEGMENT}")
@@ -151,22 +151,22 @@ fn of_incarnation(gateway: &str, incarnation: &str, file: &str) -> Option<Key> {
 
 fn segment(table: &str, gateway: &str, file: &str) -> Option<SegmentKey> {
     let stem: Vec<_> = file.strip_suffix(SEGMENT)?.split('_').collect();
-    let [number_of_table, period, incarnation, cuts, hash] = stem[..] else { return None };
-    let (first, last) = cuts.split_once('-')?;
-    let cuts = (number(first)?, number(last)?);
-    (cuts.0 <= cuts.1).then_some(())?;
+    let [number_of_table, period, incarnation, records, hash] = stem[..] else { return None };
+    let (first, last) = records.split_once('-')?;
+    let records = (number(first)?, number(last)?);
+    (records.0 <= records.1).then_some(())?;
     Some(SegmentKey {
         name: unescape(table.strip_prefix("table=")?)?,
         table: number_of_table.strip_prefix('t')?.parse().ok()?,
         period: period.parse().ok()?,
         gateway: unescape(gateway.strip_prefix("gw=")?)?,
         incarnation: incarnation.parse().ok()?,
-        cuts,
+        records,
         hash: hash.parse().ok()?,
     })
 }
 
-/// The number of a cut, the first of which is 1.
+/// The number of a cut or a record, the first of which is 1.
 fn number(digits: &str) -> Option<u64> {
     digits.parse().ok().filter(|number| *number > 0)
 }
@@ -212,10 +212,10 @@ mod tests {
         SegmentKey {
             name: "air / Küche".to_owned(),
             table: 3,
-            period: Period::Of { kind: PeriodKind::Day, start: 1_764_374_400 },
+            period: Period { kind: PeriodKind::Day, start: 1_764_374_400 },
             gateway: "pump-house".to_owned(),
             incarnation: INCARNATION.parse().unwrap(),
-            cuts: (7, 12),
+            records: (7, 12),
             hash: HASH.parse().unwrap(),
         }
     }
@@ -224,6 +224,8 @@ mod tests {
     fn names_are_these_and_are_read_back() {
         let (gateway, incarnation) = ("pump house".to_owned(), INCARNATION.parse().unwrap());
         let hash: Hash = HASH.parse().unwrap();
+        // The year 0.
+        let ancient = Period { kind: PeriodKind::Year, start: -62_167_219_200 };
         let written = [
             (
                 Key::Manifest { gateway: gateway.clone(), incarnation, cut: 7, hash: None },
@@ -245,10 +247,10 @@ mod tests {
                 ),
             ),
             (
-                Key::Segment(SegmentKey { period: Period::Mixed, ..day() }),
+                Key::Segment(SegmentKey { period: ancient, ..day() }),
                 format!(
                     "table=air%20%2F%20K%C3%BCche/date=__HIVE_DEFAULT_PARTITION__/gw=pump-house/\
-                     t3_mixed_{INCARNATION}_000000000007-000000000012_{HASH}.parquet"
+                     t3_year-62167219200_{INCARNATION}_000000000007-000000000012_{HASH}.parquet"
                 ),
             ),
         ];

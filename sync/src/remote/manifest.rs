@@ -14,7 +14,7 @@ pub const FORMAT: &str = "alluvium-manifest/1";
 /// Bytes of the largest manifest that is read.
 pub const MOST_BYTES: usize = 64 << 20;
 
-/// A cut: what became durable segments at one seal.
+/// A cut: a stretch of the log whose rows lie in segments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// [`FORMAT`].
@@ -37,9 +37,9 @@ pub struct Manifest {
     pub audit: Option<AuditHead>,
     /// The tables of its units.
     pub tables: Vec<Table>,
-    /// Its rows, in the order of tables and periods, each of these once.
+    /// Its rows, in the order of tables, periods and records, each once.
     pub units: Vec<Unit>,
-    /// The metadata changed since the cut before; none where there were none, or where they are not sent.
+    /// Metadata that changed, as far as no cut before has them; none where none did, or where they are not sent.
     pub metadata: Option<Delta>,
     /// Rows that were deleted, in the order of their records.
     pub erasures: Vec<Erasure>,
@@ -74,6 +74,8 @@ pub struct Table {
     pub name: String,
     /// What its times count.
     pub unit: TimeUnit,
+    /// Whether it was dropped by the end of the cut, with all rows that it had.
+    pub dropped: bool,
 }
 
 /// What times count, since 1970.
@@ -90,13 +92,15 @@ pub enum TimeUnit {
     Nano,
 }
 
-/// The rows of one table and period in one cut.
+/// Rows of one table and period that became a segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unit {
     /// The number of the table.
     pub table: u32,
     /// The period.
     pub period: Period,
+    /// The first and the last of the records they are of. Records between may be of others, and the first of a cut before.
+    pub records: (u64, u64),
     /// How many rows were sealed. Later ones may stand in their place.
     pub rows: u64,
     /// Their earliest time, in the table's unit.
@@ -105,7 +109,7 @@ pub struct Unit {
     pub last: i64,
 }
 
-/// Where the metadata of a cut are.
+/// Where the metadata of a cut are: the state of each key that changed after one record and did not again before another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delta {
     /// The hash of the object.
@@ -114,6 +118,12 @@ pub struct Delta {
     pub bytes: u64,
     /// Keys in it.
     pub keys: u64,
+    /// Of changes after this record: the last one of which metadata were sent before, or 0 where these are all there are …
+    pub after: u64,
+    /// … up to this one, which may be of a later cut.
+    pub through: u64,
+    /// When that was, by the gateway's clock.
+    pub at: Timestamp,
 }
 
 /// A deletion of rows older than its record.
@@ -231,12 +241,17 @@ impl Manifest {
             (self.after < self.through, "it holds no record"),
             (self.cut > 1 || self.after == 0, "the first cut begins at the first record"),
             (rises(self.tables.iter().map(|table| table.table)), "its tables are not in the order of their numbers, each once"),
-            (rises(self.units.iter().map(|unit| (unit.table, unit.period))), "its units are not in order, each once"),
+            (
+                rises(self.units.iter().map(|unit| (unit.table, unit.period, unit.records))),
+                "its units are not in order, each once",
+            ),
             (self.units.iter().all(|unit| self.table(unit.table).is_some()), "a unit is of a table that it does not name"),
             (
-                self.units.iter().all(|unit| unit.rows > 0 && unit.first <= unit.last),
+                self.units.iter().all(|unit| unit.rows > 0 && unit.first <= unit.last && unit.records.0 <= unit.records.1),
                 "a unit has no rows, or ends before it begins",
             ),
+            (self.units.iter().all(|unit| unit.records.0 > 0 && self.holds(unit.records.1)), "a unit is of another cut"),
+            (self.metadata.is_none_or(|delta| delta.after < delta.through), "its metadata are of no record"),
             (rises_or_stays(self.erasures.iter().map(|erasure| erasure.sequence)), "its erasures are not in order"),
             (self.erasures.iter().all(|erasure| self.holds(erasure.sequence)), "an erasure is of another cut"),
             (self.erasures.iter().all(|erasure| erasure.from < erasure.to), "an erasure is of no time"),
@@ -264,7 +279,7 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn manifest() -> Manifest {
-        let day = |start| Period::Of { kind: PeriodKind::Day, start };
+        let day = |start| Period { kind: PeriodKind::Day, start };
         Manifest {
             format: FORMAT.to_owned(),
             gateway: "pump-house".to_owned(),
@@ -275,18 +290,26 @@ pub(crate) mod tests {
             through: 6_061,
             sealed_at: "2025-11-29T12:00:00.123456Z".parse().unwrap(),
             audit: Some(AuditHead { number: 15, hash: Hash([2; 32]) }),
-            tables: vec![Table { table: 3, name: "air".to_owned(), unit: TimeUnit::Micro }],
+            tables: vec![Table { table: 3, name: "air".to_owned(), unit: TimeUnit::Micro, dropped: false }],
             units: vec![
                 Unit {
                     table: 3,
                     period: day(1_764_288_000),
+                    records: (4_544, 6_000),
                     rows: 10,
                     first: 1_764_288_000_000_000,
                     last: 1_764_288_009_000_000,
                 },
-                Unit { table: 3, period: day(1_764_374_400), rows: 1, first: -1, last: -1 },
+                Unit { table: 3, period: day(1_764_374_400), records: (4_500, 6_061), rows: 1, first: -1, last: -1 },
             ],
-            metadata: Some(Delta { hash: Hash([3; 32]), bytes: 1_234, keys: 5 }),
+            metadata: Some(Delta {
+                hash: Hash([3; 32]),
+                bytes: 1_234,
+                keys: 5,
+                after: 4_551,
+                through: 6_070,
+                at: "2025-11-29T12:00:01Z".parse().unwrap(),
+            }),
             erasures: vec![
                 Erasure { sequence: 5_000, table: 3, series: Series::All, from: 0, to: 10 },
                 Erasure {
@@ -331,7 +354,7 @@ pub(crate) mod tests {
     #[test]
     fn contradictions_are_neither_written_nor_read() {
         type Change = fn(&mut Manifest);
-        let changes: [(&str, Change); 15] = [
+        let changes: [(&str, Change); 20] = [
             ("no name", |m| m.gateway.clear()),
             ("number 1", |m| {
                 m.cut = 0;
@@ -350,6 +373,11 @@ pub(crate) mod tests {
             ("does not name", |m| m.units[1].table = 4),
             ("no rows", |m| m.units[0].rows = 0),
             ("no rows", |m| m.units[0].last = m.units[0].first - 1),
+            ("no rows", |m| m.units[0].records.0 = m.units[0].records.1 + 1),
+            ("unit is of another cut", |m| m.units[0].records.0 = 0),
+            ("unit is of another cut", |m| m.units[0].records = (m.after, m.after)),
+            ("unit is of another cut", |m| m.units[0].records.1 = m.through + 1),
+            ("of no record", |m| m.metadata.iter_mut().for_each(|delta| delta.through = delta.after)),
             ("another cut", |m| m.erasures[0].sequence = m.after),
             ("not in order", |m| m.erasures.swap(0, 1)),
             ("of no time", |m| m.erasures[0].to = m.erasures[0].from),

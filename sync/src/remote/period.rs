@@ -21,24 +21,19 @@ pub enum PeriodKind {
     Year,
 }
 
-/// What times a unit or a segment is of. In text `hour`, `day`, `month` or `year` and the second since 1970 in which it begins,
-/// as in `day1764374400`; or `mixed`.
+/// What times a unit or a segment is of: one partition of its table. In text `hour`, `day`, `month` or `year` and the second since
+/// 1970 in which it begins, as in `day1764374400`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Period {
-    /// One partition of its table.
-    Of {
-        /// Its length.
-        kind: PeriodKind,
-        /// Its first second since 1970.
-        start: i64,
-    },
-    /// Rows of several partitions.
-    Mixed,
+pub struct Period {
+    /// Its length.
+    pub kind: PeriodKind,
+    /// Its first second since 1970.
+    pub start: i64,
 }
 
 /// Text that names no period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a period is expected: hour, day, month or year and a second since 1970, or mixed")]
+#[error("a period is expected: hour, day, month or year and a second since 1970")]
 pub struct NoPeriod;
 
 /// Seconds.
@@ -51,34 +46,19 @@ impl Period {
     /// Whether all times of another period are in this one, as a day is in its month. Periods of the far past and future, whose
     /// calendar nobody needs, hold themselves alone.
     pub fn holds(self, other: Period) -> bool {
-        let within = || {
-            let (Period::Of { start, .. }, Period::Of { kind, start: at }) = (self, other) else { return None };
-            // They nest, so that where one begins tells; what is longer does not fit.
-            Some(self.kind()? > kind && start <= at && at < self.end()?)
-        };
-        self == other || within().unwrap_or(false)
+        // They nest, so that where one begins tells; what is longer does not fit.
+        let within = || self.kind > other.kind && self.start <= other.start && self.end().is_some_and(|end| other.start < end);
+        self == other || within()
     }
 
     /// For each length, the periods that do not begin behind this one.
-    pub(crate) fn not_behind(self) -> Vec<RangeInclusive<Period>> {
-        match self {
-            Period::Mixed => vec![self..=self],
-            Period::Of { start, .. } => {
-                KINDS.iter().map(|&(kind, _)| Period::Of { kind, start: i64::MIN }..=Period::Of { kind, start }).collect()
-            }
-        }
-    }
-
-    fn kind(self) -> Option<PeriodKind> {
-        match self {
-            Period::Of { kind, .. } => Some(kind),
-            Period::Mixed => None,
-        }
+    pub(crate) fn not_behind(self) -> impl Iterator<Item = RangeInclusive<Period>> {
+        KINDS.iter().map(move |&(kind, _)| Period { kind, start: i64::MIN }..=Period { kind, start: self.start })
     }
 
     /// The first second behind it.
     fn end(self) -> Option<i64> {
-        let Period::Of { kind, start } = self else { return None };
+        let Period { kind, start } = self;
         let length = match kind {
             PeriodKind::Hour => return start.checked_add(3_600),
             PeriodKind::Day => return start.checked_add(DAY),
@@ -92,8 +72,7 @@ impl Period {
 
     /// The UTC date on which it begins, where that has one that everybody can read: of the years 1 to 9999.
     pub fn date(self) -> Option<Date> {
-        let Period::Of { start, .. } = self else { return None };
-        let days = Span::new().try_days(start.div_euclid(DAY)).ok()?;
+        let days = Span::new().try_days(self.start.div_euclid(DAY)).ok()?;
         let date = Date::constant(1970, 1, 1).checked_add(days).ok()?;
         (date.year() >= 1).then_some(date)
     }
@@ -101,7 +80,7 @@ impl Period {
 
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Period::Of { kind, start } = self else { return f.write_str("mixed") };
+        let Period { kind, start } = self;
         let name = KINDS.iter().find(|(known, _)| known == kind).map_or("", |(_, name)| name);
         write!(f, "{name}{start}")
     }
@@ -111,11 +90,8 @@ impl FromStr for Period {
     type Err = NoPeriod;
 
     fn from_str(text: &str) -> Result<Self, NoPeriod> {
-        if text == "mixed" {
-            return Ok(Period::Mixed);
-        }
         let (kind, start) = KINDS.iter().find_map(|(kind, name)| Some((*kind, text.strip_prefix(name)?))).ok_or(NoPeriod)?;
-        let period = Period::Of { kind, start: start.parse().map_err(|_| NoPeriod)? };
+        let period = Period { kind, start: start.parse().map_err(|_| NoPeriod)? };
         // One way to write it: no sign before what is positive, no zeroes.
         if period.to_string() == text { Ok(period) } else { Err(NoPeriod) }
     }
@@ -141,16 +117,15 @@ mod tests {
     #[test]
     fn there_is_one_way_to_write_each() {
         for (text, period) in [
-            ("day1764374400", Period::Of { kind: PeriodKind::Day, start: 1_764_374_400 }),
-            ("hour-3600", Period::Of { kind: PeriodKind::Hour, start: -3_600 }),
-            ("month0", Period::Of { kind: PeriodKind::Month, start: 0 }),
-            ("year-9223372036854775808", Period::Of { kind: PeriodKind::Year, start: i64::MIN }),
-            ("mixed", Period::Mixed),
+            ("day1764374400", Period { kind: PeriodKind::Day, start: 1_764_374_400 }),
+            ("hour-3600", Period { kind: PeriodKind::Hour, start: -3_600 }),
+            ("month0", Period { kind: PeriodKind::Month, start: 0 }),
+            ("year-9223372036854775808", Period { kind: PeriodKind::Year, start: i64::MIN }),
         ] {
             assert_eq!(text.parse(), Ok(period), "{text}");
             assert_eq!(period.to_string(), text);
         }
-        for wrong in ["", "day", "day+1", "day01", "day-0", "week0", "Mixed", "day1 ", "day9223372036854775808"] {
+        for wrong in ["", "mixed", "day", "day+1", "day01", "day-0", "week0", "Mixed", "day1 ", "day9223372036854775808"] {
             assert_eq!(wrong.parse::<Period>(), Err(NoPeriod), "{wrong}");
         }
     }
@@ -170,9 +145,8 @@ mod tests {
                     assert_eq!(holds(&long, &format!("{shorter}{at}")), within, "{long} {shorter}{at}");
                 }
             }
-            assert!(!holds("hour0", "day0") && !holds("mixed", &long) && !holds(&long, "mixed"));
+            assert!(!holds("hour0", "day0"));
         }
-        assert!(holds("mixed", "mixed"));
         // The February of a leap year, and years without a date.
         assert!(holds("month1706745600", "day1709164800") && !holds("month1706745600", "day1709251200"));
         assert!(!holds("year-9223372036854775808", "hour-9223372036854775808") && !holds("day9223372036854775807", "hour0"));
@@ -188,7 +162,6 @@ mod tests {
         assert_eq!(date("day-62135683200"), None);
         assert_eq!(date("day253402214400").as_deref(), Some("9999-12-31"));
         assert_eq!(date("day253402300800"), None);
-        assert_eq!(date("mixed"), None);
         assert_eq!(date("year-9223372036854775808"), None);
     }
 }
