@@ -267,6 +267,12 @@ pub enum Error {
         /// The name asked for.
         name: String,
     },
+    /// No delivery of that name.
+    #[error("there is no delivery {name:?}")]
+    NoSuchDelivery {
+        /// The name asked for.
+        name: String,
+    },
     /// A table of that name exists already.
     #[error("table {name:?} exists already")]
     TableExists {
@@ -362,7 +368,7 @@ impl Error {
             Error::WriterExpired { .. } | Error::WriterBehind { .. } => ErrorKind::Missing,
             Error::WriterGap { .. } => ErrorKind::Input,
             Error::NoSuchPrincipal { .. } | Error::NoSuchRole { .. } | Error::NoSuchCertificate { .. } => ErrorKind::Missing,
-            Error::NoSuchCursor { .. } | Error::Gap { .. } => ErrorKind::Missing,
+            Error::NoSuchCursor { .. } | Error::NoSuchDelivery { .. } | Error::Gap { .. } => ErrorKind::Missing,
             Error::FutureSequence { .. } => ErrorKind::Input,
             Error::DiskFull { .. } | Error::Locked { .. } | Error::Conflict | Error::Cancelled | Error::Stale { .. } => {
                 ErrorKind::Unavailable

@@ -6,7 +6,7 @@
 //! - `model`, `record`, `format`, `settings`, `error`, `fence`, `io`, `clock`, `counters`, `shared`, `watermark`, `merge`: what everything else
 //!   is made of;
 //! - `wal`, `memtable`, `segment`, `catalog`, `table`: the parts, which do not know each other;
-//! - `keyspace`: the ordered keys and values under all metadata, over the catalog; `kv`, `document`, `queue`, `principal`, `audit`, `writer`: what is made of them;
+//! - `keyspace`: the ordered keys and values under all metadata, over the catalog; `kv`, `document`, `queue`, `principal`, `audit`, `writer`, `delivery`: what is made of them;
 //! - `ingest`, `seal`, `query`, `maintain`, `store`: the paths through them; `feed`: every change in order, read back from the log;
 //! - `recover`, `database`: opening, and the front door.
 
@@ -15,6 +15,7 @@ mod catalog;
 mod clock;
 mod counters;
 mod database;
+mod delivery;
 mod document;
 mod error;
 mod feed;
@@ -51,9 +52,11 @@ mod writer;
 pub use audit::{AuditEntry, AuditHead, AuditOutcome, Audited, Trail};
 pub use counters::Counts;
 pub use database::{
-    BackgroundStep, Builder, ColumnInspection, CompactReport, Database, Holding, Inspection, MetadataInspection, Problem,
-    ReceiptInspection, Status, TableInspection, TableStatus, Transaction, VerifyReport,
+    BackgroundStep, Builder, ColumnInspection, CompactReport, CutWhat, Database, Delivery, Holding, Inspection,
+    MetadataInspection, Problem, ReceiptInspection, SendOrder, Sending, Shipment, Status, TableInspection, TableStatus,
+    Transaction, VerifyReport,
 };
+pub use delivery::{Announced, Cut, DeliveredThrough, DeliveryState, Unit};
 pub use document::{
     Collection, CollectionSpec, CollectionState, Collections, Compatibility, Document, DocumentQuery, DocumentState, IndexSpec,
     OnDelete, Page, Path, Plan, PutDocument, PutMany, ReferenceSpec, SchemaVersion, Where,

@@ -48,7 +48,7 @@ fn head_key() -> Key {
 }
 
 /// Where the trail ends.
-pub(super) fn head(transaction: &Transaction) -> Result<AuditHead> {
+pub(crate) fn head(transaction: &Transaction) -> Result<AuditHead> {
     transaction.get(&head_key())?.map_or(Ok(AuditHead::default()), |(_, cell)| AuditHead::decode(&cell))
 }
 

@@ -14,7 +14,7 @@ mod entry;
 mod tests;
 
 pub use chain::AuditHead;
-pub(crate) use chain::check;
+pub(crate) use chain::{check, head};
 pub(crate) use entry::told;
 pub use entry::{AuditEntry, AuditOutcome, Audited};
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::background::Background;
+use super::delivery::UnderWay;
 use crate::clock::EngineClock;
 use crate::error::{Error, Result};
 use crate::feed::Feed;
@@ -53,6 +54,8 @@ pub(crate) struct Inner {
     pub(super) unchecked: AtomicBool,
     /// Held by whoever compacts.
     pub(super) compacting: Mutex<()>,
+    /// Segments that are being sent to others.
+    pub(super) under_way: Arc<UnderWay>,
     next_segment: AtomicU64,
     /// Why the last seal failed, while that still stands in the way of writers.
     pub(super) seal_trouble: Mutex<Option<Error>>,
@@ -113,6 +116,7 @@ impl Inner {
             sealed_through: AtomicU64::new(sealed_through),
             unchecked: AtomicBool::new(false),
             compacting: Mutex::default(),
+            under_way: Arc::default(),
             next_segment: AtomicU64::new(next_segment),
             seal_trouble: Mutex::default(),
             pressed: AtomicBool::new(false),

@@ -5,6 +5,7 @@ mod background;
 mod builder;
 mod changes;
 mod checkpoint;
+mod delivery;
 mod inner;
 mod inspect;
 mod metadata;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 pub use builder::Builder;
+pub use delivery::{CutWhat, Delivery, SendOrder, Sending, Shipment};
 pub use inspect::{ColumnInspection, Inspection, ReceiptInspection, TableInspection};
 pub use metadata::{Holding, MetadataInspection};
 pub use status::{Status, TableStatus};

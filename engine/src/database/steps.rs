@@ -5,18 +5,20 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::inner::{Inner, UNAPPLIED_BYTES};
+use crate::delivery::Fences;
 use crate::document;
 use crate::error::{Error, Result};
 use crate::ingest::Work;
 use crate::keyspace;
 use crate::kv;
 use crate::maintain::{self, Effort};
+use crate::model::Sequence;
 use crate::queue;
 use crate::record::{Compacted, Record, Sealed, SegmentEntry};
 use crate::seal;
 use crate::segment;
 use crate::shared::Shared;
-use crate::table::Table;
+use crate::table::{Table, TableState};
 
 /// A kind of background work. Threads take its steps; without them ([`Settings::background`](crate::Settings)) the caller does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,6 +62,15 @@ const RECLAIMERS: [Reclaimer; 4] = [
 
 /// Bytes of metadata that have to be removed for the catalog to be worth writing anew.
 const WASTED_BYTES: u64 = 16 << 20;
+
+/// Where a seal ends that finds no rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SealTo {
+    /// Where the last one with rows did, unless the log has become long since.
+    LastRow,
+    /// At the last record.
+    LastRecord,
+}
 
 /// What a compaction did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,10 +167,19 @@ impl Inner {
 
     /// Everything unsealed becomes segments: one per table and partition touched. On a full disk this is what gives back room.
     pub(super) fn seal(&self) -> Result<()> {
+        self.seal_to(SealTo::LastRow)
+    }
+
+    /// The same, with all metadata so far: what is sealed then ends with the last record there is.
+    pub(super) fn seal_everything(&self) -> Result<()> {
+        self.seal_to(SealTo::LastRecord)
+    }
+
+    fn seal_to(&self, to: SealTo) -> Result<()> {
         let _sealing = self.sealing.lock();
         let outcome = self.ballast.lend(|| {
             self.mend_catalog()?;
-            self.seal_locked()
+            self.seal_locked(to)
         });
         if !self.ballast.ensure() {
             // Log files kept to be overwritten are room as well.
@@ -174,7 +194,7 @@ impl Inner {
     /// The one place where the order of a seal is written: cut → Parquet → fsync files → rename → fsync directory →
     /// `sealed` record + fdatasync (the commit point; the new version is published with it) → checkpoint → catalog snapshot
     /// when due → trim the log.
-    fn seal_locked(&self) -> Result<()> {
+    fn seal_locked(&self, to: SealTo) -> Result<()> {
         let (tables, through) = self.committer.between_groups(|last| {
             // Listed here, for a table made before the cut has to be cut as well.
             let tables = self.publisher.registry.all();
@@ -196,7 +216,7 @@ impl Inner {
             })?;
             self.sealed_through.store(through, Ordering::Release);
             self.unchecked.store(true, Ordering::Release);
-        } else if self.log_is_long() {
+        } else if to == SealTo::LastRecord || self.log_is_long() {
             // There is nothing up to here that the catalog will not hold.
             self.sealed_through.store(through, Ordering::Release);
             self.unchecked.store(true, Ordering::Release);
@@ -287,7 +307,10 @@ impl Inner {
         let state = table.snapshot();
         let schema = table.schema();
         let kind = seal::partition_kind(&schema, &state);
-        let Some(job) = maintain::next_job(&state, kind, effort) else { return Ok(false) };
+        let fences = self.fences()?;
+        let Some(job) = maintain::next_job(&state, kind, effort, &fences)? else {
+            return self.forget_deletions(table, &state, &fences);
+        };
         let store = &self.store;
         let removed: Vec<_> = job.inputs.iter().map(|entry| entry.id).collect();
         let write = |added: &mut Vec<SegmentEntry>| {
@@ -295,14 +318,34 @@ impl Inner {
         };
         self.commit_segments(write, |added| {
             let mut after = table.snapshot();
-            let tables = self.publisher.registry.all();
             after.replace_segments(&removed, added.iter().cloned().map(Arc::new));
-            let others: Vec<_> = tables.iter().filter(|other| other.id != table.id).map(|other| other.snapshot()).collect();
-            let retired_deletions = maintain::retirable_deletions(&after, &others);
+            let retired_deletions = self.retirable_deletions(table, &after, &fences);
             Ok(Record::Compacted(Compacted { removed: removed.clone(), added, retired_deletions }))
         })?;
         drop(state);
         store.retire(job.inputs);
         Ok(true)
+    }
+
+    /// Forgets deletions that were carried out before every delivery had told of them. Answers whether there were any.
+    fn forget_deletions(&self, table: &Table, state: &TableState, fences: &Fences) -> Result<bool> {
+        if state.deletions.is_empty() {
+            return Ok(false);
+        }
+        let retired_deletions = self.retirable_deletions(table, state, fences);
+        let found = !retired_deletions.is_empty();
+        if found {
+            let forgotten = Compacted { removed: Vec::new(), added: Vec::new(), retired_deletions };
+            self.committer.submit(Work::record(Record::Compacted(forgotten))?)?;
+        }
+        Ok(found)
+    }
+
+    fn retirable_deletions(&self, table: &Table, state: &TableState, fences: &Fences) -> Vec<Sequence> {
+        let tables = self.publisher.registry.all();
+        let others: Vec<_> = tables.iter().filter(|other| other.id != table.id).map(|other| other.snapshot()).collect();
+        let mut retirable = maintain::retirable_deletions(state, &others);
+        retirable.retain(|sequence| *sequence <= fences.told());
+        retirable
     }
 }

@@ -81,6 +81,14 @@ pub(crate) mod space {
     pub(crate) const BUILDING: u8 = 0xb3;
     /// Beginnings of keys that nothing refers to any more.
     pub(crate) const DEBRIS: u8 = 0xb4;
+    /// Deliveries, by name. What is noted of them is worth nothing elsewhere.
+    pub(crate) const DELIVERY: u8 = 0xc0;
+    /// Cuts that were not announced or are not held, by delivery and number.
+    pub(crate) const CUT: u8 = 0xc1;
+    /// Units that nobody else holds, by delivery, table and records.
+    pub(crate) const UNIT: u8 = 0xc2;
+    /// What whoever sends has noted, by delivery.
+    pub(crate) const DELIVERY_NOTE: u8 = 0xc3;
 }
 
 /// Somewhere to read and write. The product has two: a database, where every write is a transaction of its own and durable when

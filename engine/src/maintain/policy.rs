@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::source::SeriesTimes;
+use crate::delivery::Fences;
+use crate::error::Result;
 use crate::model::{Partition, PartitionKind, Sequence, TimeUnit};
 use crate::record::SegmentEntry;
 use crate::seal::Target;
@@ -25,6 +27,8 @@ pub(crate) enum Effort {
     Background,
     /// Everything that can be folded, and every deletion carried out.
     Full,
+    /// Only that no spill segment is left.
+    Spills,
 }
 
 /// Segments to be replaced.
@@ -64,22 +68,52 @@ impl Job {
     }
 }
 
-/// The next job for a table whose partitions are of length `kind`, if there is one.
-pub(crate) fn next_job(state: &TableState, kind: PartitionKind, effort: Effort) -> Option<Job> {
+/// The next job for a table whose partitions are of length `kind`, if there is one that the fences allow.
+pub(crate) fn next_job(state: &TableState, kind: PartitionKind, effort: Effort, fences: &Fences) -> Result<Option<Job>> {
     if let Some(spill) = state.segments.iter().find(|entry| entry.partition.is_none()) {
         // Oldest first: what is split no longer stands between neighbours.
-        return Some(Job { inputs: vec![spill.clone()], partition: None, kind });
+        return Ok(Some(Job { inputs: vec![spill.clone()], partition: None, kind }));
     }
-    groups(state).into_iter().find_map(|(partition, segments)| {
+    for (partition, segments) in groups(state) {
         let generations = generations(segments);
-        let chosen = match effort {
-            Effort::Background => same_size(&generations),
-            Effort::Full => foldable(&generations).or_else(|| masked(state, &generations)),
-        }?;
-        let mut inputs: Vec<_> = chosen.iter().flatten().cloned().collect();
-        inputs.sort_by_key(|entry| (entry.last_sequence, entry.id));
-        Some(Job { inputs, partition: Some(partition), kind: partition.kind })
-    })
+        // How segments stand is looked up only where there would be something to do.
+        if choose(state, &generations, effort).is_none() {
+            continue;
+        }
+        for alike in between_fences(&generations, fences)? {
+            if let Some(chosen) = choose(state, alike, effort) {
+                let mut inputs: Vec<_> = chosen.iter().flatten().cloned().collect();
+                inputs.sort_by_key(|entry| (entry.last_sequence, entry.id));
+                return Ok(Some(Job { inputs, partition: Some(partition), kind: partition.kind }));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn choose<'a>(state: &TableState, generations: &'a [Generation], effort: Effort) -> Option<&'a [Generation]> {
+    match effort {
+        Effort::Background => same_size(generations),
+        Effort::Full => foldable(generations).or_else(|| masked(state, generations)),
+        Effort::Spills => None,
+    }
+}
+
+/// Neighbours that stand alike with all deliveries; those left out have to stay as they are.
+fn between_fences<'a>(generations: &'a [Generation], fences: &Fences) -> Result<Vec<&'a [Generation]>> {
+    let mut alike = Vec::new();
+    let (mut start, mut before) = (0, None);
+    for (at, generation) in generations.iter().enumerate() {
+        let standings = generation.iter().map(|entry| fences.standing(entry)).collect::<Result<Vec<_>>>()?;
+        let own = standings.first().cloned().flatten().filter(|_| standings.windows(2).all(|pair| pair[0] == pair[1]));
+        if own.is_none() || own != before {
+            alike.extend((start < at).then(|| &generations[start..at]));
+            start = at + usize::from(own.is_none());
+        }
+        before = own;
+    }
+    alike.extend((start < generations.len()).then(|| &generations[start..]));
+    Ok(alike)
 }
 
 /// Records whose deletions mask nothing any more, in the other tables neither: a transaction deletes in several.

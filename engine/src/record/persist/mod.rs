@@ -38,13 +38,13 @@ impl From<RangeForm> for TimeRange {
 }
 
 #[expect(clippy::expect_used, reason = "writing to memory cannot fail, and every sequence here knows its length")]
-fn write<T: Serialize>(form: &T) -> Vec<u8> {
+pub(crate) fn write<T: Serialize>(form: &T) -> Vec<u8> {
     postcard::to_stdvec(form).expect("plain structs serialize")
 }
 
 /// Reads one form and refuses trailing bytes. What it allocates is bounded by a small multiple of `bytes`: a declared length
 /// reserves at most 1 MiB ahead of the elements that are really there.
-fn read<'a, T: Deserialize<'a>>(what: &'static str, bytes: &'a [u8]) -> Result<T, DecodeError> {
+pub(crate) fn read<'a, T: Deserialize<'a>>(what: &'static str, bytes: &'a [u8]) -> Result<T, DecodeError> {
     match read_first(what, bytes)? {
         (form, []) => Ok(form),
         (_, rest) => Err(DecodeError::new(what, format!("{} bytes too many", rest.len()))),

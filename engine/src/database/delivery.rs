@@ -1,0 +1,311 @@
+//! Deliveries: what others are to hold of a database, taken, sent and noted.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parking_lot::Mutex;
+
+use super::Database;
+use super::inner::Inner;
+use crate::delivery::{self, Announced, Cut, DeliveryState, Fences, SealedState};
+use crate::error::Result;
+use crate::keyspace::Access;
+use crate::maintain::Effort;
+use crate::model::{Partition, Sequence, TableSchema};
+use crate::record::{SegmentEntry, SegmentId};
+
+/// How much a cut takes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CutWhat {
+    /// What lies in segments already, if that is anything new.
+    Sealed,
+    /// Everything there is: it is sealed first, and the cut is taken even if it has no rows.
+    All,
+}
+
+/// Which segments to send first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SendOrder {
+    /// Those with the latest records.
+    #[default]
+    Newest,
+    /// Those with the earliest.
+    Oldest,
+}
+
+/// A segment that holds units which nobody else holds. Its file stays as long as this is kept.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Shipment {
+    /// Its table, as it stands now.
+    pub table: Arc<TableSchema>,
+    /// Its partition.
+    pub partition: Partition,
+    /// The first and the last of the records that it may hold rows of.
+    pub records: (Sequence, Sequence),
+    /// Rows.
+    pub rows: u64,
+    /// Earliest and latest time, both within, in the table's unit.
+    pub times: (i64, i64),
+    /// Where it is.
+    pub path: PathBuf,
+    /// Size of the file.
+    pub bytes: u64,
+    /// BLAKE3 of the file.
+    pub hash: [u8; 32],
+    /// When the oldest cut was taken whose units it is wanted for, by the wall clock, in microseconds since 1970.
+    pub taken_at: i64,
+    entry: Arc<SegmentEntry>,
+}
+
+/// Segments that are being sent, and how often.
+pub(super) type UnderWay = Mutex<HashMap<SegmentId, usize>>;
+
+/// Keeps a segment as it is while it is sent: it is not folded together with others.
+#[derive(Debug)]
+pub struct Sending {
+    id: SegmentId,
+    under_way: Arc<UnderWay>,
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        let mut under_way = self.under_way.lock();
+        if let Some(times) = under_way.get_mut(&self.id) {
+            *times -= 1;
+            if *times == 0 {
+                under_way.remove(&self.id);
+            }
+        }
+    }
+}
+
+/// A delivery: what someone is to hold of this database, and how far he does.
+///
+/// ```
+/// use alluvium::{CutWhat, Database, FieldType, RowBuilder, SendOrder, TableSpec};
+///
+/// # fn main() -> alluvium::Result<()> {
+/// # let dir = tempfile::tempdir().unwrap();
+/// let db = Database::open(dir.path().join("data"))?;
+/// let table = db.create_table(TableSpec::new("air").field("co2", FieldType::Float64))?;
+/// let mut rows = RowBuilder::new(table);
+/// rows.row(1_700_000_000_000_000).value("co2", 612.5)?;
+/// db.append("air", &rows.finish()?)?;
+///
+/// let copy = db.delivery("copy");
+/// copy.begin()?;
+/// let cut = copy.cut(CutWhat::All)?.unwrap();
+/// // ... tell of cut.units wherever they are to be held, then:
+/// copy.announce(cut.number, [7; 32], 0)?;
+/// for shipment in copy.pending(SendOrder::Oldest, 100)? {
+///     // ... send the file at shipment.path, then:
+///     copy.hold(&[shipment])?;
+/// }
+/// assert_eq!(copy.state()?.delivered.unwrap().cut, 1);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Delivery<'d> {
+    db: &'d Database,
+    name: &'d str,
+}
+
+impl Database {
+    /// The delivery of a name. Whether there is one shows when it is used.
+    pub fn delivery<'d>(&'d self, name: &'d str) -> Delivery<'d> {
+        Delivery { db: self, name }
+    }
+
+    /// All deliveries, by name.
+    pub fn deliveries(&self) -> Result<Vec<DeliveryState>> {
+        self.read(delivery::list)
+    }
+}
+
+impl Delivery<'_> {
+    /// Makes it, unless there is one of this name: from now on deletions are remembered, and segments kept apart, until it has cut
+    /// them.
+    pub fn begin(&self) -> Result<DeliveryState> {
+        let incarnation = self.db.inner.shared.random()?;
+        let name = self.name.to_owned();
+        let mut access = self.db;
+        access.write(move |transaction| delivery::begin(transaction, &name, incarnation)).map(|(state, _)| state)
+    }
+
+    /// How it stands. [`Error::NoSuchDelivery`](crate::Error::NoSuchDelivery) where it was not begun, as with all that follows.
+    pub fn state(&self) -> Result<DeliveryState> {
+        self.db.read(|transaction| delivery::state(transaction, self.name))
+    }
+
+    /// Takes the next cut. `None` where there is nothing new.
+    pub fn cut(&self, what: CutWhat) -> Result<Option<Cut>> {
+        self.db.inner.check_open()?;
+        self.state()?;
+        if what == CutWhat::All {
+            self.db.inner.seal_everything()?;
+        }
+        // Nobody makes segments, or drops tables, meanwhile.
+        let inner = &self.db.inner;
+        let _compacting = inner.compacting.lock();
+        let _sealing = inner.sealing.lock();
+        inner.split_spilled()?;
+        let (name, sealed) = (self.name.to_owned(), inner.sealed_state()?);
+        let mut access = self.db;
+        let cut = access.write(move |transaction| delivery::take(transaction, &name, &sealed, what == CutWhat::All));
+        cut.map(|(cut, _)| cut)
+    }
+
+    /// The first cut that was not announced.
+    pub fn next(&self) -> Result<Option<Cut>> {
+        self.db.read(|transaction| delivery::next(transaction, self.name))
+    }
+
+    /// Notes that a cut, the next one, was announced by something of a hash, with all metadata that changed up to a record, or up to
+    /// that of the cut before where that is later.
+    pub fn announce(&self, cut: u64, hash: [u8; 32], metadata_through: Sequence) -> Result<()> {
+        let name = self.name.to_owned();
+        let mut access = self.db;
+        let announce = move |transaction: &mut _| delivery::announce(transaction, &name, cut, hash, metadata_through);
+        access.write(announce).map(drop)
+    }
+
+    /// Segments of announced cuts that hold units which nobody else holds, but those that are being sent: the first so many.
+    pub fn pending(&self, order: SendOrder, limit: usize) -> Result<Vec<Shipment>> {
+        let inner = &self.db.inner;
+        inner.check_open()?;
+        let state = self.db.read(|transaction| delivery::announced_through(transaction, self.name))?;
+        let (number, through) = state;
+        let view = inner.publisher.keyspace.head()?;
+        let under_way: HashSet<_> = inner.under_way.lock().keys().copied().collect();
+        let mut entries = Vec::new();
+        for table in inner.publisher.registry.all() {
+            let schema = table.schema();
+            let segments = table.snapshot().segments;
+            let announced = segments.iter().filter(|entry| entry.last_sequence <= through && !under_way.contains(&entry.id));
+            entries.extend(announced.filter_map(|entry| Some((schema.clone(), entry.partition?, entry.clone()))));
+        }
+        entries.sort_by_key(|(_, _, entry)| (entry.last_sequence, entry.id));
+        if order == SendOrder::Newest {
+            entries.reverse();
+        }
+        let mut pending = Vec::new();
+        for (table, partition, entry) in entries {
+            if pending.len() == limit {
+                break;
+            }
+            if let Some(taken_at) = delivery::oldest_within(&view, number, &entry)? {
+                pending.push(Shipment::new(inner, table, partition, entry, taken_at));
+            }
+        }
+        Ok(pending)
+    }
+
+    /// Keeps a segment as it is as long as the answer is kept, so that what was begun to be sent need not be sent again.
+    pub fn sending(&self, shipment: &Shipment) -> Sending {
+        let under_way = self.db.inner.under_way.clone();
+        *under_way.lock().entry(shipment.entry.id).or_default() += 1;
+        Sending { id: shipment.entry.id, under_way }
+    }
+
+    /// Notes that segments are held by whom this is for. Answers how many units were wanting until now.
+    pub fn hold(&self, shipments: &[Shipment]) -> Result<u64> {
+        let entries: Vec<_> = shipments.iter().map(|shipment| shipment.entry.clone()).collect();
+        let name = self.name.to_owned();
+        let mut access = self.db;
+        access.free(move |transaction| delivery::hold(transaction, &name, &entries)).map(|(held, _)| held)
+    }
+
+    /// Goes on behind a cut that both sides know, or from the beginning, under a new incarnation: for who meets another of his name, or
+    /// someone who has forgotten what he held. What was cut behind it is cut again.
+    pub fn fork(&self, common: Option<Announced>) -> Result<DeliveryState> {
+        let incarnation = self.db.inner.shared.random()?;
+        let name = self.name.to_owned();
+        let mut access = self.db;
+        let fork = move |transaction: &mut _| {
+            delivery::rebase(transaction, &name, incarnation, common)?;
+            delivery::state(transaction, &name)
+        };
+        access.write(fork).map(|(state, _)| state)
+    }
+
+    /// What whoever sends has noted under a name.
+    pub fn note(&self, note: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.db.read(|transaction| delivery::note(transaction, self.name, note))
+    }
+
+    /// All notes whose names begin so, by name.
+    pub fn notes(&self, beginning: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        self.db.read(|transaction| delivery::notes(transaction, self.name, beginning))
+    }
+
+    /// Notes something under a name; `None` forgets it.
+    pub fn put_note(&self, note: &[u8], value: Option<&[u8]>) -> Result<()> {
+        let (name, note, value) = (self.name.to_owned(), note.to_owned(), value.map(<[u8]>::to_vec));
+        let mut access = self.db;
+        access.free(move |transaction| delivery::put_note(transaction, &name, &note, value.as_deref())).map(drop)
+    }
+
+    /// Forgets it and all that was noted of it: nothing of it is wanted any more. Answers whether there was one.
+    pub fn remove(&self) -> Result<bool> {
+        let name = self.name.to_owned();
+        let mut access = self.db;
+        access.free(move |transaction| delivery::remove(transaction, &name)).map(|(there, _)| there)
+    }
+}
+
+impl Shipment {
+    fn new(inner: &Inner, table: Arc<TableSchema>, partition: Partition, entry: Arc<SegmentEntry>, taken_at: i64) -> Self {
+        Shipment {
+            table,
+            partition,
+            records: (entry.first_sequence, entry.last_sequence),
+            rows: entry.rows,
+            times: entry.times,
+            path: inner.store.path(&entry),
+            bytes: entry.bytes,
+            hash: entry.hash,
+            taken_at,
+            entry,
+        }
+    }
+}
+
+impl Inner {
+    /// What compaction has to keep apart.
+    pub(super) fn fences(&self) -> Result<Fences> {
+        let under_way = self.under_way.lock().keys().copied().collect();
+        Fences::new(self.publisher.keyspace.head()?, under_way)
+    }
+
+    /// Makes segments of spilled rows that each lie in one partition. To be asked by who keeps others from sealing and compacting.
+    fn split_spilled(&self) -> Result<()> {
+        for table in self.publisher.registry.all() {
+            while self.ballast.lend(|| self.compact_table(&table, Effort::Spills))? {
+                self.check_open()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What there is to be cut, likewise.
+    fn sealed_state(&self) -> Result<SealedState> {
+        let tables = self.publisher.registry.all();
+        let (receipts, dropped) = match self.publisher.catalog.get() {
+            Some(catalog) => (catalog.receipts()?, catalog.dropped_tables()?),
+            None => return Err(self.ballast.refusal()),
+        };
+        let deletions = tables.iter().flat_map(|table| table.snapshot().deletions.to_vec());
+        let mut deletions: Vec<_> = deletions.map(|pending| (pending.sequence, (*pending.deletion).clone())).collect();
+        deletions.sort_by_key(|(sequence, deletion)| (*sequence, deletion.table));
+        Ok(SealedState {
+            through: self.sealed_through.load(Ordering::Acquire),
+            segments: tables.iter().map(|table| (table.id, table.snapshot().segments)).collect(),
+            dropped: dropped.iter().map(|schema| schema.id).collect(),
+            deletions,
+            receipts,
+        })
+    }
+}

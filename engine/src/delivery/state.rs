@@ -1,0 +1,301 @@
+//! How it stands with deliveries.
+
+use std::sync::Arc;
+
+use super::cut::{self, Cut};
+use super::form::{
+    CutForm, DeliveryForm, all_notes, all_units, cut_key, cut_of, cuts, decode, delivery_key, encode, name_of, note_key,
+};
+use super::unit::within;
+use crate::error::{Error, Result};
+use crate::keyspace::{Direction, Transaction, prefix, space};
+use crate::model::Sequence;
+use crate::record::{Key, SegmentEntry};
+use crate::shared::check_text;
+
+/// Bytes of a name, at most.
+const NAME_BYTES: usize = 64;
+
+/// How it stands with a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeliveryState {
+    /// Its name.
+    pub name: String,
+    /// The number that it goes by elsewhere: random, and another one once it forked.
+    pub incarnation: [u8; 16],
+    /// The last cut that was taken; 0 before the first.
+    pub cuts: u64,
+    /// The last record of that.
+    pub through: Sequence,
+    /// When that was taken, by the wall clock, in microseconds since 1970; 0 before the first.
+    pub taken_at: i64,
+    /// The last cut that was announced; `None` before the first.
+    pub announced: Option<Announced>,
+    /// Metadata that changed after this record were not sent.
+    pub metadata_through: Sequence,
+    /// The last cut up to which, from the first, all is announced and held; `None` where that is none.
+    pub delivered: Option<DeliveredThrough>,
+    /// Cuts that are not announced, or of which a unit is not held.
+    pub cuts_left: u64,
+    /// Units that nobody else holds.
+    pub units_left: u64,
+}
+
+/// The last cut that was announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Announced {
+    /// Its number.
+    pub cut: u64,
+    /// Its last record.
+    pub through: Sequence,
+    /// When it was taken, by the wall clock, in microseconds since 1970.
+    pub taken_at: i64,
+    /// The hash of what it was announced by.
+    pub hash: [u8; 32],
+}
+
+/// How far all was delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliveredThrough {
+    /// The cut.
+    pub cut: u64,
+    /// Its last record.
+    pub record: Sequence,
+    /// When it was taken, by the wall clock, in microseconds since 1970.
+    pub taken_at: i64,
+}
+
+/// A delivery within a transaction.
+#[derive(Debug)]
+pub(super) struct Noted {
+    pub(super) name: String,
+    pub(super) form: DeliveryForm,
+}
+
+impl Noted {
+    pub(super) fn read(transaction: &Transaction, name: &str) -> Result<Self> {
+        let found = transaction.get(&delivery_key(name))?;
+        let (_, cell) = found.ok_or_else(|| Error::NoSuchDelivery { name: name.to_owned() })?;
+        Ok(Noted { name: name.to_owned(), form: decode(&cell)? })
+    }
+
+    pub(super) fn write(&self, transaction: &mut Transaction) {
+        transaction.put(delivery_key(&self.name), encode(&self.form));
+    }
+}
+
+/// Makes a delivery, unless there is one of this name.
+pub(crate) fn begin(transaction: &mut Transaction, name: &str, incarnation: [u8; 16]) -> Result<DeliveryState> {
+    check_text("name of a delivery", name, NAME_BYTES)?;
+    if transaction.get(&delivery_key(name))?.is_none() {
+        let next = numbers(transaction)?.last().map_or(1, |last| last + 1);
+        let form = DeliveryForm {
+            number: next,
+            incarnation,
+            cuts: 0,
+            through: 0,
+            taken_at: 0,
+            announced: 0,
+            announced_through: 0,
+            announced_at: 0,
+            announced_hash: [0; 32],
+            metadata_through: 0,
+            dropped: Vec::new(),
+        };
+        Noted { name: name.to_owned(), form }.write(transaction);
+    }
+    state(transaction, name)
+}
+
+/// The numbers of all deliveries, rising.
+fn numbers(transaction: &Transaction) -> Result<Vec<u32>> {
+    let cells = transaction.scan(prefix(&[space::DELIVERY]), Direction::Forward)?;
+    let number = |cell: Result<(Key, crate::catalog::Stored)>| Ok(decode::<DeliveryForm>(&cell?.1.1)?.number);
+    let mut numbers = cells.map(number).collect::<Result<Vec<_>>>()?;
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// All deliveries, by name.
+pub(crate) fn list(transaction: &Transaction) -> Result<Vec<DeliveryState>> {
+    let cells = transaction.scan(prefix(&[space::DELIVERY]), Direction::Forward)?;
+    let names = cells.map(|cell| name_of(&cell?.0)).collect::<Result<Vec<_>>>()?;
+    names.iter().map(|name| state(transaction, name)).collect()
+}
+
+/// How it stands with one.
+pub(crate) fn state(transaction: &Transaction, name: &str) -> Result<DeliveryState> {
+    let form = Noted::read(transaction, name)?.form;
+    let DeliveryForm { number, incarnation, cuts: last, through, taken_at, .. } = form;
+    let (mut cuts_left, mut units_left, mut first) = (0, 0, None);
+    for cell in transaction.scan(prefix(&cuts(number)), Direction::Forward)? {
+        let (key, (_, cell)) = cell?;
+        let cut: CutForm = decode(&cell)?;
+        cuts_left += 1;
+        units_left += cut.left;
+        if first.is_none() {
+            first = Some(DeliveredThrough { cut: cut_of(&key)? - 1, record: cut.after, taken_at: cut.before_at });
+        }
+    }
+    let all = DeliveredThrough { cut: last, record: through, taken_at };
+    let announced = Announced {
+        cut: form.announced,
+        through: form.announced_through,
+        taken_at: form.announced_at,
+        hash: form.announced_hash,
+    };
+    Ok(DeliveryState {
+        name: name.to_owned(),
+        incarnation,
+        cuts: last,
+        through,
+        taken_at,
+        announced: (form.announced > 0).then_some(announced),
+        metadata_through: form.metadata_through,
+        delivered: Some(first.unwrap_or(all)).filter(|delivered| delivered.cut > 0),
+        cuts_left,
+        units_left,
+    })
+}
+
+/// The number of a delivery, and the last record of what it has announced.
+pub(crate) fn announced_through(transaction: &Transaction, name: &str) -> Result<(u32, Sequence)> {
+    let form = Noted::read(transaction, name)?.form;
+    Ok((form.number, form.announced_through))
+}
+
+/// The first cut that was not announced.
+pub(crate) fn next(transaction: &Transaction, name: &str) -> Result<Option<Cut>> {
+    let form = Noted::read(transaction, name)?.form;
+    let number = form.announced + 1;
+    match transaction.get(&cut_key(form.number, number))? {
+        Some((_, cell)) => cut::read(number, decode(&cell)?),
+        None => Ok(None),
+    }
+}
+
+/// The next cut was announced by something of a hash, with metadata up to a record.
+pub(crate) fn announce(
+    transaction: &mut Transaction,
+    name: &str,
+    number: u64,
+    hash: [u8; 32],
+    metadata_through: Sequence,
+) -> Result<()> {
+    let mut delivery = Noted::read(transaction, name)?;
+    let key = cut_key(delivery.form.number, number);
+    let cell = transaction.get(&key)?.filter(|_| number == delivery.form.announced + 1);
+    let (_, cell) =
+        cell.ok_or_else(|| Error::invalid(format!("cut {number} of delivery {name:?} is not the next to announce")))?;
+    let cut: CutForm = decode(&cell)?;
+    let form = &mut delivery.form;
+    (form.announced, form.announced_hash) = (number, hash);
+    (form.announced_through, form.announced_at) = (cut.through, cut.taken_at);
+    form.metadata_through = form.metadata_through.max(metadata_through);
+    put_cut(transaction, key, CutForm { content: None, ..cut });
+    delivery.write(transaction);
+    Ok(())
+}
+
+/// A cut's cell stays while there is anything to say of it.
+fn put_cut(transaction: &mut Transaction, key: Key, cut: CutForm) {
+    match cut.content.is_none() && cut.left == 0 {
+        true => transaction.remove(key),
+        false => transaction.put(key, encode(&cut)),
+    }
+}
+
+/// So many units of a cut need no longer be held.
+pub(super) fn settle(transaction: &mut Transaction, delivery: &Noted, number: u64, units: u64) -> Result<()> {
+    let key = cut_key(delivery.form.number, number);
+    let Some((_, cell)) = transaction.get(&key)? else { return Ok(()) };
+    let mut cut: CutForm = decode(&cell)?;
+    cut.left = cut.left.saturating_sub(units);
+    put_cut(transaction, key, cut);
+    Ok(())
+}
+
+/// Segments are held by whom the delivery is for: what units they hold need not be sent. Answers how many that were.
+pub(crate) fn hold(transaction: &mut Transaction, name: &str, entries: &[Arc<SegmentEntry>]) -> Result<u64> {
+    let delivery = Noted::read(transaction, name)?;
+    let mut held = 0;
+    for entry in entries {
+        for (key, pending) in within(transaction, delivery.form.number, entry)? {
+            transaction.remove(key);
+            settle(transaction, &delivery, pending.cut, 1)?;
+            held += 1;
+        }
+    }
+    Ok(held)
+}
+
+/// Goes on behind a cut that both sides know, under another incarnation: whatever was cut behind it is forgotten, to be cut again.
+pub(crate) fn rebase(transaction: &mut Transaction, name: &str, incarnation: [u8; 16], common: Option<Announced>) -> Result<()> {
+    let mut delivery = Noted::read(transaction, name)?;
+    clear(transaction, &[cuts(delivery.form.number), all_units(delivery.form.number)])?;
+    let common = common.unwrap_or(Announced { cut: 0, through: 0, taken_at: 0, hash: [0; 32] });
+    delivery.form = DeliveryForm {
+        number: delivery.form.number,
+        incarnation,
+        cuts: common.cut,
+        through: common.through,
+        taken_at: common.taken_at,
+        announced: common.cut,
+        announced_through: common.through,
+        announced_at: common.taken_at,
+        announced_hash: common.hash,
+        metadata_through: 0,
+        dropped: Vec::new(),
+    };
+    delivery.write(transaction);
+    Ok(())
+}
+
+/// Forgets a delivery and all that was noted of it. Answers whether there was one.
+pub(crate) fn remove(transaction: &mut Transaction, name: &str) -> Result<bool> {
+    let delivery = match Noted::read(transaction, name) {
+        Err(Error::NoSuchDelivery { .. }) => return Ok(false),
+        found => found?,
+    };
+    let number = delivery.form.number;
+    clear(transaction, &[cuts(number), all_units(number), all_notes(number)])?;
+    transaction.remove(delivery_key(name));
+    Ok(true)
+}
+
+fn clear(transaction: &mut Transaction, beginnings: &[Vec<u8>]) -> Result<()> {
+    for beginning in beginnings {
+        let keys: Result<Vec<Key>> = transaction.scan(prefix(beginning), Direction::Forward)?.map(|cell| Ok(cell?.0)).collect();
+        keys?.into_iter().for_each(|key| transaction.remove(key));
+    }
+    Ok(())
+}
+
+/// What whoever sends has noted under a name.
+pub(crate) fn note(transaction: &Transaction, name: &str, note: &[u8]) -> Result<Option<Vec<u8>>> {
+    let number = Noted::read(transaction, name)?.form.number;
+    Ok(transaction.get(&note_key(number, note))?.map(|(_, cell)| cell.to_vec()))
+}
+
+/// All of it whose names begin so, by name.
+pub(crate) fn notes(transaction: &Transaction, name: &str, beginning: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let number = Noted::read(transaction, name)?.form.number;
+    let skipped = all_notes(number).len();
+    let cells = transaction.scan(prefix(&note_key(number, beginning)), Direction::Forward)?;
+    let read = |cell: Result<(Key, crate::catalog::Stored)>| {
+        let (key, (_, cell)) = cell?;
+        Ok((key.get(skipped..).unwrap_or_default().to_vec(), cell.to_vec()))
+    };
+    cells.map(read).collect()
+}
+
+/// Notes something, or forgets it.
+pub(crate) fn put_note(transaction: &mut Transaction, name: &str, note: &[u8], value: Option<&[u8]>) -> Result<()> {
+    let key = note_key(Noted::read(transaction, name)?.form.number, note);
+    match value {
+        Some(value) => transaction.put(key, Arc::from(value)),
+        None => transaction.remove(key),
+    }
+    Ok(())
+}
