@@ -3,7 +3,7 @@ use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 
 use super::*;
-use crate::bucket::tests::failing::Fault;
+use crate::objects::bucket::tests::failing::Fault;
 use crate::prove::Problem;
 use crate::remote::{FORMAT, Incarnation, Link, Manifest, Period, PeriodKind, SegmentKey, Table, TimeUnit, Unit};
 

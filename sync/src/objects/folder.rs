@@ -1,0 +1,81 @@
+//! What makes a folder hold what was said to be done, whatever happens to the power.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Makes a folder, and everything above it that is not there, so that they stay.
+pub(super) fn make(folder: &Path) -> io::Result<()> {
+    let mut missing = Vec::new();
+    let mut above = folder;
+    while !above.exists() {
+        missing.push(above);
+        match above.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => above = parent,
+            _ => {
+                above = Path::new(".");
+                break;
+            }
+        }
+    }
+    std::fs::create_dir_all(folder)?;
+    missing.into_iter().chain([above]).try_for_each(sync)
+}
+
+/// Syncs a file and every folder above it up to the root of the target: another may have made them and not have synced them yet.
+pub(super) fn settle(root: &Path, key: &str) -> io::Result<()> {
+    let file = root.join(key);
+    sync(&file)?;
+    let mut folder = file.parent();
+    while let Some(path) = folder {
+        sync(path)?;
+        if path == root {
+            break;
+        }
+        folder = path.parent();
+    }
+    Ok(())
+}
+
+/// Removes what uploads of this object that a power cut ended have left beside it.
+pub(super) fn sweep(root: &Path, key: &str) {
+    for number in 1.. {
+        let left = PathBuf::from(format!("{}#{number}", root.join(key).display()));
+        if std::fs::remove_file(left).is_err() {
+            return;
+        }
+    }
+}
+
+fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_made_with_all_above_it() {
+        let within = tempfile::tempdir().unwrap();
+        let folder = within.path().join("a/b/c");
+        make(&folder).unwrap();
+        make(&folder).unwrap();
+        assert!(folder.is_dir());
+        std::fs::write(within.path().join("file"), "").unwrap();
+        make(&within.path().join("file/below")).unwrap_err();
+    }
+
+    #[test]
+    fn what_a_power_cut_left_is_removed_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["a", "a#1", "a#2", "b#1"] {
+            std::fs::write(root.path().join(name), "").unwrap();
+        }
+        sweep(root.path(), "a");
+        let left = |name: &str| root.path().join(name).exists();
+        assert_eq!([left("a"), left("a#1"), left("a#2"), left("b#1")], [true, false, false, true]);
+        settle(root.path(), "a").unwrap();
+        settle(root.path(), "nothing").unwrap_err();
+    }
+}

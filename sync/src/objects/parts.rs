@@ -1,0 +1,309 @@
+//! Puts large objects in parts, several at a time, and goes on where it was broken off.
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use object_store::PutPayload;
+use object_store::multipart::{MultipartStore, PartId};
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+
+use super::digest::{Concluded, Digests, Sum};
+use super::exchange::observed;
+use super::put::{Failed, NotPut, Object, Sent, Upload};
+use super::source::digested;
+use super::target::Target;
+use super::trouble::{Kind, Trouble};
+use super::verify::Statement;
+use crate::remote::Hash;
+
+/// The least that stores take as a part that is not the last.
+const PART: u64 = 5 << 20;
+/// The most parts that S3 takes.
+const MOST_PARTS: u64 = 10_000;
+
+/// An upload in parts that was begun. Kept by the caller, as JSON or otherwise, and given back to go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unfinished {
+    /// The object.
+    pub key: String,
+    /// Its hash.
+    pub hash: Hash,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Those of a part.
+    pub part_bytes: u64,
+    /// What the store calls the upload. Empty where it goes by the name of the object.
+    pub upload_id: String,
+    /// The parts that arrived, by their number from 0; null those that did not.
+    pub parts: Vec<Option<PartDone>>,
+}
+
+/// A part that arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartDone {
+    /// What the store calls it.
+    pub id: String,
+    /// The MD5 of what was sent.
+    md5: Sum,
+    /// Whether the store said the same of what it got.
+    pub confirmed: bool,
+}
+
+impl Unfinished {
+    fn is_of(&self, object: &Object<'_>) -> bool {
+        let Unfinished { key, hash, bytes, part_bytes, parts, .. } = self;
+        let fits = *part_bytes == of_bytes(object.bytes) && parts.len() as u64 == object.bytes.div_ceil(*part_bytes);
+        key == object.key && *hash == object.hash && *bytes == object.bytes && fits
+    }
+
+    /// Whether this part arrived as it would be sent now.
+    fn has(&self, index: usize, md5: Sum) -> bool {
+        self.parts.get(index).is_some_and(|part| part.as_ref().is_some_and(|part| part.md5 == md5))
+    }
+}
+
+/// The bytes of a part of an object: 5 MiB, and of one so large that they would be too many, as many MiB as are needed.
+fn of_bytes(bytes: u64) -> u64 {
+    let least = bytes.div_ceil(MOST_PARTS);
+    PART.max(least.next_multiple_of(1 << 20))
+}
+
+pub(super) fn part_bytes(bytes: u64) -> usize {
+    usize::try_from(of_bytes(bytes)).unwrap_or(usize::MAX)
+}
+
+/// How a round of sending parts ended early.
+enum Broken {
+    /// The store knows the upload no more.
+    Stale(Trouble),
+    Failed(Failed),
+}
+
+impl<E: Into<Failed>> From<E> for Broken {
+    fn from(error: E) -> Self {
+        Broken::Failed(error.into())
+    }
+}
+
+impl Target {
+    /// Gives up an upload in parts, so that nothing of it takes room in the store. That it is known no more is no trouble.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] of the store.
+    pub async fn abandon(&self, unfinished: &Unfinished) -> Result<(), Trouble> {
+        let Some(store) = &self.shared.parts else { return Ok(()) };
+        let path = self.path(&unfinished.key)?;
+        let (aborted, exchange) = observed(store.abort_multipart(&path, &unfinished.upload_id)).await;
+        let Err(error) = aborted else { return Ok(()) };
+        match Trouble::of(format!("giving up the upload of {:?}", unfinished.key), &error, &exchange) {
+            Trouble { kind: Kind::NotFound, .. } => Ok(()),
+            trouble => Err(trouble),
+        }
+    }
+
+    pub(super) async fn in_parts(
+        &self,
+        store: &dyn MultipartStore,
+        object: &Object<'_>,
+        upload: &mut Upload<'_>,
+    ) -> Result<Sent, Failed> {
+        let mut unfinished = match upload.unfinished.take() {
+            Some(unfinished) if unfinished.is_of(object) => unfinished,
+            other => {
+                if let Some(other) = other {
+                    // Nobody goes on with it; whether it could be given up changes nothing for this one.
+                    let _ = self.abandon(&other).await;
+                }
+                self.begin(store, object, upload).await?
+            }
+        };
+        let mut is_anew = false;
+        loop {
+            let trouble = match self.round(store, object, upload, &mut unfinished).await {
+                Ok(sent) => return Ok(sent),
+                Err(Broken::Failed(failed)) => return Err(self.keep_or_abandon(failed, unfinished, upload).await),
+                Err(Broken::Stale(trouble)) => trouble,
+            };
+            // It may be known no more because it was completed, and the answer to that was lost.
+            match self.after(object, true, trouble).await {
+                Failed::NotPut(NotPut::Trouble(_)) if !is_anew => {}
+                settled => return Err(settled),
+            }
+            let _ = self.abandon(&unfinished).await;
+            unfinished = self.begin(store, object, upload).await?;
+            is_anew = true;
+        }
+    }
+
+    /// What failed for a reason that goes away is gone on with, the rest takes no room in the store.
+    async fn keep_or_abandon(&self, failed: Failed, unfinished: Unfinished, upload: &mut Upload<'_>) -> Failed {
+        let is_hopeless = match &failed {
+            Failed::NotPut(NotPut::Altered(_)) => true,
+            Failed::NotPut(NotPut::Trouble(trouble)) => trouble.kind == Kind::Poisoned,
+            Failed::Settled(_) => return failed,
+        };
+        if is_hopeless {
+            // What cannot be given up now is swept by the store's own rules.
+            let _ = self.abandon(&unfinished).await;
+        } else {
+            upload.unfinished = Some(unfinished);
+        }
+        failed
+    }
+
+    async fn begin(
+        &self,
+        store: &dyn MultipartStore,
+        object: &Object<'_>,
+        upload: &mut Upload<'_>,
+    ) -> Result<Unfinished, Trouble> {
+        let (begun, exchange) = observed(store.create_multipart(object.path)).await;
+        let upload_id = begun.map_err(|error| Trouble::of(object.doing(), &error, &exchange))?;
+        let part_bytes = of_bytes(object.bytes);
+        let parts = vec![None; usize::try_from(object.bytes.div_ceil(part_bytes)).unwrap_or_default()];
+        let (key, hash, bytes) = (object.key.to_owned(), object.hash, object.bytes);
+        let unfinished = Unfinished { key, hash, bytes, part_bytes, upload_id, parts };
+        (upload.progress)(&unfinished);
+        Ok(unfinished)
+    }
+
+    /// Sends the parts that are missing, and ends the upload.
+    async fn round(
+        &self,
+        store: &dyn MultipartStore,
+        object: &Object<'_>,
+        upload: &mut Upload<'_>,
+        unfinished: &mut Unfinished,
+    ) -> Result<Sent, Broken> {
+        let ours = self.send_parts(store, object, upload, unfinished).await?;
+        // Nothing has the name yet: what is wrong here is not sent under it.
+        object.check(&ours)?;
+        let done: Option<Vec<_>> = unfinished.parts.iter().cloned().collect();
+        let done = done.unwrap_or_default();
+        let ids = done.iter().map(|part| PartId { content_id: part.id.clone() }).collect();
+        let (completed, exchange) = observed(store.complete_multipart(object.path, &unfinished.upload_id, ids)).await;
+        match completed {
+            Ok(put) => {
+                let is_confirmed = done.iter().all(|part| part.confirmed);
+                Ok(Sent { ours, stated: Statement { etag: put.e_tag, is_confirmed } })
+            }
+            Err(error) => {
+                let trouble = Trouble::of(object.doing(), &error, &exchange);
+                if trouble.kind == Kind::NotFound {
+                    return Err(Broken::Stale(trouble));
+                }
+                // Whatever it says of that: the object is whole or not there.
+                Err(Broken::Failed(self.after(object, true, trouble).await))
+            }
+        }
+    }
+
+    async fn send_parts(
+        &self,
+        store: &dyn MultipartStore,
+        object: &Object<'_>,
+        upload: &mut Upload<'_>,
+        unfinished: &mut Unfinished,
+    ) -> Result<Concluded, Broken> {
+        let part_bytes = part_bytes(object.bytes);
+        let mut reader = object.source.open().await.map_err(|error| object.unreadable(&error))?;
+        let mut digests = Digests::new(part_bytes);
+        let id = unfinished.upload_id.clone();
+        let mut on_their_way = FuturesUnordered::new();
+        let mut outcome = Ok(());
+        for index in 0..unfinished.parts.len() {
+            let read = async { digested(digests, reader.next(part_bytes).await?).await }.await;
+            let bytes;
+            (digests, bytes) = read.map_err(|error| object.unreadable(&error))?;
+            let md5 = Sum::of(&bytes);
+            if !unfinished.has(index, md5) {
+                on_their_way.push(self.send_part(store, object, &id, index, bytes, md5));
+            }
+            while outcome.is_ok() && on_their_way.len() >= upload.parallel.max(1) {
+                outcome = on_their_way.next().await.map_or(Ok(()), |sent| arrived(sent, unfinished, upload));
+            }
+            if outcome.is_err() {
+                break;
+            }
+        }
+        // Of those that are on their way what arrives has arrived, whatever became of another.
+        while let Some(sent) = on_their_way.next().await {
+            let this = arrived(sent, unfinished, upload);
+            outcome = outcome.and(this);
+        }
+        outcome?;
+        // What is behind the last part would make it another object.
+        let more = reader.next(1).await.map_err(|error| object.unreadable(&error))?;
+        digests.update(&more);
+        Ok(digests.conclude())
+    }
+
+    async fn send_part(
+        &self,
+        store: &dyn MultipartStore,
+        object: &Object<'_>,
+        id: &String,
+        index: usize,
+        bytes: bytes::Bytes,
+        md5: Sum,
+    ) -> Result<(usize, PartDone), Broken> {
+        let doing = format!("putting part {} of {:?}", index + 1, object.key);
+        self.pass(bytes.len(), &doing).await?;
+        let path: &Path = object.path;
+        let (put, exchange) = observed(store.put_part(path, id, index, PutPayload::from(bytes))).await;
+        match put {
+            Ok(PartId { content_id }) => {
+                let said = exchange.content_md5.as_deref().and_then(Sum::of_base64).or_else(|| Sum::of_etag(&content_id));
+                Ok((index, PartDone { id: content_id, md5, confirmed: said == Some(md5) }))
+            }
+            Err(error) => {
+                let trouble = Trouble::of(doing, &error, &exchange);
+                Err(if trouble.kind == Kind::NotFound { Broken::Stale(trouble) } else { trouble.into() })
+            }
+        }
+    }
+}
+
+fn arrived(sent: Result<(usize, PartDone), Broken>, unfinished: &mut Unfinished, upload: &mut Upload<'_>) -> Result<(), Broken> {
+    let (index, part) = sent?;
+    if let Some(place) = unfinished.parts.get_mut(index) {
+        *place = Some(part);
+    }
+    (upload.progress)(unfinished);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_never_more_parts_than_a_store_takes() {
+        const MIB: u64 = 1 << 20;
+        for (bytes, expected) in
+            [(0, 5 * MIB), (PART * MOST_PARTS, 5 * MIB), (PART * MOST_PARTS + 1, 6 * MIB), (1 << 40, 105 * MIB)]
+        {
+            assert_eq!(of_bytes(bytes), expected, "{bytes}");
+            assert!(bytes.div_ceil(expected) <= MOST_PARTS);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_an_upload_stays_readable() {
+        let done = PartDone { id: "\"e\"".to_owned(), md5: Sum::of(b""), confirmed: true };
+        let unfinished = Unfinished {
+            key: "a".to_owned(),
+            hash: Hash::of(b""),
+            bytes: 10 << 20,
+            part_bytes: PART,
+            upload_id: "u".to_owned(),
+            parts: vec![Some(done), None],
+        };
+        let kept = r#"{"key":"a","hash":"af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262","bytes":10485760,"part_bytes":5242880,"upload_id":"u","parts":[{"id":"\"e\"","md5":"d41d8cd98f00b204e9800998ecf8427e","confirmed":true},null]}"#;
+        assert_eq!(serde_json::to_string(&unfinished).unwrap(), kept);
+        assert_eq!(serde_json::from_str::<Unfinished>(kept).unwrap(), unfinished);
+    }
+}

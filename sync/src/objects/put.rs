@@ -1,0 +1,296 @@
+//! Puts objects that are named by their hash: again and again, until it is certain that the store has them.
+
+use std::io;
+
+use object_store::path::Path;
+use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
+
+use super::digest::{Concluded, Digests, Sum};
+use super::exchange::observed;
+use super::folder;
+use super::parts::{self, Unfinished};
+use super::source::{Source, digested};
+use super::target::Target;
+use super::trouble::{Kind, Trouble, is_unclear};
+use super::verify::{Statement, Verified};
+use crate::remote::Hash;
+
+/// What is larger goes in parts.
+const IN_ONE: u64 = 8 << 20;
+/// How often what came out wrong is put again before it is given up.
+const PUTS: usize = 2;
+
+/// How an object is put.
+pub struct Upload<'a> {
+    /// Parts on their way at the same time, each of which is held in memory.
+    pub parallel: usize,
+    /// What is left of an upload of this object that was broken off.
+    pub unfinished: Option<Unfinished>,
+    /// Is told whenever an upload in parts got further, so that it can be gone on with.
+    pub progress: &'a mut (dyn FnMut(&Unfinished) + Send),
+}
+
+impl<'a> Upload<'a> {
+    /// Two parts at a time, from the beginning.
+    pub fn new(progress: &'a mut (dyn FnMut(&Unfinished) + Send)) -> Self {
+        Upload { parallel: 2, unfinished: None, progress }
+    }
+}
+
+/// An object that is certainly there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivered {
+    /// How that is known.
+    pub verified: Verified,
+    /// Whether it was there before.
+    pub already_there: bool,
+    /// Bytes of bodies sent, with those that were sent in vain.
+    pub sent: u64,
+    /// Bytes of bodies read.
+    pub read: u64,
+}
+
+/// An object that is not certainly there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotPut {
+    /// What was to be sent is not what it should be: the damage is on this machine. Nothing of it is under the object's name.
+    #[error(transparent)]
+    Altered(#[from] Box<Altered>),
+    /// The store, or this machine, did not do its part.
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
+}
+
+/// What was to be sent is not what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} is to have the hash {expected} in {bytes} bytes, and has {found} in {found_bytes}; it was not sent to {key:?}")]
+pub struct Altered {
+    /// The file.
+    pub what: String,
+    /// The object it was to become.
+    pub key: String,
+    /// The hash it should have.
+    pub expected: Hash,
+    /// The bytes it should have.
+    pub bytes: u64,
+    /// The hash of what was read of it.
+    pub found: Hash,
+    /// The bytes that were read of it, which may be fewer than it has where those are too many.
+    pub found_bytes: u64,
+}
+
+/// What is put, and where.
+pub(super) struct Object<'a> {
+    pub(super) key: &'a str,
+    pub(super) path: &'a Path,
+    pub(super) source: &'a Source<'a>,
+    pub(super) hash: Hash,
+    pub(super) bytes: u64,
+}
+
+/// What was sent, and what the store said of it.
+pub(super) struct Sent {
+    pub(super) ours: Concluded,
+    pub(super) stated: Statement,
+}
+
+impl Target {
+    /// Puts an object whose name ends in its hash, or finds that it is there, and returns when that is certain. What is under the name and is
+    /// something else, as a torn file, is replaced. May be asked again after any failure; of one object by one at a time.
+    ///
+    /// Up to 8 MiB go in one request, more in parts of at least 5 MiB, which are told to `progress`: with what that was told last, a later call
+    /// goes on, after a restart too. Folders begin anew.
+    ///
+    /// # Errors
+    ///
+    /// [`NotPut::Altered`] where the file is not what it should be, [`Trouble`] where the store or this machine does not do its part.
+    pub async fn put_object(
+        &self,
+        key: &str,
+        source: &Source<'_>,
+        hash: Hash,
+        bytes: u64,
+        upload: &mut Upload<'_>,
+    ) -> Result<Delivered, NotPut> {
+        let path = self.path(key)?;
+        let object = Object { key, path: &path, source, hash, bytes };
+        let (delivered, exchange) = observed(self.deliver(&object, upload)).await;
+        let (verified, already_there) = delivered?;
+        Ok(Delivered { verified, already_there, sent: exchange.sent, read: exchange.received })
+    }
+
+    async fn deliver(&self, object: &Object<'_>, upload: &mut Upload<'_>) -> Result<(Verified, bool), NotPut> {
+        if let Some(verified) = self.is_there(object).await? {
+            if let Some(unfinished) = upload.unfinished.take() {
+                // What is left of it is in nobody's way but the bill's.
+                let _ = self.abandon(&unfinished).await;
+            }
+            return Ok((verified, true));
+        }
+        for _ in 0..PUTS {
+            let sent = match self.send(object, upload).await {
+                Ok(sent) => sent,
+                Err(Failed::Settled(verified)) => return Ok((verified, false)),
+                Err(Failed::NotPut(error)) => return Err(error),
+            };
+            if let Some(verified) = self.verify(object.key, object.path, &sent.stated, &sent.ours).await? {
+                self.settle(object.key).await?;
+                return Ok((verified, false));
+            }
+        }
+        self.delete(object.key).await?;
+        let detail = "what the store has of it is not what was sent; it was removed there".to_owned();
+        Err(Trouble { kind: Kind::Poisoned, doing: format!("putting {:?}", object.key), detail }.into())
+    }
+
+    /// How it is known that the object is there; none where it is not, or is something else.
+    pub(super) async fn is_there(&self, object: &Object<'_>) -> Result<Option<Verified>, NotPut> {
+        let Some(found) = self.look(object.key, object.path).await? else { return Ok(None) };
+        if found.size != object.bytes {
+            return Ok(None);
+        }
+        let part_bytes = parts::part_bytes(object.bytes);
+        let ours = object.source.digest(part_bytes).await.map_err(|error| object.unreadable(&error))?;
+        object.check(&ours)?;
+        let stated = Statement { etag: found.e_tag, is_confirmed: false };
+        let verified = self.verify(object.key, object.path, &stated, &ours).await?;
+        if verified.is_some() {
+            self.settle(object.key).await?;
+        }
+        Ok(verified)
+    }
+
+    async fn send(&self, object: &Object<'_>, upload: &mut Upload<'_>) -> Result<Sent, Failed> {
+        if let Some(root) = &self.shared.folder {
+            folder::sweep(root, object.path.as_ref());
+        }
+        match &self.shared.parts {
+            _ if object.bytes <= IN_ONE => self.in_one(object).await,
+            Some(store) => self.in_parts(&**store, object, upload).await,
+            None => self.as_stream(object).await,
+        }
+    }
+
+    async fn in_one(&self, object: &Object<'_>) -> Result<Sent, Failed> {
+        let reading = async {
+            let bytes =
+                object.source.open().await?.next(usize::try_from(object.bytes).map_or(usize::MAX, |bytes| bytes + 1)).await?;
+            digested(Digests::new(parts::part_bytes(object.bytes)), bytes).await
+        };
+        let (digests, bytes) = reading.await.map_err(|error| object.unreadable(&error))?;
+        let ours = digests.conclude();
+        object.check(&ours)?;
+        let doing = object.doing();
+        self.pass(bytes.len(), &doing).await?;
+        let (put, exchange) = observed(self.shared.store.put(object.path, PutPayload::from(bytes))).await;
+        match put {
+            Ok(put) => {
+                let is_confirmed = exchange.content_md5.as_deref().and_then(Sum::of_base64) == Some(ours.whole);
+                Ok(Sent { ours, stated: Statement { etag: put.e_tag, is_confirmed } })
+            }
+            Err(error) => {
+                let trouble = Trouble::of(doing, &error, &exchange);
+                let is_unclear = is_unclear(&error, &exchange);
+                Err(self.after(object, is_unclear, trouble).await)
+            }
+        }
+    }
+
+    /// Whether what failed was done all the same, where only a look can tell.
+    pub(super) async fn after(&self, object: &Object<'_>, is_unclear: bool, trouble: Trouble) -> Failed {
+        if is_unclear {
+            match self.is_there(object).await {
+                Ok(Some(verified)) => return Failed::Settled(verified),
+                Err(altered @ NotPut::Altered(_)) => return Failed::NotPut(altered),
+                // Whoever does not answer now is asked when it is tried again.
+                Ok(None) | Err(NotPut::Trouble(_)) => {}
+            }
+        }
+        Failed::NotPut(trouble.into())
+    }
+
+    /// Into a folder, where it has no name before it is whole.
+    async fn as_stream(&self, object: &Object<'_>) -> Result<Sent, Failed> {
+        let failed = |error: &object_store::Error| Trouble::of(object.doing(), error, &super::exchange::Exchange::default());
+        let mut upload = self.shared.store.put_multipart(object.path).await.map_err(|error| failed(&error))?;
+        let ours = match self.copy(object, &mut *upload).await {
+            Ok(ours) => ours,
+            Err(error) => {
+                // It has no name yet, so what stays of it does no harm.
+                let _ = upload.abort().await;
+                return Err(Failed::NotPut(error));
+            }
+        };
+        match upload.complete().await {
+            Ok(put) => Ok(Sent { ours, stated: Statement { etag: put.e_tag, is_confirmed: false } }),
+            Err(error) => Err(Failed::NotPut(failed(&error).into())),
+        }
+    }
+
+    async fn copy(&self, object: &Object<'_>, upload: &mut dyn MultipartUpload) -> Result<Concluded, NotPut> {
+        let mut reader = object.source.open().await.map_err(|error| object.unreadable(&error))?;
+        let mut digests = Digests::new(parts::part_bytes(object.bytes));
+        loop {
+            let bytes = reader.next(1 << 20).await.map_err(|error| object.unreadable(&error))?;
+            if bytes.is_empty() {
+                let ours = digests.conclude();
+                object.check(&ours)?;
+                return Ok(ours);
+            }
+            let read;
+            (digests, read) = digested(digests, bytes).await.map_err(|error| object.unreadable(&error))?;
+            self.pass(read.len(), &object.doing()).await?;
+            let put = upload.put_part(PutPayload::from(read)).await;
+            put.map_err(|error| Trouble::of(object.doing(), &error, &super::exchange::Exchange::default()))?;
+        }
+    }
+}
+
+impl Object<'_> {
+    /// Refuses what is not what it should be.
+    pub(super) fn check(&self, ours: &Concluded) -> Result<(), NotPut> {
+        if ours.hash == self.hash && ours.bytes == self.bytes {
+            return Ok(());
+        }
+        let altered = Altered {
+            what: self.source.name(),
+            key: self.key.to_owned(),
+            expected: self.hash,
+            bytes: self.bytes,
+            found: ours.hash,
+            found_bytes: ours.bytes,
+        };
+        Err(NotPut::Altered(Box::new(altered)))
+    }
+
+    pub(super) fn doing(&self) -> String {
+        format!("putting {:?}", self.key)
+    }
+
+    pub(super) fn unreadable(&self, error: &io::Error) -> Trouble {
+        let mut trouble = Trouble::local(format!("reading {}", self.source.name()), error);
+        // To read takes no room.
+        trouble.kind = Kind::Local;
+        trouble
+    }
+}
+
+/// What became of sending an object, where the store did not say that it has it.
+pub(super) enum Failed {
+    /// It has it all the same.
+    Settled(Verified),
+    /// It has not.
+    NotPut(NotPut),
+}
+
+impl From<NotPut> for Failed {
+    fn from(error: NotPut) -> Self {
+        Failed::NotPut(error)
+    }
+}
+
+impl From<Trouble> for Failed {
+    fn from(trouble: Trouble) -> Self {
+        Failed::NotPut(trouble.into())
+    }
+}

@@ -1,0 +1,79 @@
+//! What is sent: a file or bytes, read once from the beginning to the end.
+
+use std::io;
+use std::path::Path;
+
+use bytes::Bytes;
+use tokio::fs::File;
+use tokio::io::AsyncReadExt;
+
+use super::digest::{Concluded, Digests};
+
+/// What an object is made of.
+#[derive(Debug, Clone)]
+pub enum Source<'a> {
+    /// A file.
+    File(&'a Path),
+    /// Bytes.
+    Bytes(Bytes),
+}
+
+impl Source<'_> {
+    /// Begins to read.
+    pub(super) async fn open(&self) -> io::Result<Reader> {
+        Ok(match self {
+            Source::File(path) => Reader::File(File::open(path).await?),
+            Source::Bytes(bytes) => Reader::Bytes(bytes.clone()),
+        })
+    }
+
+    /// Which it is, in words.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Source::File(path) => path.display().to_string(),
+            Source::Bytes(_) => "bytes in memory".to_owned(),
+        }
+    }
+
+    /// What all of it comes to.
+    pub(super) async fn digest(&self, part_bytes: usize) -> io::Result<Concluded> {
+        let (mut reader, mut digests) = (self.open().await?, Digests::new(part_bytes));
+        loop {
+            let bytes = reader.next(1 << 20).await?;
+            if bytes.is_empty() {
+                return Ok(digests.conclude());
+            }
+            (digests, _) = digested(digests, bytes).await?;
+        }
+    }
+}
+
+/// Takes bytes into what they come to, where that keeps no other task waiting.
+pub(super) async fn digested(mut digests: Digests, bytes: Bytes) -> io::Result<(Digests, Bytes)> {
+    let task = tokio::task::spawn_blocking(move || {
+        digests.update(&bytes);
+        (digests, bytes)
+    });
+    task.await.map_err(io::Error::other)
+}
+
+/// Reads on.
+#[derive(Debug)]
+pub(super) enum Reader {
+    File(File),
+    Bytes(Bytes),
+}
+
+impl Reader {
+    /// The next bytes: as many as asked for, fewer only at the end.
+    pub(super) async fn next(&mut self, wanted: usize) -> io::Result<Bytes> {
+        match self {
+            Reader::Bytes(bytes) => Ok(bytes.split_to(wanted.min(bytes.len()))),
+            Reader::File(file) => {
+                let mut read = Vec::with_capacity(wanted);
+                file.take(wanted as u64).read_to_end(&mut read).await?;
+                Ok(read.into())
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! A store, opened.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use object_store::multipart::MultipartStore;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+
+use super::connect::{self, Environment};
+use super::exchange::{self, observed};
+use super::folder;
+use super::location::{self, Location};
+use super::settings::{NotASetting, Settings};
+use super::throttle::Throttle;
+use super::trouble::{Kind, Trouble};
+
+/// A store and the prefix in it below which our objects are. Cheap to clone; clones share connections and the throttle.
+///
+/// Nothing is asked of the store by opening it, so that a gateway starts without a link. What is opened anew has connections of its own.
+#[derive(Clone)]
+pub struct Target {
+    pub(super) shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    /// The URL, as it may be shown.
+    url: String,
+    pub(super) store: Arc<dyn ObjectStore>,
+    /// The same where uploads in parts survive a restart.
+    pub(super) parts: Option<Arc<dyn MultipartStore>>,
+    /// Of a target in a folder: where it is.
+    pub(super) folder: Option<PathBuf>,
+    /// Whether the way there is ours to slow down; connections do that themselves.
+    slowed_here: bool,
+    prefix: Path,
+    pub(super) throttle: Arc<Throttle>,
+}
+
+impl Target {
+    /// Opens a target, with credentials from the environment where the settings name no file of them, and makes a folder that is not there.
+    ///
+    /// # Errors
+    ///
+    /// [`NotASetting`] where the settings, or the files they name, are not what they have to be.
+    pub fn open(settings: &Settings) -> Result<Self, NotASetting> {
+        let throttle = Throttle::new(settings.bytes_per_second, settings.bytes_per_day);
+        Target::open_with(settings, Arc::new(throttle))
+    }
+
+    /// The same with a throttle of the caller's, in place of the one that the settings ask for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Target::open`].
+    pub fn open_with(settings: &Settings, throttle: Arc<Throttle>) -> Result<Self, NotASetting> {
+        // A variable that is there and empty is how containers say that it is not.
+        Target::open_in(settings, throttle, &|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    /// The same in another environment.
+    pub(super) fn open_in(
+        settings: &Settings,
+        throttle: Arc<Throttle>,
+        environment: Environment<'_>,
+    ) -> Result<Self, NotASetting> {
+        settings.check()?;
+        let shared = match Location::of(settings)? {
+            Location::Folder(path) => Shared::in_folder(settings, path, throttle)?,
+            Location::S3 { bucket, prefix } => {
+                let store = Arc::new(connect::s3(settings, &bucket, &throttle, environment)?);
+                Shared::over_http(settings, Arc::clone(&store) as _, store, prefix, throttle)
+            }
+            Location::Azure { container, account, prefix } => {
+                let store = Arc::new(connect::azure(settings, &container, account.as_deref(), &throttle, environment)?);
+                Shared::over_http(settings, Arc::clone(&store) as _, store, prefix, throttle)
+            }
+        };
+        Ok(Target { shared: Arc::new(shared) })
+    }
+
+    /// A target in memory, for tests: it ends with its last clone.
+    pub fn in_memory(throttle: Throttle) -> Self {
+        let store = Arc::new(InMemory::new());
+        let settings = Settings::new("memory:///");
+        let parts = Arc::clone(&store);
+        let shared = Shared::over_http(&settings, store, parts, Path::default(), Arc::new(throttle));
+        Target { shared: Arc::new(Shared { slowed_here: true, ..shared }) }
+    }
+
+    /// How fast, and how much a day, may be sent there.
+    pub fn throttle(&self) -> &Throttle {
+        &self.shared.throttle
+    }
+
+    /// The store and the prefix, for [`super::bucket::prove`].
+    pub fn store(&self) -> (&dyn ObjectStore, &Path) {
+        (&*self.shared.store, &self.shared.prefix)
+    }
+
+    /// Where an object is in the store.
+    pub(super) fn path(&self, key: &str) -> Result<Path, Trouble> {
+        let full = if self.shared.prefix.is_root() { key.to_owned() } else { format!("{}/{key}", self.shared.prefix) };
+        let parsed = Path::parse(&full).ok().filter(|path| !key.is_empty() && path.as_ref() == full);
+        parsed.ok_or_else(|| Trouble {
+            kind: Kind::Poisoned,
+            doing: format!("naming {key:?}"),
+            detail: "no object can be called so".to_owned(),
+        })
+    }
+
+    /// The name of an object below the prefix.
+    pub(super) fn key(&self, path: &Path) -> Option<String> {
+        let parts: Vec<_> = path.prefix_match(&self.shared.prefix)?.map(|part| part.as_ref().to_owned()).collect();
+        Some(parts.join("/"))
+    }
+
+    /// Removes an object. That it is not there is no trouble.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] of the store.
+    pub async fn delete(&self, key: &str) -> Result<(), Trouble> {
+        let path = self.path(key)?;
+        let (deleted, exchange) = observed(self.shared.store.delete(&path)).await;
+        match deleted {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(Trouble::of(format!("deleting {key:?}"), &error, &exchange)),
+        }
+    }
+
+    /// Makes what a folder holds of an object survive a power cut. Other stores do that before they answer.
+    pub(super) async fn settle(&self, key: &str) -> Result<(), Trouble> {
+        let Some(root) = self.shared.folder.clone() else { return Ok(()) };
+        let name = key.to_owned();
+        let settled = tokio::task::spawn_blocking(move || folder::settle(&root, &name)).await;
+        let settled = settled.unwrap_or_else(|stopped| Err(std::io::Error::other(stopped)));
+        settled.map_err(|error| Trouble::local(format!("syncing {key:?}"), &error))
+    }
+
+    /// Lets so many bytes go, where no connection counts and slows them.
+    pub(super) async fn pass(&self, bytes: usize, doing: &str) -> Result<(), Trouble> {
+        if !self.shared.slowed_here {
+            return Ok(());
+        }
+        let admitted = self.shared.throttle.admit(bytes as u64, false);
+        let mut admitted = admitted.map_err(|until| Trouble {
+            kind: Kind::Spent { until },
+            doing: doing.to_owned(),
+            detail: format!("the bytes that may be sent today are spent until {until}"),
+        })?;
+        self.shared.throttle.pass(bytes).await;
+        admitted.passed(bytes as u64);
+        exchange::current().lock().sent += bytes as u64;
+        Ok(())
+    }
+
+    /// Counts bytes that were read, where no connection does.
+    pub(super) fn was_read(&self, bytes: usize) {
+        if self.shared.slowed_here {
+            exchange::current().lock().received += bytes as u64;
+        }
+    }
+}
+
+impl Shared {
+    fn over_http(
+        settings: &Settings,
+        store: Arc<dyn ObjectStore>,
+        parts: Arc<dyn MultipartStore>,
+        prefix: Path,
+        throttle: Arc<Throttle>,
+    ) -> Self {
+        let url = location::without_secrets(&settings.url);
+        Shared { url, store, parts: Some(parts), folder: None, slowed_here: false, prefix, throttle }
+    }
+
+    fn in_folder(settings: &Settings, path: PathBuf, throttle: Arc<Throttle>) -> Result<Self, NotASetting> {
+        let others = [
+            ("endpoint", settings.endpoint.is_some()),
+            ("region", settings.region.is_some()),
+            ("account", settings.account.is_some()),
+            ("credentials_file", settings.credentials_file.is_some()),
+            ("root_certificates", settings.root_certificates.is_some()),
+            ("emulator", settings.emulator),
+            ("virtual_hosted", settings.virtual_hosted),
+        ];
+        connect::refuse(settings, &others, "a folder has none")?;
+        let advice = "give a folder that can be made and written to";
+        let made = folder::make(&path).and_then(|()| path.canonicalize());
+        let root = made.map_err(|error| settings.wrong("url", error.to_string(), advice))?;
+        let store = LocalFileSystem::new_with_prefix(&root).map_err(|error| settings.wrong("url", error.to_string(), advice))?;
+        Ok(Shared {
+            url: settings.url.clone(),
+            store: Arc::new(store.with_fsync(true)),
+            parts: None,
+            folder: Some(root),
+            slowed_here: true,
+            prefix: Path::default(),
+            throttle,
+        })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shared.url)
+    }
+}
+
+/// Shows no more than the URL: clients of stores may hold secrets.
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Target").field(&self.shared.url).finish()
+    }
+}

@@ -1,0 +1,78 @@
+//! Whether a store has what it was sent.
+
+use futures_util::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStoreExt};
+
+use super::digest::Concluded;
+use super::exchange::observed;
+use super::target::Target;
+use super::trouble::{Kind, Trouble};
+use crate::remote::Hash;
+
+/// By what it is known that a store has an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verified {
+    /// The store says what it got comes to, and so does what was sent.
+    Checksum,
+    /// All of it was read back, and has the hash.
+    ReadBack,
+}
+
+/// What can be believed without reading an object back.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Statement {
+    /// The store's mark for the object, which some make of its content.
+    pub(super) etag: Option<String>,
+    /// Whether it said of everything that it got, as it got it, that it was right.
+    pub(super) is_confirmed: bool,
+}
+
+impl Target {
+    /// What there is of an object; none where there is none.
+    pub(super) async fn look(&self, key: &str, path: &Path) -> Result<Option<ObjectMeta>, Trouble> {
+        let (found, exchange) = observed(self.shared.store.head(path)).await;
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(error) => match Trouble::of(format!("looking for {key:?}"), &error, &exchange) {
+                Trouble { kind: Kind::NotFound, .. } => Ok(None),
+                trouble => Err(trouble),
+            },
+        }
+    }
+
+    /// How it is known that the store has the bytes that come to this; none where it has others.
+    pub(super) async fn verify(
+        &self,
+        key: &str,
+        path: &Path,
+        stated: &Statement,
+        ours: &Concluded,
+    ) -> Result<Option<Verified>, Trouble> {
+        if stated.is_confirmed || stated.etag.as_deref().is_some_and(|etag| ours.is(etag)) {
+            return Ok(Some(Verified::Checksum));
+        }
+        let there = self.hash_of(key, path).await?;
+        Ok((there == Some(ours.hash)).then_some(Verified::ReadBack))
+    }
+
+    /// Reads an object for its hash; none where there is none.
+    pub(super) async fn hash_of(&self, key: &str, path: &Path) -> Result<Option<Hash>, Trouble> {
+        let reading = async {
+            let (mut hasher, mut stream) = (blake3::Hasher::new(), self.shared.store.get(path).await?.into_stream());
+            while let Some(bytes) = stream.try_next().await? {
+                self.was_read(bytes.len());
+                hasher.update(&bytes);
+            }
+            Ok(Hash(*hasher.finalize().as_bytes()))
+        };
+        let (read, exchange) = observed(reading).await;
+        match read {
+            Ok(hash) => Ok(Some(hash)),
+            Err(error) => match Trouble::of(format!("reading {key:?} back"), &error, &exchange) {
+                Trouble { kind: Kind::NotFound, .. } => Ok(None),
+                trouble => Err(trouble),
+            },
+        }
+    }
+}
