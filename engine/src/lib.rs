@@ -75,7 +75,8 @@ pub use keyspace::Watch;
 pub use keyspace::{Access, IfRevision, Waits};
 pub use kv::{KeyValue, Pair, Put, Scan};
 pub use model::{
-    FieldType, PartitionKind, Partitioning, Sequence, SeriesId, SeriesKey, TableSchema, TableSpec, TimeRange, TimeUnit, Value,
+    FieldType, Partition, PartitionKind, Partitioning, Sequence, SeriesId, SeriesKey, TableId, TableSchema, TableSpec, TimeRange,
+    TimeUnit, Value,
 };
 pub use principal::{Action, Certificate, Grant, KeyHash, Object, Pattern, Principal, Principals, Rights, Scope, Target, Token};
 pub use query::{Aggregate, Aggregation, Cancel, Comparison, Filter, Order, Query, QueryStream, Window};

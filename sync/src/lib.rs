@@ -1,11 +1,19 @@
-//! What a gateway leaves in an object store, and what can be proved from that alone.
+//! What a gateway leaves in an object store: how it gets there, and what can be proved from that alone.
+//!
+//! What an auditor needs, without the engine:
 //!
 //! - [`remote`]: the names of objects and the manifests, as `REMOTE.md` says, which has the whole format in words;
 //! - [`prove`]: whether the manifests hang together, and which units they announce are held, without I/O;
 //! - [`objects`]: puts objects into a store and gets them back, and asks it for what the prover has to be told.
 //!
-//! No engine: an auditor needs no more than this to check a bucket.
+//! What a gateway does:
+//!
+//! - [`gather`] and [`metadata`]: what a cut of its database is announced with;
+//! - [`worker`]: carries all of it to a target, and goes on after whatever happens.
 
+pub mod gather;
+pub mod metadata;
 pub mod objects;
 pub mod prove;
 pub mod remote;
+pub mod worker;

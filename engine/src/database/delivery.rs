@@ -21,7 +21,9 @@ use crate::record::{SegmentEntry, SegmentId};
 pub enum CutWhat {
     /// What lies in segments already, if that is anything new.
     Sealed,
-    /// Everything there is: it is sealed first, and the cut is taken even if it has no rows.
+    /// Everything there is, which is sealed first, if that is anything new.
+    News,
+    /// The same, and the cut is taken even if it says nothing: for metadata, which are told of otherwise.
     All,
 }
 
@@ -144,7 +146,7 @@ impl Delivery<'_> {
     pub fn cut(&self, what: CutWhat) -> Result<Option<Cut>> {
         self.db.inner.check_open()?;
         self.state()?;
-        if what == CutWhat::All {
+        if what != CutWhat::Sealed {
             self.db.inner.seal_everything()?;
         }
         // Nobody makes segments, or drops tables, meanwhile.
@@ -156,6 +158,16 @@ impl Delivery<'_> {
         let mut access = self.db;
         let cut = access.write(move |transaction| delivery::take(transaction, &name, &sealed, what == CutWhat::All));
         cut.map(|(cut, _)| cut)
+    }
+
+    /// The number that it goes by elsewhere.
+    pub fn incarnation(&self) -> Result<[u8; 16]> {
+        self.db.read(|transaction| delivery::incarnation(transaction, self.name))
+    }
+
+    /// Whether there is a cut that was not announced.
+    pub fn has_next(&self) -> Result<bool> {
+        self.db.read(|transaction| delivery::has_next(transaction, self.name))
     }
 
     /// The first cut that was not announced.
@@ -174,6 +186,11 @@ impl Delivery<'_> {
 
     /// Segments of announced cuts that hold units which nobody else holds, but those that are being sent: the first so many.
     pub fn pending(&self, order: SendOrder, limit: usize) -> Result<Vec<Shipment>> {
+        self.pending_if(order, limit, |_| true)
+    }
+
+    /// The same of those that are worth sending already.
+    pub fn pending_if(&self, order: SendOrder, limit: usize, is_due: impl Fn(&Shipment) -> bool) -> Result<Vec<Shipment>> {
         let inner = &self.db.inner;
         inner.check_open()?;
         let state = self.db.read(|transaction| delivery::announced_through(transaction, self.name))?;
@@ -197,7 +214,7 @@ impl Delivery<'_> {
                 break;
             }
             if let Some(taken_at) = delivery::oldest_within(&view, number, &entry)? {
-                pending.push(Shipment::new(inner, table, partition, entry, taken_at));
+                pending.extend(Some(Shipment::new(inner, table, partition, entry, taken_at)).filter(&is_due));
             }
         }
         Ok(pending)

@@ -34,10 +34,10 @@ pub use verify::{Problem, VerifyReport};
 
 use crate::error::Result;
 use crate::ingest::{Ack, Work};
-use crate::model::{FieldType, TableSchema, TableSpec, TimeRange};
+use crate::model::{FieldType, SeriesId, SeriesKey, TableId, TableSchema, TableSpec, TimeRange};
 use crate::principal::Scope;
 use crate::query::{self, Filter, Query, QueryStream};
-use crate::record::{Deletion, Record};
+use crate::record::{Deletion, Moment, Record};
 use crate::settings::Durability;
 use inner::Inner;
 
@@ -106,6 +106,24 @@ impl Database {
     /// The schemas of all tables, by name.
     pub fn tables(&self) -> Vec<Arc<TableSchema>> {
         self.inner.publisher.registry.all().iter().map(|table| table.schema()).collect()
+    }
+
+    /// The present moment, by the wall clock and by the engine's, on which durations run.
+    pub fn now(&self) -> Moment {
+        self.inner.engine_clock.now()
+    }
+
+    /// The schema of a table by its number, also of one that was dropped.
+    pub fn table_of(&self, id: TableId) -> Option<Arc<TableSchema>> {
+        let registry = &self.inner.publisher.registry;
+        registry.by_id(id).map(|table| table.schema()).or_else(|| registry.dropped(id))
+    }
+
+    /// The tag values of a table's series in the order of their numbers, from one on, at most so many. None of a dropped table.
+    pub fn series_of(&self, id: TableId, from: SeriesId, most: usize) -> Vec<SeriesKey> {
+        let Some(table) = self.inner.publisher.registry.by_id(id) else { return Vec::new() };
+        let series = table.series.read();
+        (from.0..series.len()).take(most).map(|id| series.key(SeriesId(id))).collect()
     }
 
     /// Appends rows; when it returns they are on disk.

@@ -19,10 +19,11 @@ pub(super) struct DeliveryForm {
     pub(super) cuts: u64,
     pub(super) through: u64,
     pub(super) taken_at: i64,
-    /// The last cut that was announced, likewise, and the hash it has there.
+    /// The last cut that was announced, likewise, as whose, and the hash it has there.
     pub(super) announced: u64,
     pub(super) announced_through: u64,
     pub(super) announced_at: i64,
+    pub(super) announced_incarnation: [u8; 16],
     pub(super) announced_hash: [u8; 32],
     /// Of which record on metadata were not sent yet.
     pub(super) metadata_through: u64,

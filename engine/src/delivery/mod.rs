@@ -17,7 +17,9 @@ pub use cut::{Cut, Unit};
 pub(crate) use cut::{SealedState, take};
 pub(crate) use fence::Fences;
 pub use state::{Announced, DeliveredThrough, DeliveryState};
-pub(crate) use state::{announce, announced_through, begin, hold, list, next, note, notes, put_note, rebase, remove, state};
+pub(crate) use state::{
+    announce, announced_through, begin, has_next, hold, incarnation, list, next, note, notes, put_note, rebase, remove, state,
+};
 pub(crate) use unit::oldest_within;
 
 #[cfg(test)]

@@ -51,6 +51,8 @@ pub struct Announced {
     pub through: Sequence,
     /// When it was taken, by the wall clock, in microseconds since 1970.
     pub taken_at: i64,
+    /// The incarnation that announced it: another one, until the first cut behind a fork is.
+    pub incarnation: [u8; 16],
     /// The hash of what it was announced by.
     pub hash: [u8; 32],
 }
@@ -99,6 +101,7 @@ pub(crate) fn begin(transaction: &mut Transaction, name: &str, incarnation: [u8;
             announced: 0,
             announced_through: 0,
             announced_at: 0,
+            announced_incarnation: [0; 16],
             announced_hash: [0; 32],
             metadata_through: 0,
             dropped: Vec::new(),
@@ -143,6 +146,7 @@ pub(crate) fn state(transaction: &Transaction, name: &str) -> Result<DeliverySta
         cut: form.announced,
         through: form.announced_through,
         taken_at: form.announced_at,
+        incarnation: form.announced_incarnation,
         hash: form.announced_hash,
     };
     Ok(DeliveryState {
@@ -157,6 +161,17 @@ pub(crate) fn state(transaction: &Transaction, name: &str) -> Result<DeliverySta
         cuts_left,
         units_left,
     })
+}
+
+/// The number that a delivery goes by elsewhere.
+pub(crate) fn incarnation(transaction: &Transaction, name: &str) -> Result<[u8; 16]> {
+    Ok(Noted::read(transaction, name)?.form.incarnation)
+}
+
+/// Whether there is a cut that was not announced.
+pub(crate) fn has_next(transaction: &Transaction, name: &str) -> Result<bool> {
+    let form = Noted::read(transaction, name)?.form;
+    Ok(form.announced < form.cuts)
 }
 
 /// The number of a delivery, and the last record of what it has announced.
@@ -190,7 +205,7 @@ pub(crate) fn announce(
         cell.ok_or_else(|| Error::invalid(format!("cut {number} of delivery {name:?} is not the next to announce")))?;
     let cut: CutForm = decode(&cell)?;
     let form = &mut delivery.form;
-    (form.announced, form.announced_hash) = (number, hash);
+    (form.announced, form.announced_incarnation, form.announced_hash) = (number, form.incarnation, hash);
     (form.announced_through, form.announced_at) = (cut.through, cut.taken_at);
     form.metadata_through = form.metadata_through.max(metadata_through);
     put_cut(transaction, key, CutForm { content: None, ..cut });
@@ -234,7 +249,8 @@ pub(crate) fn hold(transaction: &mut Transaction, name: &str, entries: &[Arc<Seg
 pub(crate) fn rebase(transaction: &mut Transaction, name: &str, incarnation: [u8; 16], common: Option<Announced>) -> Result<()> {
     let mut delivery = Noted::read(transaction, name)?;
     clear(transaction, &[cuts(delivery.form.number), all_units(delivery.form.number)])?;
-    let common = common.unwrap_or(Announced { cut: 0, through: 0, taken_at: 0, hash: [0; 32] });
+    let none = Announced { cut: 0, through: 0, taken_at: 0, incarnation: [0; 16], hash: [0; 32] };
+    let common = common.unwrap_or(none);
     delivery.form = DeliveryForm {
         number: delivery.form.number,
         incarnation,
@@ -244,6 +260,7 @@ pub(crate) fn rebase(transaction: &mut Transaction, name: &str, incarnation: [u8
         announced: common.cut,
         announced_through: common.through,
         announced_at: common.taken_at,
+        announced_incarnation: common.incarnation,
         announced_hash: common.hash,
         metadata_through: 0,
         dropped: Vec::new(),

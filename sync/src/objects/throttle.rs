@@ -64,6 +64,11 @@ impl Throttle {
         Throttle { rate, per_day: bytes_per_day, clock: Arc::new(clock), state }
     }
 
+    /// Whether bytes a day are limited.
+    pub fn has_budget(&self) -> bool {
+        self.per_day.is_some()
+    }
+
     /// What was sent today.
     pub fn spent(&self) -> Spent {
         let today = day((self.clock)());

@@ -95,11 +95,12 @@ fn what_is_noted_has_these_bytes() {
         announced: 6,
         announced_through: 4,
         announced_at: -1,
+        announced_incarnation: [6; 16],
         announced_hash: [5; 32],
         metadata_through: 11,
         dropped: vec![4],
     };
-    let expected = [&[2][..], &[9; 16], &[7, 10, 2, 6, 4, 1], &[5; 32], &[11, 1, 4]];
+    let expected = [&[2][..], &[9; 16], &[7, 10, 2, 6, 4, 1], &[6; 16], &[5; 32], &[11, 1, 4]];
     assert_eq!(*encode(&delivery), expected.concat());
 }
 
@@ -118,6 +119,7 @@ fn a_cut_names_what_is_new_and_it_is_left_until_it_is_held() {
     let state = copy.state().unwrap();
     assert_eq!((state.cuts, state.through, state.cuts_left, state.units_left), (1, first.through, 1, 2));
     assert_eq!(state.announced.unwrap().hash, [1; 32]);
+    assert_eq!(state.announced.unwrap().incarnation, state.incarnation);
     assert_eq!(delivered(&db), None);
     let pending = copy.pending(SendOrder::Newest, 9).unwrap();
     assert_eq!(pending.len(), 2);
@@ -315,6 +317,7 @@ fn behind_a_fork_everything_since_is_cut_again() {
     }
     let forked = copy.fork(common).unwrap();
     assert_ne!(forked.incarnation, old);
+    assert_eq!(common.unwrap().incarnation, old);
     assert_eq!((forked.cuts, forked.announced, forked.metadata_through, forked.units_left), (1, common, 0, 0));
     assert_eq!(copy.pending(SendOrder::Newest, 9).unwrap().len(), 0);
     let next = cut(&db).unwrap();

@@ -1,0 +1,19 @@
+//! The metadata that changed, as JSON lines: what travels beside manifests.
+//!
+//! - [`Line`] and what it may say, as `REMOTE.md` has it: read by whoever restores or replicates;
+//! - [`Delta`]: writes down what changed in a database after a record, compressed.
+
+mod delta;
+mod line;
+mod told;
+
+#[cfg(test)]
+mod tests;
+
+pub use delta::{Delta, NotWritten, Told};
+pub use line::{
+    AuditValue, Bytes, CollectionValue, DocumentValue, FieldValue, IndexValue, ItemStateValue, ItemValue, Line, PairValue,
+    PrincipalValue, QueueValue, ReferenceValue, RoleValue, SchemaValue, TableValue, kind,
+};
+pub use told::Wanted;
+pub(crate) use told::{unit, wall};

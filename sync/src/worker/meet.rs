@@ -1,0 +1,74 @@
+//! Sees whether the target still knows what we know; where it does not, goes on behind what both know.
+
+use alluvium::Announced;
+use futures_util::TryStreamExt;
+
+use super::failed::Failed;
+use super::{Shared, notes};
+use crate::objects::{Kind, Trouble};
+use crate::remote::{Hash, Incarnation, Key, MOST_BYTES, Manifest};
+
+impl Shared {
+    /// Meets the target. Answers whether everything is to be cut again.
+    pub(super) async fn meet(&self) -> Result<bool, Failed> {
+        self.creates_only_once().await?;
+        let state = self.db.delivery(&self.name).state()?;
+        let Some(announced) = state.announced else { return Ok(false) };
+        if self.is_there(announced).await? {
+            return Ok(false);
+        }
+        let common = self.last_common(announced).await?;
+        tracing::warn!(
+            delivery = self.name,
+            announced = announced.cut,
+            common = common.map_or(0, |common| common.cut),
+            "the target does not have what was announced to it; what it lacks is sent again, under a new incarnation"
+        );
+        self.fork(common)?;
+        Ok(true)
+    }
+
+    /// Goes on under a new incarnation behind a cut that both sides know.
+    pub(super) fn fork(&self, common: Option<Announced>) -> Result<(), Failed> {
+        notes::forget_offers(self)?;
+        self.db.delivery(&self.name).fork(common)?;
+        self.reporter.count(|counts| counts.forks += 1);
+        Ok(())
+    }
+
+    /// Whether the target creates a name only once.
+    pub(super) async fn creates_only_once(&self) -> Result<bool, Trouble> {
+        self.create_only.get_or_try_init(|| self.target.create_only_works()).await.copied()
+    }
+
+    /// Whether the manifest of a cut is there, under its name with or without its hash.
+    async fn is_there(&self, announced: Announced) -> Result<bool, Failed> {
+        let (cut, ours) = (announced.cut, Hash(announced.hash));
+        for hash in [None, Some(ours)] {
+            let (gateway, incarnation) = (self.gateway.clone(), Incarnation(announced.incarnation));
+            let key = Key::Manifest { gateway, incarnation, cut, hash }.to_string();
+            match self.target.get_bytes(&key, MOST_BYTES).await {
+                Ok(bytes) if Hash::of(&bytes) == ours => return Ok(true),
+                Ok(_) | Err(Trouble { kind: Kind::NotFound, .. }) => {}
+                Err(trouble) => return Err(trouble.into()),
+            }
+        }
+        Ok(false)
+    }
+
+    /// The last cut before one that the target has of the same incarnation.
+    async fn last_common(&self, announced: Announced) -> Result<Option<Announced>, Failed> {
+        let prefix = Key::of_incarnation(&self.gateway, Incarnation(announced.incarnation));
+        let listed: Vec<_> = self.target.list(prefix.trim_end_matches('/')).try_collect().await?;
+        let cuts = listed.iter().filter_map(|object| match object.key.parse() {
+            Ok(Key::Manifest { cut, .. }) if cut < announced.cut => Some((cut, object.key.as_str())),
+            _ => None,
+        });
+        let Some((cut, key)) = cuts.max() else { return Ok(None) };
+        let bytes = self.target.get_bytes(key, MOST_BYTES).await?;
+        let manifest = Manifest::decode(&bytes).map_err(|why| Failed::Manifest { key: key.to_owned(), why })?;
+        let taken_at = manifest.sealed_at.as_microsecond();
+        let (through, incarnation) = (manifest.through, announced.incarnation);
+        Ok(Some(Announced { cut, through, taken_at, incarnation, hash: Hash::of(&bytes).0 }))
+    }
+}

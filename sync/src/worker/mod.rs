@@ -1,0 +1,155 @@
+//! The worker: carries what a database holds to one target, for as long as it is asked to.
+//!
+//! - [`machine`]: decides what to do next, without I/O;
+//! - [`cut`], [`meet`], [`announce`], [`send`]: what it decides to do;
+//! - [`drive`]: does it, several things at a time, and tells how it stands;
+//! - [`notes`]: what it notes in the database, so that a restart goes on where it was.
+//!
+//! Whatever fails is tried again, whatever is asked twice has the effect of once: objects are named by their hash or created only once,
+//! and what was noted here is no more than what was seen there.
+
+mod announce;
+mod circuit;
+mod cut;
+mod drive;
+mod failed;
+mod machine;
+mod meet;
+mod notes;
+mod report;
+mod send;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use alluvium::{Database, SendOrder};
+use parking_lot::Mutex;
+use tokio::sync::{OnceCell, watch};
+
+pub use drive::Once;
+pub use failed::Failed;
+pub use report::{AsideReport, CircuitReport, Counts, Report};
+
+use crate::metadata::Wanted;
+use crate::objects::Target;
+use report::Reporter;
+
+/// How the worker goes about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Segments on their way at the same time.
+    pub parallel: usize,
+    /// Which of them go first.
+    pub order: SendOrder,
+    /// How often to look for what was sealed since the last cut.
+    pub cut_every: Duration,
+    /// After how long everything is cut and sent, however little it is.
+    pub max_delay: Duration,
+    /// How long after the end of a partition rows of it are still expected.
+    pub late_allowance: Duration,
+    /// Bytes of a segment that is sent at once; smaller ones wait to be folded together until one of the above says otherwise.
+    pub enough_bytes: u64,
+    /// Which metadata are sent besides those that always are.
+    pub wanted: Wanted,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy {
+            parallel: 4,
+            order: SendOrder::default(),
+            cut_every: Duration::from_secs(60),
+            max_delay: Duration::from_secs(3600),
+            late_allowance: Duration::from_secs(3600),
+            enough_bytes: 8 << 20,
+            wanted: Wanted::default(),
+        }
+    }
+}
+
+/// Carries what a database holds to one target.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    shared: Arc<Shared>,
+}
+
+/// What all steps know.
+#[derive(Debug)]
+struct Shared {
+    db: Arc<Database>,
+    /// What the delivery is called here.
+    name: String,
+    /// What the gateway is called there.
+    gateway: String,
+    target: Target,
+    policy: Policy,
+    /// Where files lie that are sent and not kept.
+    scratch: PathBuf,
+    /// When everything was last tried to be cut.
+    tried: Mutex<Option<Instant>>,
+    /// Whether the target creates a name only once.
+    create_only: OnceCell<bool>,
+    reporter: Reporter,
+    orders: watch::Sender<Orders>,
+}
+
+/// What it was told from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Orders {
+    paused: bool,
+    /// How often it was told to try again at once.
+    retries: u64,
+}
+
+impl Worker {
+    /// A worker for the delivery `name` of a database to a target, which knows the gateway as `gateway`. Files that are sent and not kept
+    /// are made in `scratch`, which is made if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`Failed`] where the database does not take the name, or the directory cannot be made.
+    pub fn new(
+        db: Arc<Database>,
+        name: &str,
+        gateway: &str,
+        target: Target,
+        policy: Policy,
+        scratch: &Path,
+    ) -> Result<Self, Failed> {
+        std::fs::create_dir_all(scratch).map_err(|source| Failed::Scratch { path: scratch.to_owned(), source })?;
+        db.delivery(name).begin()?;
+        let shared = Shared {
+            name: name.to_owned(),
+            gateway: gateway.to_owned(),
+            target,
+            policy,
+            scratch: scratch.to_owned(),
+            tried: Mutex::default(),
+            create_only: OnceCell::new(),
+            reporter: Reporter::new(),
+            orders: watch::Sender::default(),
+            db,
+        };
+        notes::resume_budget(&shared)?;
+        Ok(Worker { shared: Arc::new(shared) })
+    }
+
+    /// How it stands: the last report, and those to come.
+    pub fn reports(&self) -> watch::Receiver<Report> {
+        self.shared.reporter.watch()
+    }
+
+    /// Sends nothing until told otherwise; cuts are taken all the same. What is on its way goes on.
+    pub fn pause(&self, paused: bool) {
+        self.shared.orders.send_modify(|orders| orders.paused = paused);
+    }
+
+    /// Tries at once what it waits for: a target that failed, and what was set aside.
+    pub fn retry(&self) {
+        self.shared.orders.send_modify(|orders| orders.retries += 1);
+    }
+}

@@ -1,0 +1,93 @@
+//! What the worker notes in the database: JSON, under names of its delivery.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::Shared;
+use super::failed::Failed;
+use crate::metadata::Told;
+use crate::objects::{Spent, Unfinished};
+use crate::remote::Hash;
+
+/// What was sent of tables and series.
+const TOLD: &str = "told";
+/// Bytes sent today.
+const SPENT: &str = "spent";
+/// Manifests that may have been put, by their hash: the next cut is announced by one of them, if by any of ours.
+const OFFERED: &str = "offered/";
+/// Uploads in parts, by the hash of their object.
+const UPLOAD: &str = "upload/";
+
+/// A manifest that may have been put.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Offered {
+    pub(super) cut: u64,
+    /// What is sent with it of tables and series.
+    pub(super) told: Told,
+}
+
+/// Goes on with today's budget.
+pub(super) fn resume_budget(shared: &Shared) -> Result<(), Failed> {
+    if let Some(spent) = read::<Spent>(shared, SPENT)? {
+        shared.target.throttle().resume(spent);
+    }
+    Ok(())
+}
+
+/// Notes what was sent today, where there is a budget.
+pub(super) fn put_budget(shared: &Shared) -> Result<(), Failed> {
+    write(shared, SPENT, &shared.target.throttle().spent())
+}
+
+pub(super) fn told(shared: &Shared) -> Result<Told, Failed> {
+    Ok(read(shared, TOLD)?.unwrap_or_default())
+}
+
+pub(super) fn put_told(shared: &Shared, told: &Told) -> Result<(), Failed> {
+    write(shared, TOLD, told)
+}
+
+/// The manifest of a hash, if we may have put it as that of a cut.
+pub(super) fn offered(shared: &Shared, cut: u64, hash: Hash) -> Result<Option<Offered>, Failed> {
+    let offered: Option<Offered> = read(shared, &format!("{OFFERED}{hash}"))?;
+    Ok(offered.filter(|offered| offered.cut == cut))
+}
+
+pub(super) fn offer(shared: &Shared, hash: Hash, offered: &Offered) -> Result<(), Failed> {
+    write(shared, &format!("{OFFERED}{hash}"), offered)
+}
+
+/// Forgets what was offered: one of them was taken, or none ever will be.
+pub(super) fn forget_offers(shared: &Shared) -> Result<(), Failed> {
+    forget(shared, OFFERED)
+}
+
+pub(super) fn upload(shared: &Shared, hash: Hash) -> Result<Option<Unfinished>, Failed> {
+    read(shared, &format!("{UPLOAD}{hash}"))
+}
+
+pub(super) fn put_upload(shared: &Shared, hash: Hash, unfinished: Option<&Unfinished>) -> Result<(), Failed> {
+    let name = format!("{UPLOAD}{hash}");
+    match unfinished {
+        Some(unfinished) => write(shared, &name, unfinished),
+        None => Ok(shared.db.delivery(&shared.name).put_note(name.as_bytes(), None)?),
+    }
+}
+
+fn forget(shared: &Shared, beginning: &str) -> Result<(), Failed> {
+    let delivery = shared.db.delivery(&shared.name);
+    for (name, _) in delivery.notes(beginning.as_bytes())? {
+        delivery.put_note(&name, None)?;
+    }
+    Ok(())
+}
+
+fn read<T: DeserializeOwned>(shared: &Shared, name: &str) -> Result<Option<T>, Failed> {
+    let note = shared.db.delivery(&shared.name).note(name.as_bytes())?;
+    Ok(note.map(|note| serde_json::from_slice(&note)).transpose()?)
+}
+
+fn write<T: Serialize>(shared: &Shared, name: &str, value: &T) -> Result<(), Failed> {
+    let value = serde_json::to_vec(value)?;
+    Ok(shared.db.delivery(&shared.name).put_note(name.as_bytes(), Some(&value))?)
+}
