@@ -6,7 +6,7 @@ SELECT json_build_object(
     'migrations', (SELECT coalesce(json_agg(m.number ORDER BY m.number), '[]') FROM alluvium.migrations m),
     'apis', (SELECT coalesce(json_agg(substring(n.nspname FROM 11)::integer ORDER BY n.nspname), '[]') FROM pg_namespace n
         WHERE n.nspname ~ '^alluvium_v[0-9]{1,4}$'),
-    'segments_outside_months', (SELECT count(*) FROM (SELECT FROM alluvium.segments_default LIMIT 100000) AS some),
+    'segments_outside_months', (SELECT count(*) FROM (SELECT FROM alluvium.segments_default LIMIT 100000) AS counted),
     'warnings', (SELECT coalesce(json_agg(w.told), '[]') FROM (
         SELECT 'synchronous_commit is ' || current_setting('synchronous_commit') || ' here: gateways get what they need, others may not' AS told
             WHERE current_setting('synchronous_commit') IN ('off', 'local')
