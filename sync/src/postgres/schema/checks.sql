@@ -60,12 +60,11 @@ LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     RETURN CASE
         WHEN NOT alluvium.is_list(units) THEN 'its units are no list'
-        WHEN (SELECT NOT bool_and(alluvium.is_table(u."table") AND alluvium.is_period(u.period) AND coalesce(u.rows > 0 AND u.first <= u.last, false))
-            FROM jsonb_to_recordset(units) AS u("table" bigint, period text, rows bigint, first bigint, last bigint))
-            THEN 'a unit is of no period, has no rows, or ends before it begins'
-        WHEN (SELECT NOT bool_and(CASE WHEN alluvium.is_range(u.records) THEN
-                (u.records ->> 0)::bigint > 0 AND (u.records ->> 1)::bigint > after AND (u.records ->> 1)::bigint <= through ELSE false END)
-            FROM jsonb_to_recordset(units) AS u(records jsonb))
+        WHEN (SELECT NOT bool_and(alluvium.is_table(u."table") AND alluvium.is_period(u.period) AND coalesce(u.rows > 0 AND u.first <= u.last, false)
+                AND CASE WHEN alluvium.is_range(u.records) THEN (u.records ->> 0)::bigint > 0 ELSE false END)
+            FROM jsonb_to_recordset(units) AS u("table" bigint, period text, records jsonb, rows bigint, first bigint, last bigint))
+            THEN 'a unit is of no period or records, has no rows, or ends before it begins'
+        WHEN (SELECT NOT bool_and((u.records ->> 1)::bigint > after AND (u.records ->> 1)::bigint <= through) FROM jsonb_to_recordset(units) AS u(records jsonb))
             THEN 'a unit is of another cut'
         WHEN EXISTS (SELECT u."table" FROM jsonb_to_recordset(units) AS u("table" bigint)
             EXCEPT SELECT t."table" FROM jsonb_to_recordset(tables) AS t("table" bigint))
@@ -75,8 +74,9 @@ END $$;
 
 CREATE OR REPLACE FUNCTION alluvium.wrong_erasures(erasures jsonb, after bigint, through bigint) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
+    -- As in most manifests.
+    IF erasures = '[]' THEN RETURN NULL; END IF;
     RETURN CASE
-        WHEN erasures = '[]' THEN NULL
         WHEN NOT alluvium.is_list(erasures) THEN 'its erasures are no list'
         WHEN (SELECT NOT bool_and(alluvium.is_table(e."table") AND coalesce(e.sequence > after AND e.sequence <= through AND e."from" < e."to", false)
                 AND CASE jsonb_typeof(e.series) WHEN 'string' THEN e.series = '"all"' WHEN 'object' THEN alluvium.is_list(e.series -> 'only') ELSE false END)
@@ -87,8 +87,9 @@ END $$;
 
 CREATE OR REPLACE FUNCTION alluvium.wrong_gaps(gaps jsonb) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
+    -- As in most manifests.
+    IF gaps = '[]' THEN RETURN NULL; END IF;
     RETURN CASE
-        WHEN gaps = '[]' THEN NULL
         WHEN NOT alluvium.is_list(gaps) THEN 'its gaps are no list'
         WHEN (SELECT NOT bool_and(alluvium.is_moment(g.at) AND alluvium.is_name(g.kind, 64) AND g.detail IS NOT NULL AND octet_length(g.detail) <= 65536
                 AND (g."table" IS NULL OR alluvium.is_table(g."table"))
