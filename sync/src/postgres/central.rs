@@ -51,6 +51,8 @@ impl Central {
     /// [`Error::Unsupported`] where the server is too old, or a later release was here; others by what to do.
     pub async fn migrate(&mut self) -> Result<Migrated, Error> {
         let transaction = self.client.transaction().await.map_err(failed)?;
+        // A gateway's session could hold locks too, and this one shall not wait for it without end.
+        transaction.batch_execute("SET LOCAL lock_timeout = '60s'").await.map_err(failed)?;
         transaction.execute_typed("SELECT pg_advisory_xact_lock($1)", &[(&LOCK, Type::INT8)]).await.map_err(failed)?;
         fits(&transaction).await?;
         let applied = tables(&transaction).await?;

@@ -255,6 +255,41 @@ async fn hostile_times_make_no_partitions() {
 }
 
 #[tokio::test]
+async fn no_gateway_keeps_the_owner_from_asking() {
+    let centre = Centre::new().await;
+    let secret = centre.owner.provision("a").await.unwrap();
+    let mut attacker = Attacker { client: session(&centre).await, secret, device: Device::new("a") };
+    let moments = [
+        "9999-12-31T23:59:59-23:59",
+        "9998-12-31T23:59:59-15:59",
+        "0000-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+15:59",
+        "0002-01-01T00:00:00+15:59",
+        "2025-11-29T12:00:00Z",
+        "-infinity",
+        "infinity",
+        "now",
+        "epoch",
+        "2025-11-29 12:00:00Z",
+        "2025-11-29T12:00:00",
+        "2025-11-29T12:00:00 America/New_York",
+        "12025-11-29T12:00:00Z",
+    ];
+    let mut taken = Vec::new();
+    for moment in moments {
+        let mut manifest = attacker.manifest();
+        manifest["sealed_at"] = json!(moment);
+        manifest["gaps"][0]["at"] = json!(moment);
+        manifest["metadata"]["at"] = json!(moment);
+        manifest["audit"]["number"] = json!(i64::MAX);
+        taken.extend(attacker.advance(&manifest.to_string()).await.map(|_| moment));
+        let status = centre.owner.status(None).await.unwrap();
+        assert_eq!(status.gateways[0].head.as_ref().map_or(0, |head| head.cut), attacker.device.cut, "{moment}");
+    }
+    assert_eq!(taken, ["9998-12-31T23:59:59-15:59", "0002-01-01T00:00:00+15:59", "2025-11-29T12:00:00Z"]);
+}
+
+#[tokio::test]
 async fn nobody_is_known_without_the_secret() {
     let mut centre = Centre::new().await;
     let (mut device, secret) = victim(&centre).await;

@@ -24,10 +24,11 @@ CREATE OR REPLACE FUNCTION alluvium.is_table(number bigint) RETURNS boolean LANG
     SELECT number IS NOT NULL AND number BETWEEN 0 AND 4294967295
 $$;
 
--- RFC 3339 and nothing else: a cast would take "now" and "infinity" too.
+-- RFC 3339 and nothing else: a cast would take "now" and "infinity" too. Of years whose last hours are of four digits in every offset, so that whoever reads
+-- them back, of all gateways, can.
 CREATE OR REPLACE FUNCTION alluvium.is_moment(moment text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT moment IS NOT NULL
-        AND moment ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$'
+        AND moment ~ '^(?!000[01]|9999)[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$'
 $$;
 
 CREATE OR REPLACE FUNCTION alluvium.is_period(period text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
