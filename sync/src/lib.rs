@@ -1,4 +1,4 @@
-//! What a gateway leaves in an object store: how it gets there, and what can be proved from that alone.
+//! What a gateway leaves in an object store and in PostgreSQL: how it gets there, and what can be proved from the store alone.
 //!
 //! What an auditor needs, without the engine:
 //!
@@ -10,10 +10,13 @@
 //!
 //! - [`gather`] and [`metadata`]: what a cut of its database is announced with;
 //! - [`worker`]: carries all of it to a target, and goes on after whatever happens.
+//!
+//! - [`postgres`]: the centre, where all gateways register what they cut and delivered.
 
 pub mod gather;
 pub mod metadata;
 pub mod objects;
+pub mod postgres;
 pub mod prove;
 pub mod remote;
 pub mod worker;

@@ -1,0 +1,16 @@
+//! The centre against a real PostgreSQL, which `tests/postgres` starts, and through pgbouncer. Each test has a database of its own.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how tests fail")]
+
+mod chain;
+mod forks;
+mod hostile;
+mod lost;
+mod metadata;
+mod migrated;
+mod pooled;
+mod proof;
+mod rights;
+mod support;
+mod trust;
+mod views;
