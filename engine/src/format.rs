@@ -21,6 +21,8 @@ pub mod names {
     pub const QUARANTINE: &str = "quarantine";
     /// Room kept for what ends a full disk.
     pub const BALLAST: &str = "ballast";
+    /// A database that is being restored, until it is whole and takes the place of this directory's content.
+    pub const RESTORE: &str = "restore";
 }
 
 /// Bounds on what is accepted from callers and from disk.

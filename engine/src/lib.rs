@@ -84,6 +84,7 @@ pub use queue::{
     Item, ItemContent, ItemPlace, ItemState, Lease, Leased, Nacked, NewItem, Pop, Pushed, Queue, QueueSizes, QueueSpec,
     QueueState, Retry,
 };
+pub use recover::{Assembled, DeletionPart, Parts, SegmentPart, TablePart};
 pub use segment::{ForeignColumn, ForeignType, ParquetReader, ParquetWriter};
 pub use settings::{Durability, OnDamage, Profile, Settings};
 pub use writer::{WriterId, WriterPast, WriterState, Writers};

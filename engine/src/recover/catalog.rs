@@ -192,7 +192,7 @@ fn unreadable(components: &Components, name: &str, bytes: u64, error: &Error) ->
 }
 
 /// The series that the segments tell of, in stretches of dense numbers. Those between are presumed when they are needed.
-fn dense(table: TableId, keys: BTreeMap<SeriesId, SeriesKey>) -> Vec<Change> {
+pub(super) fn dense(table: TableId, keys: BTreeMap<SeriesId, SeriesKey>) -> Vec<Change> {
     let keys: Vec<_> = keys.into_iter().collect();
     let stretches = keys.chunk_by(|(a, _), (b, _)| a.0 + 1 == b.0);
     stretches

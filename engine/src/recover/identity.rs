@@ -84,6 +84,9 @@ pub(super) fn open_or_create(components: &Components, layout: &Layout, on_damage
             // Everything else is intact, so a new incarnation is enough.
             None => quarantine::move_file(components, layout, &path)?,
         }
+    } else if has(names::RESTORE) {
+        let reason = "a restore into it did not come to its end: run it again, or remove the directory";
+        return Err(not_ours(root, reason));
     } else if let Some(stranger) = entries.iter().find(|entry| !is_own_name(&entry.name)) {
         return Err(not_ours(root, &format!("it holds {:?} and no identity file", stranger.name)));
     }

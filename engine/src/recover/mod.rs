@@ -1,5 +1,6 @@
 //! Opening: identity, catalog, segments and log become one consistent state. It always opens; what is lost has a receipt.
 
+mod assemble;
 mod ballast;
 mod catalog;
 mod identity;
@@ -11,6 +12,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use assemble::{Assembled, DeletionPart, Parts, SegmentPart, TablePart};
 pub(crate) use ballast::Ballast;
 pub(crate) use identity::{Identity, check as check_identity};
 pub(crate) use replay::{describe, relative_path};

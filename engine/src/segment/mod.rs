@@ -44,7 +44,7 @@ pub(crate) use index::{ColumnRef, SegmentIndex};
 pub(crate) use input::RowSource;
 pub(crate) use layout::{SeriesRun, Slice};
 pub(crate) use read::Segment;
-pub(crate) use rebuild::rebuild;
+pub(crate) use rebuild::{Rebuilt, rebuild};
 pub(crate) use statistics::Known;
 pub(crate) use write::{SegmentSpec, write};
 

@@ -12,7 +12,6 @@ use super::values::ColumnKind;
 use super::write::SegmentSpec;
 use crate::format::limits;
 use crate::model::{Field, Partition, PartitionKind, Partitioning, TableId, TableSchema, Tag, TimeRange, TimeUnit};
-use crate::record::SegmentId;
 
 /// Frozen: what a segment file says of itself. Types of columns are in the layout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +38,6 @@ const PARTITION_KINDS: [PartitionKind; 4] = [PartitionKind::Hour, PartitionKind:
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Told {
     pub(super) schema: TableSchema,
-    pub(super) segment: SegmentId,
     pub(super) sequences: (u64, u64),
     pub(super) partition: Option<Partition>,
 }
@@ -110,6 +108,6 @@ impl Note {
             tags: self.tags.into_iter().map(|(name, id)| Tag { name, id }).collect(),
             fields,
         };
-        Ok(Told { schema, segment: SegmentId(self.segment), sequences: self.sequences, partition })
+        Ok(Told { schema, sequences: self.sequences, partition })
     }
 }

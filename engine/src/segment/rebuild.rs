@@ -66,12 +66,13 @@ pub(crate) fn rebuild(disk: &dyn Disk, path: &Path) -> Result<Rebuilt> {
     let index = SegmentIndex::decode_layout(layout, bytes, blocks).map_err(damaged)?;
     let told = note.tell(&index.columns).map_err(damaged)?;
     told.schema.check().map_err(|flaw| Error::damaged(path, flaw))?;
-    if (told.schema.id, told.segment) != (named.table, named.id) {
-        return Err(Error::damaged(path, "its notes are of another segment than its name"));
+    // Its number is the one in its name: where it was restored, that is another than the one it was written with.
+    if told.schema.id != named.table {
+        return Err(Error::damaged(path, "its notes are of another table than its name"));
     }
     let times = index.slices.iter().map(|slice| slice.min_time).min().zip(index.slices.iter().map(|slice| slice.max_time).max());
     let entry = SegmentEntry {
-        id: told.segment,
+        id: named.id,
         table: told.schema.id,
         partition: told.partition,
         first_sequence: told.sequences.0,
@@ -85,7 +86,7 @@ pub(crate) fn rebuild(disk: &dyn Disk, path: &Path) -> Result<Rebuilt> {
         hash,
         index: index.encode(),
     };
-    let segment = Segment::open(disk, path, told.segment, Arc::new(index))?;
+    let segment = Segment::open(disk, path, named.id, Arc::new(index))?;
     Ok(Rebuilt { entry, schema: told.schema, series: series_keys(&segment)? })
 }
 
