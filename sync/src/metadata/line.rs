@@ -63,6 +63,8 @@ pub struct TableValue {
     pub partitions: String,
     /// Its tags.
     pub tags: Vec<String>,
+    /// The numbers that the columns of these have for good, as the schema of its Parquet files says too.
+    pub tag_ids: Vec<u32>,
     /// Its fields.
     pub fields: Vec<FieldValue>,
     /// Whether it was dropped.
@@ -74,6 +76,8 @@ pub struct TableValue {
 pub struct FieldValue {
     /// Its name.
     pub name: String,
+    /// The number that its column has for good.
+    pub id: u32,
     /// `float64`, `float32`, `int64`, `uint64`, `bool`, `utf8`, `binary` or `decimal(SCALE)`.
     #[serde(rename = "type")]
     pub kind: String,
@@ -224,6 +228,18 @@ pub struct PairValue {
 pub struct QueueValue {
     /// Its number, which no other ever has.
     pub number: u32,
+    /// How long whoever pops an item has it, in milliseconds.
+    pub lease_ms: u64,
+    /// How often an item is popped before it counts as dead.
+    pub tries: u32,
+    /// After how long an item that was given back may be popped again, in milliseconds: it doubles with every try …
+    pub back_off_ms: u64,
+    /// … up to this.
+    pub back_off_limit_ms: u64,
+    /// Whether items that were tried too often are kept.
+    pub dead_letters: bool,
+    /// For how long after a push others with its key are left out, in milliseconds.
+    pub deduplication_ms: u64,
 }
 
 /// What was pushed.

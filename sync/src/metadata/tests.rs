@@ -70,8 +70,8 @@ fn what_changed_is_told_and_only_that() {
     assert_eq!(first.about.after, 0);
     let told = lines(&first);
     let air = json!({
-        "name": "air", "version": 1, "unit": "us", "partitions": "auto", "tags": ["room"],
-        "fields": [{ "name": "co2", "type": "decimal(1)" }], "dropped": false,
+        "name": "air", "version": 1, "unit": "us", "partitions": "auto", "tags": ["room"], "tag_ids": [2],
+        "fields": [{ "name": "co2", "id": 3, "type": "decimal(1)" }], "dropped": false,
     });
     assert_eq!(*of(&told, "table", &["0"]), air);
     let mut series = [of(&told, "series", &["0", "0"]), of(&told, "series", &["0", "1"])];
@@ -114,7 +114,13 @@ fn pairs_and_queues_are_told_where_that_is_asked_for() {
     let told = lines(&world.delta(0, &Told::default(), ALL).unwrap());
     assert_eq!(of(&told, "pair", &["state"])["value"], json!({ "base64": "/w==" }));
     assert_eq!(of(&told, "pair", &["door"])["value"], json!({ "text": "open" }));
-    let number = of(&told, "queue", &["work"])["number"].to_string();
+    let work = of(&told, "queue", &["work"]);
+    let number = work["number"].to_string();
+    let settings = json!({
+        "number": work["number"], "lease_ms": 30_000, "tries": 5, "back_off_ms": 1_000, "back_off_limit_ms": 3_600_000,
+        "dead_letters": true, "deduplication_ms": 300_000,
+    });
+    assert_eq!(*work, settings);
     assert_eq!(of(&told, "item", &[&number, "1"])["payload"], json!({ "text": "do" }));
     assert_eq!(of(&told, "item_state", &[&number, "1"])["place"], json!("ready"));
 }

@@ -81,7 +81,7 @@ pub(super) fn line(sequence: u64, event: &Event, wanted: Wanted, now: Moment) ->
 fn queues(event: &Event) -> serde_json::Result<Option<(&'static str, Vec<String>, Value)>> {
     Ok(match event {
         Event::Queue { name, state } => {
-            let value = state.as_ref().map(|state| QueueValue { number: state.number });
+            let value = state.as_ref().map(queue);
             Some((kind::QUEUE, vec![name.clone()], json(value.as_ref())?))
         }
         Event::Item { queue, item, content } => {
@@ -115,10 +115,15 @@ pub(super) fn table(sequence: u64, schema: &TableSchema, dropped: bool) -> serde
         unit: unit(schema.time_unit),
         partitions: partitions(schema.partitioning).to_owned(),
         tags: schema.tags.iter().map(|tag| tag.name.clone()).collect(),
-        fields: schema.fields.iter().map(|field| FieldValue { name: field.name.clone(), kind: field.kind.to_string() }).collect(),
+        tag_ids: schema.tags.iter().map(|tag| tag.id).collect(),
+        fields: schema.fields.iter().map(|field| field_value(field)).collect(),
         dropped,
     };
     Ok(Line { sequence, kind: kind::TABLE.to_owned(), key: vec![schema.id.0.to_string()], value: json(Some(&value))? })
+}
+
+fn field_value(field: &alluvium::model::Field) -> FieldValue {
+    FieldValue { name: field.name.clone(), id: field.id, kind: field.kind.to_string() }
 }
 
 /// A line of a series.
@@ -168,7 +173,6 @@ fn document(collection: &Owner, state: &DocumentState, now: Moment) -> serde_jso
 
 fn collection(state: &CollectionState) -> CollectionValue {
     let spec = &state.spec;
-    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let reference = |reference: &alluvium::ReferenceSpec| ReferenceValue {
         path: reference.path.to_string(),
         to: reference.to.clone(),
@@ -182,12 +186,29 @@ fn collection(state: &CollectionState) -> CollectionValue {
     CollectionValue {
         number: state.number,
         soft_delete: spec.soft_delete,
-        keep_deleted_ms: spec.keep_deleted.map(milliseconds),
+        keep_deleted_ms: spec.keep_deleted.map(millis),
         history: spec.history,
         compatibility: compatibility(spec.compatibility).to_owned(),
         references: spec.references.iter().map(reference).collect(),
         indexes: spec.indexes.iter().map(index).collect(),
     }
+}
+
+fn queue(state: &alluvium::QueueState) -> QueueValue {
+    let spec = &state.spec;
+    QueueValue {
+        number: state.number,
+        lease_ms: millis(spec.lease),
+        tries: spec.tries,
+        back_off_ms: millis(spec.back_off),
+        back_off_limit_ms: millis(spec.back_off_limit),
+        dead_letters: spec.dead_letters,
+        deduplication_ms: millis(spec.deduplication),
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn audited(audited: &alluvium::Audited) -> AuditValue {
