@@ -9,7 +9,8 @@
 //! What a gateway does:
 //!
 //! - [`gather`] and [`metadata`]: what a cut of its database is announced with;
-//! - [`worker`]: carries all of it to a target, and goes on after whatever happens.
+//! - [`worker`]: carries all of it to a target, and goes on after whatever happens;
+//! - [`restore`]: makes a database again of what a bucket holds.
 //!
 //! - [`postgres`]: the centre, where all gateways register what they cut and delivered.
 
@@ -19,4 +20,5 @@ pub mod objects;
 pub mod postgres;
 pub mod prove;
 pub mod remote;
+pub mod restore;
 pub mod worker;

@@ -7,8 +7,11 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use crate::remote::{Delta, Gap, Hash, Incarnation, Key, Link, MOST_BYTES, Manifest, Period, SegmentKey, Unit};
+use crate::remote::{
+    AuditHead, Delta, Erasure, Gap, Hash, Incarnation, Key, Link, MOST_BYTES, Manifest, Period, SegmentKey, Table, Unit,
+};
 
 /// First and last records.
 type Ranges = Vec<(u64, u64)>;
@@ -26,19 +29,27 @@ pub struct Prover {
 
 /// What is kept of a manifest.
 #[derive(Debug)]
-struct Cut {
-    hash: Hash,
+pub(crate) struct Cut {
+    pub(crate) hash: Hash,
     previous: Option<Link>,
-    records: (u64, u64),
-    sealed_at: Timestamp,
-    units: Vec<Unit>,
-    metadata: Option<Delta>,
-    losses: Vec<Loss>,
+    pub(crate) records: (u64, u64),
+    pub(crate) sealed_at: Timestamp,
+    pub(crate) audit: Option<AuditHead>,
+    pub(crate) units: Vec<Unit>,
+    pub(crate) metadata: Option<Delta>,
+    pub(crate) erasures: Vec<Erasure>,
+    pub(crate) gaps: Vec<Gap>,
+    /// The tables that it speaks of.
+    pub(crate) tables: Vec<Table>,
+    pub(crate) losses: Vec<Loss>,
 }
+
+/// A cut by its incarnation and number.
+pub(crate) type CutId = (Incarnation, u64);
 
 /// Rows that a cut states to be gone.
 #[derive(Debug, Clone, Copy)]
-struct Loss {
+pub(crate) struct Loss {
     /// Of one table or of all.
     table: Option<u32>,
     /// Of these records.
@@ -126,7 +137,7 @@ pub enum Problem {
 }
 
 /// A unit that no segment holds.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Missing {
     /// Its cut.
     pub cut: u64,
@@ -250,6 +261,11 @@ impl Prover {
 
     /// What all of it proves.
     pub fn conclude(mut self) -> Proof {
+        self.look()
+    }
+
+    /// The same, for who has more to ask: the cuts are kept.
+    pub(crate) fn look(&mut self) -> Proof {
         self.held.values_mut().flat_map(BTreeMap::values_mut).for_each(reach);
         let mut found = self.links();
         found.extend(self.unannounced());
@@ -257,7 +273,21 @@ impl Prover {
         self.problems.append(&mut found);
         self.problems.sort_unstable();
         self.problems.dedup();
-        Proof { branches, problems: self.problems }
+        Proof { branches, problems: std::mem::take(&mut self.problems) }
+    }
+
+    /// A cut and those before it, the last first, as far as each follows the one before; and what is wrong where they end too soon.
+    pub(crate) fn chain(&self, tip: CutId) -> (Vec<(CutId, &Cut)>, Option<Problem>) {
+        let (mut at, mut chain) = (tip, Vec::new());
+        while let Some(cut) = self.cuts.get(&at) {
+            chain.push((at, cut));
+            match (self.follows(at.0, at.1, cut), cut.previous) {
+                (Ok(Some(_)), Some(link)) => at = (link.incarnation, at.1 - 1),
+                (Ok(_), _) => return (chain, None),
+                (Err(problem), _) => return (chain, Some(problem)),
+            }
+        }
+        (chain, None)
     }
 
     /// What is wrong between each cut and the one before, and its metadata.
@@ -416,6 +446,10 @@ impl Cut {
             sealed_at: manifest.sealed_at,
             units: manifest.units,
             metadata: manifest.metadata,
+            audit: manifest.audit,
+            erasures: manifest.erasures,
+            gaps: manifest.gaps,
+            tables: manifest.tables,
             losses,
         }
     }
@@ -423,7 +457,7 @@ impl Cut {
 
 impl Loss {
     /// Whether all of a unit is gone.
-    fn covers(&self, unit: &Unit) -> bool {
+    pub(crate) fn covers(&self, unit: &Unit) -> bool {
         self.table.is_none_or(|of| of == unit.table)
             && self.records.0 <= unit.records.0
             && unit.records.1 <= self.records.1

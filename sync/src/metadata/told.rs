@@ -116,7 +116,7 @@ pub(super) fn table(sequence: u64, schema: &TableSchema, dropped: bool) -> serde
         partitions: partitions(schema.partitioning).to_owned(),
         tags: schema.tags.iter().map(|tag| tag.name.clone()).collect(),
         tag_ids: schema.tags.iter().map(|tag| tag.id).collect(),
-        fields: schema.fields.iter().map(|field| field_value(field)).collect(),
+        fields: schema.fields.iter().map(field_value).collect(),
         dropped,
     };
     Ok(Line { sequence, kind: kind::TABLE.to_owned(), key: vec![schema.id.0.to_string()], value: json(Some(&value))? })

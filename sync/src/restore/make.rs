@@ -1,0 +1,162 @@
+//! Makes the database of what was fetched.
+
+use std::sync::Arc;
+
+use alluvium::io::Components;
+use alluvium::{Announced, Assembled, Database, Parts, Settings};
+use jiff::Timestamp;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::apply::Applying;
+use super::error::NotRestored;
+use super::lineage::{Lineage, Source, in_words};
+use super::plan::Plan;
+use super::stage::Stage;
+use super::told::Told;
+use super::{Options, Progress, Restored, Whole, parts};
+use crate::remote::{AuditHead, Incarnation};
+
+/// All that is needed to make it, without the bucket.
+pub(super) struct Job {
+    parts: Parts,
+    told: Told,
+    metadata: Vec<Source>,
+    now: Timestamp,
+    announced: Announced,
+    /// What will have been restored, as far as it is known before.
+    restored: Restored,
+    options: Options,
+}
+
+/// A job under way.
+pub(super) struct Making {
+    pub(super) stage: Arc<Stage>,
+    pub(super) job: Job,
+    /// Who waits for it, until he does not.
+    pub(super) tell: UnboundedSender<Progress>,
+}
+
+impl Job {
+    pub(super) fn new(
+        gateway: &str,
+        lineage: &Lineage<'_>,
+        plan: Plan,
+        mut told: Told,
+        metadata: Vec<Source>,
+        options: &Options,
+    ) -> Result<Self, NotRestored> {
+        let Some(((incarnation, number), cut)) = lineage.last() else {
+            return Err(NotRestored::NoGateway { wanted: Some(gateway.to_owned()), there: Vec::new() });
+        };
+        let now = Timestamp::now();
+        let through = parts::through(lineage, &plan, metadata.iter().map(|source| source.through));
+        let parts = parts::parts(lineage, &plan, &mut told, through, now.as_microsecond());
+        let parts = parts.map_err(|why| NotRestored::Database(alluvium::Error::invalid(why)))?;
+        let mut left_out = std::mem::take(&mut told.left_out);
+        let dead = told.items.values().filter(|item| item.is_dead()).count() as u64;
+        if dead > 0 {
+            left_out.insert("dead item".to_owned(), dead);
+        }
+        let restored = Restored {
+            gateway: gateway.to_owned(),
+            incarnation,
+            cut: number,
+            record: cut.records.1,
+            sealed_at: cut.sealed_at,
+            metadata_at: metadata.iter().rfind(|source| source.is_of_then).map(|source| source.at),
+            newer_through: plan.newer,
+            missing: plan.missing,
+            problems: in_words(&lineage.tolerated),
+            audit: cut.audit,
+            goes_on_as: None,
+            tables: 0,
+            series: 0,
+            segments: plan.segments.len() as u64,
+            rows: 0,
+            bytes: plan.segments.iter().map(|segment| segment.bytes).sum(),
+            left_out,
+        };
+        let announced = Announced {
+            cut: number,
+            through: cut.records.1,
+            taken_at: cut.sealed_at.as_microsecond(),
+            incarnation: incarnation.0,
+            hash: cut.hash.0,
+        };
+        Ok(Job { parts, told, metadata, now, announced, restored, options: options.clone() })
+    }
+}
+
+impl Making {
+    /// Makes it, and notes that it is whole.
+    pub(super) fn run(mut self) -> Result<Restored, NotRestored> {
+        self.stage.clear()?;
+        let assembled = self.assemble()?;
+        // No threads: nothing is to be folded together meanwhile, and the room for a full disk is for who uses it.
+        let settings = Settings { background: false, ballast_bytes: 0, ..self.job.options.settings.clone() };
+        let db = Database::builder().settings(settings).open(self.stage.dir())?;
+        let goes_on_as = self.fill(&db)?;
+        db.close()?;
+        let restored = Restored {
+            goes_on_as,
+            tables: assembled.tables,
+            series: assembled.series,
+            rows: assembled.rows,
+            ..self.job.restored.clone()
+        };
+        let Options { gateway, incarnation, until, allow_missing, allow_newer, delivery, .. } = self.job.options.clone();
+        let whole = Whole { gateway, incarnation, until, allow_missing, allow_newer, delivery, restored: restored.clone() };
+        let bytes =
+            serde_json::to_vec_pretty(&whole).map_err(|error| NotRestored::file("write", self.stage.dir())(error.into()))?;
+        self.stage.conclude(&bytes)?;
+        Ok(restored)
+    }
+
+    fn assemble(&mut self) -> Result<Assembled, NotRestored> {
+        let (tell, parts) = (&self.tell, std::mem::take(&mut self.job.parts));
+        let of = parts.segments.len() as u64;
+        let mut segments = 0;
+        let mut checked = |_: &alluvium::SegmentPart| {
+            segments += 1;
+            tell.send(Progress::Checked { segments, of }).map_err(|_| alluvium::Error::Closed)
+        };
+        let made = parts.assemble(self.stage.dir(), &Components::os(), &self.job.options.settings, &mut checked);
+        made.map_err(|error| match error {
+            alluvium::Error::Closed => NotRestored::Stopped,
+            error => {
+                if let alluvium::Error::Damaged { path, .. } = &error {
+                    self.stage.discard(path);
+                }
+                error.into()
+            }
+        })
+    }
+
+    /// Puts metadata into it, and lets its delivery go on. Answers under which incarnation.
+    fn fill(&mut self, db: &Database) -> Result<Option<Incarnation>, NotRestored> {
+        let Job { told, metadata, now, announced, restored, options, .. } = &self.job;
+        let (of, tell) = (told.later, &self.tell);
+        let mut lines = 0;
+        let mut progress = |more| {
+            lines += more;
+            tell.send(Progress::Put { lines, of }).map_err(|_| NotRestored::Stopped)
+        };
+        let mut applying = Applying { db, told, now: *now, progress: &mut progress };
+        applying.trail(&format!("gateway:{}", restored.gateway), told_of(restored))?;
+        applying.all(&self.stage, metadata)?;
+        let Some(name) = &options.delivery else { return Ok(None) };
+        let delivery = db.delivery(name);
+        delivery.begin()?;
+        Ok(Some(Incarnation(delivery.fork(Some(*announced))?.incarnation)))
+    }
+}
+
+/// What the new trail says of the old one.
+fn told_of(restored: &Restored) -> String {
+    let Restored { incarnation, cut, record, audit, .. } = restored;
+    let ended = match audit {
+        Some(AuditHead { number, hash }) => format!("its audit trail ended with entry {number} of hash {hash}"),
+        None => "its audit trail was empty".to_owned(),
+    };
+    format!("restored from cut {cut} of incarnation {incarnation}, up to record {record}; {ended}")
+}

@@ -1,0 +1,229 @@
+//! Which segments are restored: as few as hold all that is to be restored, and nothing else where that can be had.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::Options;
+use super::error::{Exact, NotRestored};
+use super::inventory::Segment;
+use super::lineage::Lineage;
+use crate::prove::{Cut, CutId, Missing};
+use crate::remote::{Hash, Period, Unit};
+
+/// What is fetched, and what that lacks.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// In the order of their records; none is within another, and no two overlap.
+    pub(super) segments: Vec<Segment>,
+    /// Units that nothing holds.
+    pub(super) missing: Vec<Missing>,
+    /// The last record whose rows come along though they are behind those asked for.
+    pub(super) newer: Option<u64>,
+}
+
+/// What is not to be restored.
+#[derive(Debug, Default)]
+pub(super) struct Without {
+    /// Tables that were dropped.
+    pub(super) tables: BTreeSet<u32>,
+    /// Objects that are not what they are called by.
+    pub(super) objects: HashSet<Hash>,
+}
+
+impl Plan {
+    /// Chooses among the segments that there are.
+    pub(super) fn choose(
+        lineage: &Lineage<'_>,
+        there: &[Segment],
+        without: &Without,
+        options: &Options,
+    ) -> Result<Self, NotRestored> {
+        let Some((last, end)) = lineage.last() else {
+            return Ok(Plan { segments: Vec::new(), missing: Vec::new(), newer: None });
+        };
+        let usable = Usable::new(lineage, there, without);
+        let exact = usable.maximal(|segment| segment.key.records.1 <= end.records.1);
+        let (mut used, mut missing) = (BTreeSet::new(), Vec::new());
+        let mut newer = None;
+        let stated: Vec<_> = lineage.wanted().iter().flat_map(|(_, cut)| &cut.losses).collect();
+        for ((_, number), cut) in lineage.wanted() {
+            for unit in cut.units.iter().filter(|unit| !without.tables.contains(&unit.table)) {
+                if let Some(segment) = exact.holder(unit) {
+                    used.insert(segment);
+                } else if let Some(segment) = usable.finest(unit) {
+                    newer = newer.max(Some(usable.segments[segment].key.records.1));
+                    used.insert(segment);
+                } else {
+                    let (table, period, records) = (unit.table, unit.period, unit.records);
+                    let stated = stated.iter().any(|loss| loss.covers(unit));
+                    missing.push(Missing { cut: *number, table, period, records, stated });
+                }
+            }
+        }
+        let lacking: Vec<_> = missing.iter().filter(|unit| !unit.stated).cloned().collect();
+        if !(lacking.is_empty() || options.allow_missing) {
+            return Err(NotRestored::Missing { units: lacking });
+        }
+        if let (Some(record), false) = (newer, options.allow_newer) {
+            let (before, behind) = usable.exact_around(lineage, without, last);
+            return Err(NotRestored::Newer { cut: last.1, record, before, behind });
+        }
+        let used = usable.only(&used);
+        let chosen = used.maximal(|_| true);
+        chosen.check_disjoint()?;
+        let mut segments: Vec<_> = chosen.all().cloned().collect();
+        segments.sort_by(|one, other| {
+            let order = |segment: &Segment| {
+                let key = &segment.key;
+                (key.records.1, key.records.0, key.table, key.period, key.hash)
+            };
+            order(one).cmp(&order(other))
+        });
+        Ok(Plan { segments, missing, newer })
+    }
+}
+
+/// Segments of the branch, each once.
+struct Usable<'s> {
+    segments: Vec<&'s Segment>,
+    by_period: HashMap<u32, BTreeMap<Period, Vec<usize>>>,
+}
+
+impl<'s> Usable<'s> {
+    fn new(lineage: &Lineage<'_>, there: &'s [Segment], without: &Without) -> Self {
+        let limits = lineage.limits();
+        let mut seen = HashSet::new();
+        let of_branch = there.iter().filter(|segment| {
+            let key = &segment.key;
+            limits.get(&key.incarnation).is_some_and(|limit| key.records.1 <= *limit)
+                && !without.tables.contains(&key.table)
+                && !without.objects.contains(&key.hash)
+        });
+        // A table that was renamed may have the same bytes under both its names.
+        Usable::of(of_branch.filter(|segment| seen.insert((segment.key.table, segment.key.hash))).collect())
+    }
+
+    fn of(segments: Vec<&'s Segment>) -> Self {
+        let mut by_period: HashMap<u32, BTreeMap<Period, Vec<usize>>> = HashMap::new();
+        for (at, Segment { key, .. }) in segments.iter().enumerate() {
+            by_period.entry(key.table).or_default().entry(key.period).or_default().push(at);
+        }
+        Usable { segments, by_period }
+    }
+
+    fn only(&self, used: &BTreeSet<usize>) -> Usable<'s> {
+        Usable::of(used.iter().map(|at| self.segments[*at]).collect())
+    }
+
+    /// Those of some that are not within another of them.
+    fn maximal(&self, is_wanted: impl Fn(&Segment) -> bool) -> Maximal<'_, 's> {
+        let mut by_period: HashMap<u32, BTreeMap<Period, Vec<usize>>> = HashMap::new();
+        for (table, periods) in &self.by_period {
+            let mut kept = BTreeMap::new();
+            for (period, all) in periods {
+                let mut some: Vec<_> = all.iter().copied().filter(|at| is_wanted(self.segments[*at])).collect();
+                let records = |at: usize| self.segments[at].key.records;
+                some.sort_by_key(|at| (records(*at).0, std::cmp::Reverse(records(*at).1), *at));
+                let mut reached = 0;
+                some.retain(|at| {
+                    let is_farther = records(*at).1 > reached;
+                    reached = reached.max(records(*at).1);
+                    is_farther
+                });
+                kept.insert(*period, some);
+            }
+            by_period.insert(*table, self.without_shorter(kept));
+        }
+        Maximal { usable: self, by_period }
+    }
+
+    /// Leaves out what is within segments of longer periods.
+    fn without_shorter(&self, all: BTreeMap<Period, Vec<usize>>) -> BTreeMap<Period, Vec<usize>> {
+        let is_within = |period: Period, at: usize| {
+            let longer = longer(&all, period).filter(|(other, _)| *other != period);
+            longer.into_iter().any(|(_, others)| self.holding(others, self.segments[at].key.records).is_some())
+        };
+        let kept =
+            all.iter().map(|(period, some)| (*period, some.iter().copied().filter(|at| !is_within(*period, *at)).collect()));
+        kept.collect()
+    }
+
+    /// Of segments that rise at both ends, one that has these records and more.
+    fn holding(&self, rising: &[usize], (first, last): (u64, u64)) -> Option<usize> {
+        let records = |at: usize| self.segments[at].key.records;
+        let behind = rising.partition_point(|at| records(*at).0 <= first);
+        rising.get(behind.checked_sub(1)?).copied().filter(|at| records(*at).1 >= last)
+    }
+
+    /// Of all that hold a unit the one that goes least beyond it.
+    fn finest(&self, unit: &Unit) -> Option<usize> {
+        let periods = longer(self.by_period.get(&unit.table)?, unit.period);
+        let holders = periods.flat_map(|(_, some)| some.iter().copied()).filter(|at| {
+            let (first, last) = self.segments[*at].key.records;
+            first <= unit.records.0 && unit.records.1 <= last
+        });
+        holders.min_by_key(|at| (self.segments[*at].key.records.1, *at))
+    }
+
+    /// The nearest cuts before and behind one that can be had exactly.
+    fn exact_around(&self, lineage: &Lineage<'_>, without: &Without, cut: CutId) -> (Option<Exact>, Option<Exact>) {
+        let (mut before, mut reached, mut is_behind) = (None, 0, false);
+        for (id, Cut { units, records, sealed_at, .. }) in lineage.all() {
+            let units = units.iter().filter(|unit| !without.tables.contains(&unit.table));
+            let reach = units.filter_map(|unit| self.finest(unit)).map(|at| self.segments[at].key.records.1).max();
+            reached = reached.max(reach.unwrap_or(0));
+            let exact = (reached <= records.1).then_some(Exact { cut: id.1, sealed_at: *sealed_at });
+            match exact {
+                Some(exact) if is_behind => return (before, Some(exact)),
+                Some(exact) => before = Some(exact),
+                None => {}
+            }
+            is_behind |= *id == cut;
+        }
+        (before, None)
+    }
+}
+
+/// Segments none of which is within another.
+struct Maximal<'u, 's> {
+    usable: &'u Usable<'s>,
+    by_period: HashMap<u32, BTreeMap<Period, Vec<usize>>>,
+}
+
+impl Maximal<'_, '_> {
+    fn all(&self) -> impl Iterator<Item = &Segment> {
+        self.by_period.values().flat_map(BTreeMap::values).flatten().map(|at| self.usable.segments[*at])
+    }
+
+    fn holder(&self, unit: &Unit) -> Option<usize> {
+        longer(self.by_period.get(&unit.table)?, unit.period).find_map(|(_, some)| self.usable.holding(some, unit.records))
+    }
+
+    /// Newer rows win over older ones by the records of their segments: those of the same time may not overlap.
+    fn check_disjoint(&self) -> Result<(), NotRestored> {
+        let records = |at: usize| self.usable.segments[at].key.records;
+        for periods in self.by_period.values() {
+            for (period, some) in periods {
+                for at in some {
+                    let overlap = longer(periods, *period).find_map(|(_, others)| {
+                        let before = others.partition_point(|other| records(*other).0 <= records(*at).1);
+                        let others = others[..before].iter().rev().copied();
+                        // They rise at both ends: the one before itself is the next to look at.
+                        others.filter(|other| other != at).take(1).find(|other| records(*other).1 >= records(*at).0)
+                    });
+                    if let Some(other) = overlap {
+                        let name = |at: usize| self.usable.segments[at].key.to_string();
+                        return Err(NotRestored::Overlap { one: name(*at), other: name(other) });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The segments of a period and of longer ones that hold it.
+fn longer<T>(periods: &BTreeMap<Period, T>, period: Period) -> impl Iterator<Item = (Period, &T)> {
+    // Of each length one alone can hold it: the last that does not begin behind it.
+    let candidates = period.not_behind().filter_map(|range| periods.range(range).next_back());
+    candidates.filter(move |(longer, _)| longer.holds(period)).map(|(longer, some)| (*longer, some))
+}
