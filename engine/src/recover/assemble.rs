@@ -101,7 +101,7 @@ impl SegmentPart {
 impl Parts {
     /// Makes all of a database but its identity, in a directory that has none: opening it there is what is left to do. Every
     /// segment is read and held against what is said of it. Whatever an earlier try left of the catalog is replaced; of a log
-    /// there has to be nothing. `progress` is told of every segment.
+    /// there has to be nothing. `progress` is told of every segment and of the rows in it, and may refuse to go on.
     ///
     /// # Errors
     ///
@@ -111,7 +111,7 @@ impl Parts {
         dir: &Path,
         components: &Components,
         settings: &Settings,
-        progress: &mut dyn FnMut(&SegmentPart) -> Result<()>,
+        progress: &mut dyn FnMut(&SegmentPart, u64) -> Result<()>,
     ) -> Result<Assembled> {
         let layout = Layout { root: dir.to_owned() };
         layout.create(components)?;
@@ -154,7 +154,7 @@ fn put_segments(
     parts: &[SegmentPart],
     tables: &mut Tables,
     through: Sequence,
-    progress: &mut dyn FnMut(&SegmentPart) -> Result<()>,
+    progress: &mut dyn FnMut(&SegmentPart, u64) -> Result<()>,
 ) -> Result<u64> {
     if through >= MOST {
         return Err(Error::invalid(format_args!("records are not numbered up to {through}")));
@@ -170,8 +170,8 @@ fn put_segments(
             let rebuilt = segment::rebuild(&*components.disk, &path)?;
             let entry = tables.take(part, rebuilt, through).map_err(|why| Error::damaged(&path, why))?;
             rows += entry.rows;
+            progress(part, entry.rows)?;
             changes.push(Change::PutSegment(entry));
-            progress(part)?;
         }
         catalog.apply(0, &changes)?;
     }

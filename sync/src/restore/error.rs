@@ -86,6 +86,21 @@ pub enum NotRestored {
         /// The first behind it.
         behind: Option<Exact>,
     },
+    /// Some rows as of then were deleted later, and are perhaps not there for that.
+    #[error(
+        "rows of {key:?} were deleted behind cut {cut}, and it has only {rows} of the {cut_rows} rows that were cut of it: those that lack were \
+         put again, or deleted before it was sent; ask for a later time, or allow that newer changes come along"
+    )]
+    Erased {
+        /// The cut asked for.
+        cut: u64,
+        /// The segment.
+        key: String,
+        /// Rows that it has.
+        rows: u64,
+        /// Rows of the units that it holds.
+        cut_rows: u64,
+    },
     /// Two segments have rows of the same records, and neither has all of the other's.
     #[error("{one:?} and {other:?} overlap in part, which no gateway leaves behind: find out which of them is to stay")]
     Overlap {

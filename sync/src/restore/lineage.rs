@@ -65,6 +65,11 @@ impl<'p> Lineage<'p> {
         &self.cuts[..self.wanted]
     }
 
+    /// Those behind them, oldest first.
+    pub(super) fn later(&self) -> &[(CutId, &'p Cut)] {
+        &self.cuts[self.wanted..]
+    }
+
     /// All cuts of the branch as far as they are known, oldest first.
     pub(super) fn all(&self) -> &[(CutId, &'p Cut)] {
         &self.cuts
@@ -113,7 +118,7 @@ impl<'p> Lineage<'p> {
             // Nobody knows what it was. Where a later cut is there and not wanted, it is none of those wanted.
             Problem::Altered { key, .. } => match key.parse() {
                 Ok(Key::Manifest { incarnation, cut, .. }) => {
-                    is_all || !self.cuts[self.wanted..].iter().any(|((of, number), _)| *of == incarnation && *number <= cut)
+                    is_all || !self.later().iter().any(|((of, number), _)| *of == incarnation && *number <= cut)
                 }
                 _ => false,
             },

@@ -1,9 +1,10 @@
 //! Makes the database of what was fetched.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use alluvium::io::Components;
-use alluvium::{Announced, Assembled, Database, Parts, Settings};
+use alluvium::{Announced, Assembled, Database, Parts, SegmentPart, Settings};
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -23,6 +24,8 @@ pub(super) struct Job {
     metadata: Vec<Source>,
     now: Timestamp,
     announced: Announced,
+    /// The segments of which rows may have been deleted later: their names, and how many rows were cut of each.
+    doubtful: BTreeMap<u64, (String, u64)>,
     /// What will have been restored, as far as it is known before.
     restored: Restored,
     options: Options,
@@ -52,6 +55,12 @@ impl Job {
         let through = parts::through(lineage, &plan, metadata.iter().map(|source| source.through));
         let parts = parts::parts(lineage, &plan, &mut told, through, now.as_microsecond());
         let parts = parts.map_err(|why| NotRestored::Database(alluvium::Error::invalid(why)))?;
+        let name = |number: u64| {
+            let at = usize::try_from(number - 1).ok()?;
+            plan.segments.get(at).map(|segment| segment.key.to_string())
+        };
+        let doubtful = plan.doubtful.iter().filter_map(|(number, rows)| Some((*number, (name(*number)?, *rows))));
+        let doubtful = doubtful.collect();
         let mut left_out = std::mem::take(&mut told.left_out);
         let dead = told.items.values().filter(|item| item.is_dead()).count() as u64;
         if dead > 0 {
@@ -65,6 +74,7 @@ impl Job {
             sealed_at: cut.sealed_at,
             metadata_at: metadata.iter().rfind(|source| source.is_of_then).map(|source| source.at),
             newer_through: plan.newer,
+            erased_later: Vec::new(),
             missing: plan.missing,
             problems: in_words(&lineage.tolerated),
             audit: cut.audit,
@@ -83,7 +93,7 @@ impl Job {
             incarnation: incarnation.0,
             hash: cut.hash.0,
         };
-        Ok(Job { parts, told, metadata, now, announced, restored, options: options.clone() })
+        Ok(Job { parts, told, metadata, now, announced, doubtful, restored, options: options.clone() })
     }
 }
 
@@ -113,16 +123,24 @@ impl Making {
     }
 
     fn assemble(&mut self) -> Result<Assembled, NotRestored> {
-        let (tell, parts) = (&self.tell, std::mem::take(&mut self.job.parts));
-        let of = parts.segments.len() as u64;
-        let mut segments = 0;
-        let mut checked = |_: &alluvium::SegmentPart| {
+        let Job { parts, doubtful, restored, options, .. } = &mut self.job;
+        let (tell, parts) = (&self.tell, std::mem::take(parts));
+        let (of, cut) = (parts.segments.len() as u64, restored.cut);
+        let (mut segments, mut refused) = (0, None);
+        let mut checked = |part: &SegmentPart, rows: u64| {
             segments += 1;
+            if let Some((key, cut_rows)) = doubtful.get(&part.number).filter(|(_, cut_rows)| rows < *cut_rows) {
+                if !options.allow_newer {
+                    refused = Some(NotRestored::Erased { cut, key: key.clone(), rows, cut_rows: *cut_rows });
+                    return Err(alluvium::Error::Closed);
+                }
+                restored.erased_later.push(key.clone());
+            }
             tell.send(Progress::Checked { segments, of }).map_err(|_| alluvium::Error::Closed)
         };
-        let made = parts.assemble(self.stage.dir(), &Components::os(), &self.job.options.settings, &mut checked);
+        let made = parts.assemble(self.stage.dir(), &Components::os(), &options.settings, &mut checked);
         made.map_err(|error| match error {
-            alluvium::Error::Closed => NotRestored::Stopped,
+            alluvium::Error::Closed => refused.unwrap_or(NotRestored::Stopped),
             error => {
                 if let alluvium::Error::Damaged { path, .. } = &error {
                     self.stage.discard(path);

@@ -60,7 +60,8 @@ pub struct Options {
     pub until: Option<Timestamp>,
     /// Whether what is asked for may be restored although some of it is missing. A receipt in the database says what.
     pub allow_missing: bool,
-    /// Whether rows of later cuts than the one asked for may come along where its own were folded together with them.
+    /// Whether rows of later cuts than the one asked for may come along where its own were folded together with them, and deletions of
+    /// later ones where they were carried out before rows were sent.
     pub allow_newer: bool,
     /// Objects that are fetched at the same time.
     pub parallel: usize,
@@ -157,6 +158,8 @@ pub struct Restored {
     pub metadata_at: Option<Timestamp>,
     /// Where rows behind the cut came along: the last record of any. Which of the rows up to it are there is not said.
     pub newer_through: Option<u64>,
+    /// Objects with rows of a time of which later cuts deleted some, with fewer rows than were cut of them: some are perhaps gone for that.
+    pub erased_later: Vec<String>,
     /// What was announced and is not there, or was stated to be gone.
     pub missing: Vec<Missing>,
     /// What is wrong with the bucket besides, in words.

@@ -7,10 +7,10 @@ use super::error::{Exact, NotRestored};
 use super::inventory::Segment;
 use super::lineage::Lineage;
 use crate::prove::{Cut, CutId, Missing};
-use crate::remote::{Hash, Period, Unit};
+use crate::remote::{Erasure, Hash, Period, Unit};
 
 /// What is fetched, and what that lacks.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Plan {
     /// In the order of their records; none is within another, and no two overlap.
     pub(super) segments: Vec<Segment>,
@@ -18,6 +18,9 @@ pub(super) struct Plan {
     pub(super) missing: Vec<Missing>,
     /// The last record whose rows come along though they are behind those asked for.
     pub(super) newer: Option<u64>,
+    /// Segments, by their place from 1 on, of which a later cut deleted rows, and how many these had at first: where they have fewer, it
+    /// may be for that, since what is deleted is left out when segments are folded together.
+    pub(super) doubtful: BTreeMap<u64, u64>,
 }
 
 /// What is not to be restored.
@@ -38,7 +41,7 @@ impl Plan {
         options: &Options,
     ) -> Result<Self, NotRestored> {
         let Some((last, end)) = lineage.last() else {
-            return Ok(Plan { segments: Vec::new(), missing: Vec::new(), newer: None });
+            return Ok(Plan::default());
         };
         let usable = Usable::new(lineage, there, without);
         let exact = usable.maximal(|segment| segment.key.records.1 <= end.records.1);
@@ -70,15 +73,16 @@ impl Plan {
         let used = usable.only(&used);
         let chosen = used.maximal(|_| true);
         chosen.check_disjoint()?;
-        let mut segments: Vec<_> = chosen.all().cloned().collect();
-        segments.sort_by(|one, other| {
-            let order = |segment: &Segment| {
-                let key = &segment.key;
-                (key.records.1, key.records.0, key.table, key.period, key.hash)
-            };
-            order(one).cmp(&order(other))
-        });
-        Ok(Plan { segments, missing, newer })
+        let order = |at: &usize| {
+            let key = &used.segments[*at].key;
+            (key.records.1, key.records.0, key.table, key.period, key.hash)
+        };
+        let mut places: Vec<_> = chosen.all().collect();
+        places.sort_by_key(order);
+        let doubtful = chosen.doubtful(lineage);
+        let doubtful = (1..).zip(&places).filter_map(|(number, at)| Some((number, *doubtful.get(at)?))).collect();
+        let segments = places.into_iter().map(|at| used.segments[at].clone()).collect();
+        Ok(Plan { segments, missing, newer, doubtful })
     }
 }
 
@@ -190,8 +194,30 @@ struct Maximal<'u, 's> {
 }
 
 impl Maximal<'_, '_> {
-    fn all(&self) -> impl Iterator<Item = &Segment> {
-        self.by_period.values().flat_map(BTreeMap::values).flatten().map(|at| self.usable.segments[*at])
+    fn all(&self) -> impl Iterator<Item = usize> {
+        self.by_period.values().flat_map(BTreeMap::values).flatten().copied()
+    }
+
+    /// Segments that have rows of a time of which a cut behind those asked for deleted some, and how many rows were cut of each.
+    fn doubtful(&self, lineage: &Lineage<'_>) -> HashMap<usize, u64> {
+        let mut erasures: HashMap<u32, Vec<&Erasure>> = HashMap::new();
+        for erasure in lineage.later().iter().flat_map(|(_, cut)| &cut.erasures) {
+            erasures.entry(erasure.table).or_default().push(erasure);
+        }
+        let (mut rows, mut touched) = (HashMap::<usize, u64>::new(), HashSet::new());
+        let units = lineage.all().iter().flat_map(|(_, cut)| &cut.units);
+        for unit in units.filter(|unit| erasures.contains_key(&unit.table)) {
+            let Some(at) = self.holder(unit) else { continue };
+            let count = rows.entry(at).or_default();
+            *count = count.saturating_add(unit.rows);
+            let end = self.usable.segments[at].key.records.1;
+            let touches = |erasure: &&Erasure| erasure.sequence > end && unit.first < erasure.to && erasure.from <= unit.last;
+            if erasures.get(&unit.table).is_some_and(|some| some.iter().any(touches)) {
+                touched.insert(at);
+            }
+        }
+        rows.retain(|at, _| touched.contains(at));
+        rows
     }
 
     fn holder(&self, unit: &Unit) -> Option<usize> {

@@ -87,7 +87,7 @@ fn life() -> (MemoryDisk, Vec<String>, Parts) {
 }
 
 fn assemble(disk: &MemoryDisk, parts: &Parts) -> Result<Assembled> {
-    parts.clone().assemble(Path::new(TO), &components(disk), &settings(), &mut |_| Ok(()))
+    parts.clone().assemble(Path::new(TO), &components(disk), &settings(), &mut |_, _| Ok(()))
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn what_is_said_of_segments_has_to_be_true() {
 #[test]
 fn a_database_is_never_replaced() {
     let (disk, expected, parts) = life();
-    let over = parts.assemble(Path::new(FROM), &components(&disk), &settings(), &mut |_| Ok(()));
+    let over = parts.assemble(Path::new(FROM), &components(&disk), &settings(), &mut |_, _| Ok(()));
     assert!(matches!(over, Err(Error::Invalid(why)) if why.contains("already")));
     assert_eq!(rows(&open(&disk, FROM).unwrap()), expected);
 }

@@ -187,7 +187,7 @@ impl Life {
                     match moment.was_sent {
                         true => State::of(&db).expect(&moment.state, &why),
                         // Names and columns are those of the metadata, which are not of then.
-                        false => assert_eq!(values(&rows(&db)), values(&moment.state.rows), "{why}"),
+                        false => same(&values(&rows(&db)), &values(&moment.state.rows), &why),
                     }
                     assert!(db.verify(&mut |_, _| {}).unwrap().problems.is_empty());
                     close(db);
@@ -201,9 +201,11 @@ impl Life {
                     assert_eq!((restored.cut, restored.newer_through), (cut, Some(record)));
                 }
                 // Their rows were deleted, or their table dropped, before they were sent.
-                Err(NotRestored::Missing { units }) => {
+                Err(refusal @ (NotRestored::Missing { .. } | NotRestored::Erased { .. })) => {
                     refused += 1;
-                    assert!(!moment.was_sent, "moment {number}: {units:?}");
+                    // Some that were deleted later were put again before.
+                    let is_doubt = matches!(refusal, NotRestored::Erased { .. });
+                    assert!(!moment.was_sent || is_doubt, "moment {number}: {refusal}");
                     let allowed = Options { allow_newer: true, allow_missing: true, ..until(moment.at) };
                     self.world.restore(&name, &allowed).await.unwrap();
                 }
@@ -224,6 +226,13 @@ fn values(rows: &[String]) -> Vec<String> {
     let mut values: Vec<_> = rows.iter().map(said).collect();
     values.sort();
     values
+}
+
+#[track_caller]
+fn same(found: &[String], expected: &[String], why: &str) {
+    let lacking: Vec<_> = expected.iter().filter(|one| !found.contains(one)).take(5).collect();
+    let more: Vec<_> = found.iter().filter(|one| !expected.contains(one)).take(5).collect();
+    assert!(found == expected, "{why}: lacking {lacking:#?}, more than there should be {more:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -212,3 +212,51 @@ async fn what_is_missing_has_a_receipt_and_stays_proved() {
     let proof = world.proof().await;
     assert!(proof.holds(), "the gap is stated: {proof:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_were_deleted_later_are_not_missed_by_accident() {
+    let world = World::new();
+    let db = begin(&world, "data");
+    append(&db, 0, 0..9);
+    world.send(&db).await;
+    let early = (Timestamp::now(), State::of(&db));
+    append(&db, 1, 0..9);
+    append(&db, 2, 0..9);
+    db.delivery(DELIVERY).cut(CutWhat::All).unwrap();
+    let late = Timestamp::now();
+    // Before they are sent. What was sent already is as it was.
+    db.delete("air", &[Filter::equal("room", "a")], TimeRange::new(0, 2 * HOUR)).unwrap();
+    db.compact().unwrap();
+    world.send(&db).await;
+    let refused = world.restore("new", &until(late)).await.unwrap_err();
+    assert!(matches!(&refused, NotRestored::Erased { cut: 2, rows: 4, cut_rows: 9, .. }), "{refused}");
+    assert!(!world.path("new/alluvium.id").exists());
+    let restored = world.restore("new", &Options { allow_newer: true, ..until(late) }).await.unwrap();
+    assert_eq!(restored.erased_later.len(), 1);
+    assert_eq!(rows(&world.open("new")).len(), 9 + 4 + 9);
+    world.restore("early", &until(early.0)).await.unwrap();
+    State::of(&world.open("early")).expect(&early.1, "before it was deleted");
+    world.restore("last", &all()).await.unwrap();
+    State::of(&world.open("last")).expect(&State::of(&db), "behind it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_memory_is_restored_too() {
+    let world = World::new();
+    let db = begin(&world, "data");
+    append(&db, 0, 0..9);
+    let target = Target::in_memory(crate::objects::Throttle::new(None, None));
+    for gateway in ["one", "two"] {
+        let scratch = world.path("scratch");
+        let worker = Worker::new(db.clone(), gateway, gateway, target.clone(), Policy::default(), &scratch).unwrap();
+        assert!(matches!(worker.run_once().await, Once::Done(_)));
+    }
+    let refused = restore(&target, &world.path("new"), &Options::default(), &mut |_| {}).await;
+    assert!(matches!(refused, Err(NotRestored::ManyGateways { there }) if there == ["one", "two"]));
+    let two = Options { gateway: Some("two".to_owned()), ..Options::default() };
+    let restored = restore(&target, &world.path("new"), &two, &mut |_| {}).await.unwrap();
+    assert_eq!((restored.gateway.as_str(), restored.goes_on_as), ("two", None));
+    let new = world.open("new");
+    assert_eq!(rows(&new), rows(&db));
+    assert!(new.deliveries().unwrap().is_empty());
+}
