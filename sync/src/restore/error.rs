@@ -221,8 +221,9 @@ struct Lack<'m>(&'m Missing);
 
 impl fmt::Display for Lack<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Missing { cut, table, period, records: (first, last), .. } = self.0;
-        write!(f, "records {first} to {last} of table {table}, {period}, announced by cut {cut}")
+        let Missing { cut, table, period, records: (first, last), stated } = self.0;
+        write!(f, "records {first} to {last} of table {table}, {period}, announced by cut {cut}")?;
+        if *stated { f.write_str(" (a later one says that they are gone)") } else { Ok(()) }
     }
 }
 

@@ -76,6 +76,7 @@ impl Job {
             newer_through: plan.newer,
             erased_later: Vec::new(),
             missing: plan.missing,
+            gone: plan.gone,
             problems: in_words(&lineage.tolerated),
             audit: cut.audit,
             goes_on_as: None,

@@ -160,8 +160,10 @@ pub struct Restored {
     pub newer_through: Option<u64>,
     /// Objects with rows of a time of which later cuts deleted some, with fewer rows than were cut of them: some are perhaps gone for that.
     pub erased_later: Vec<String>,
-    /// What was announced and is not there, or was stated to be gone.
+    /// What was announced and is not there. Whether it is stated to be gone is what later cuts say.
     pub missing: Vec<Missing>,
+    /// What the gateway itself stated to be gone by then.
+    pub gone: Vec<Missing>,
     /// What is wrong with the bucket besides, in words.
     pub problems: Vec<String>,
     /// Where the audit trail of the gateway ended.

@@ -164,8 +164,7 @@ fn receipts(lineage: &Lineage<'_>, plan: &Plan, now_micros: i64) -> Vec<Receipt>
     let units = lineage.wanted().iter().flat_map(|((_, cut), of)| of.units.iter().map(move |unit| (*cut, unit)));
     let units: BTreeMap<_, _> =
         units.map(|(cut, unit)| ((cut, unit.table, unit.period, unit.records), (unit.first, unit.last))).collect();
-    let lacking = plan.missing.iter().filter(|unit| !unit.stated);
-    receipts.extend(lacking.map(|lacking| {
+    receipts.extend(plan.missing.iter().map(|lacking| {
         let Missing { cut, table, period, records, .. } = lacking;
         let detail = format!("rows of {period} that cut {cut} announced were not in the bucket when this was restored from it");
         let times = units.get(&(*cut, *table, *period, *records)).copied();

@@ -6,16 +6,18 @@ use super::Options;
 use super::error::{Exact, NotRestored};
 use super::inventory::Segment;
 use super::lineage::Lineage;
-use crate::prove::{Cut, CutId, Missing};
-use crate::remote::{Erasure, Hash, Period, Unit};
+use crate::prove::{Cut, CutId, Loss, Missing};
+use crate::remote::{Erasure, Hash, Period, Series, Unit};
 
 /// What is fetched, and what that lacks.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     /// In the order of their records; none is within another, and no two overlap.
     pub(super) segments: Vec<Segment>,
-    /// Units that nothing holds.
+    /// Units that nothing holds, though none of these cuts says that they are gone.
     pub(super) missing: Vec<Missing>,
+    /// Those of which some does.
+    pub(super) gone: Vec<Missing>,
     /// The last record whose rows come along though they are behind those asked for.
     pub(super) newer: Option<u64>,
     /// Segments, by their place from 1 on, of which a later cut deleted rows, and how many these had at first: where they have fewer, it
@@ -47,7 +49,7 @@ impl Plan {
         let exact = usable.maximal(|segment| segment.key.records.1 <= end.records.1);
         let (mut used, mut missing) = (BTreeSet::new(), Vec::new());
         let mut newer = None;
-        let stated: Vec<_> = lineage.wanted().iter().flat_map(|(_, cut)| &cut.losses).collect();
+        let losses = Losses::new(lineage);
         for ((_, number), cut) in lineage.wanted() {
             for unit in cut.units.iter().filter(|unit| !without.tables.contains(&unit.table)) {
                 if let Some(segment) = exact.holder(unit) {
@@ -56,15 +58,15 @@ impl Plan {
                     newer = newer.max(Some(usable.segments[segment].key.records.1));
                     used.insert(segment);
                 } else {
-                    let (table, period, records) = (unit.table, unit.period, unit.records);
-                    let stated = stated.iter().any(|loss| loss.covers(unit));
-                    missing.push(Missing { cut: *number, table, period, records, stated });
+                    missing.extend(losses.lacking(*number, unit));
                 }
             }
         }
-        let lacking: Vec<_> = missing.iter().filter(|unit| !unit.stated).cloned().collect();
-        if !(lacking.is_empty() || options.allow_missing) {
-            return Err(NotRestored::Missing { units: lacking });
+        let (gone, missing): (Vec<_>, Vec<_>) = missing.into_iter().partition(|(_, is_gone)| *is_gone);
+        let units = |some: Vec<(Missing, bool)>| some.into_iter().map(|(unit, _)| unit).collect::<Vec<_>>();
+        let (gone, missing) = (units(gone), units(missing));
+        if !(missing.is_empty() || options.allow_missing) {
+            return Err(NotRestored::Missing { units: missing });
         }
         if let (Some(record), false) = (newer, options.allow_newer) {
             let (before, behind) = usable.exact_around(lineage, without, last);
@@ -82,7 +84,42 @@ impl Plan {
         let doubtful = chosen.doubtful(lineage);
         let doubtful = (1..).zip(&places).filter_map(|(number, at)| Some((number, *doubtful.get(at)?))).collect();
         let segments = places.into_iter().map(|at| used.segments[at].clone()).collect();
-        Ok(Plan { segments, missing, newer, doubtful })
+        Ok(Plan { segments, missing, gone, newer, doubtful })
+    }
+}
+
+/// What cuts say of rows that are not there.
+struct Losses<'l> {
+    by_then: Vec<&'l Loss>,
+    later: Vec<&'l Loss>,
+    /// Deletions of all series by then.
+    erasures: Vec<&'l Erasure>,
+}
+
+impl<'l> Losses<'l> {
+    fn new(lineage: &Lineage<'l>) -> Self {
+        let erasures = lineage.wanted().iter().flat_map(|(_, cut)| &cut.erasures);
+        Losses {
+            by_then: lineage.wanted().iter().flat_map(|(_, cut)| &cut.losses).collect(),
+            later: lineage.later().iter().flat_map(|(_, cut)| &cut.losses).collect(),
+            erasures: erasures.filter(|erasure| erasure.series == Series::All).collect(),
+        }
+    }
+
+    /// A unit that nothing holds, and whether one of the cuts says so; none where all its rows were deleted by then.
+    fn lacking(&self, cut: u64, unit: &Unit) -> Option<(Missing, bool)> {
+        let erases = |erasure: &&Erasure| {
+            (erasure.table, erasure.sequence > unit.records.1) == (unit.table, true)
+                && erasure.from <= unit.first
+                && unit.last < erasure.to
+        };
+        if self.erasures.iter().any(erases) {
+            return None;
+        }
+        let is_gone = self.by_then.iter().any(|loss| loss.covers(unit));
+        let stated = is_gone || self.later.iter().any(|loss| loss.covers(unit));
+        let (table, period, records) = (unit.table, unit.period, unit.records);
+        Some((Missing { cut, table, period, records, stated }, is_gone))
     }
 }
 
