@@ -90,8 +90,13 @@ impl Told {
         if id >= TABLES {
             return Err(Refused::line(format!("no table has the number {id}")));
         }
-        let dropped = value.dropped && is_of_then || self.tables.get(&id).is_some_and(|before| before.dropped);
-        self.tables.insert(id, TableTold { value, dropped });
+        if is_of_then {
+            let dropped = value.dropped;
+            self.tables.insert(id, TableTold { value, dropped });
+        } else {
+            // One that is known keeps the name of then, and has the columns of its rows. Others were made since, and not dropped by then.
+            self.tables.entry(id).or_insert(TableTold { value, dropped: false });
+        }
         Ok(())
     }
 

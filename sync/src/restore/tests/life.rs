@@ -221,7 +221,7 @@ impl Life {
 /// What rows say but for the names of their tables and of columns that came later.
 fn values(rows: &[String]) -> Vec<String> {
     let said = |row: &String| {
-        let (_, row) = row.split_once(' ').unwrap();
+        let (_, row) = row.split_once('\t').unwrap();
         row.split('|').filter(|column| !column.contains("[null,]")).collect::<Vec<_>>().join("|")
     };
     let mut values: Vec<_> = rows.iter().map(said).collect();

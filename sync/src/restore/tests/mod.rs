@@ -127,7 +127,7 @@ fn rows(db: &Database) -> Vec<String> {
             for row in 0..batch.num_rows() {
                 let row = batch.slice(row, 1);
                 let texts = row.columns().iter().map(|column| format!("{column:?}").split_whitespace().collect::<String>());
-                found.push(format!("{} {}", table.name, texts.collect::<Vec<_>>().join("|")));
+                found.push(format!("{}\t{}", table.name, texts.collect::<Vec<_>>().join("|")));
             }
         }
     }

@@ -9,6 +9,7 @@ use alluvium::{
 use serde_json::json;
 
 use super::*;
+use crate::remote::Key;
 
 pub(super) fn append(db: &Database, hour: i64, values: std::ops::Range<i64>) {
     let mut rows = RowBuilder::new(db.table("air").unwrap());
@@ -259,4 +260,62 @@ async fn what_is_in_memory_is_restored_too() {
     let new = world.open("new");
     assert_eq!(rows(&new), rows(&db));
     assert!(new.deliveries().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_that_were_not_restored_do_not_come_back_later() {
+    let world = World::new();
+    let db = begin(&world, "data");
+    db.collections().create(CollectionSpec::new("devices")).unwrap();
+    db.collection("devices").put("d1", &json!({}), PutDocument::default()).unwrap();
+    append(&db, 0, 0..9);
+    world.send(&db).await;
+    let (documents, schemas) = (metadata(&db), schemas(&db));
+    append(&db, 1, 0..9);
+    db.delivery(DELIVERY).cut(CutWhat::All).unwrap();
+    let late = Timestamp::now();
+    // Later than the cut that they travel with.
+    db.collection("devices").put("d2", &json!({}), PutDocument::default()).unwrap();
+    db.rename_table("air", "wind").unwrap();
+    world.send(&db).await;
+    let restored = world.restore("new", &until(late)).await.unwrap();
+    assert_eq!(restored.cut, 2);
+    assert!(restored.metadata_at.is_some_and(|at| at < late));
+    let new = world.open("new");
+    assert_eq!((rows(&new).len(), metadata(&new)), (18, documents.clone()));
+    assert_eq!(super::schemas(&new), schemas);
+    world.send(&new).await;
+    world.restore("again", &Options { incarnation: restored.goes_on_as, ..all() }).await.unwrap();
+    assert_eq!(metadata(&world.open("again")), documents);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_another_branch_are_none_of_this_one() {
+    let world = World::new();
+    let db = begin(&world, "data");
+    append(&db, 0, 0..9);
+    world.send(&db).await;
+    let restored = world.restore("new", &all()).await.unwrap();
+    let new = world.open("new");
+    append(&new, 2, 0..9);
+    world.send(&new).await;
+    append(&db, 0, 10..40);
+    world.send(&db).await;
+    // As if what both share was folded together with what the old one wrote later, before it was sent.
+    let [shared, own] = [0, 1].map(|at| {
+        world
+            .objects(".parquet")
+            .into_iter()
+            .filter(|path| path.to_string_lossy().contains(&format!("hour0_{}", restored.incarnation)))
+            .nth(at)
+            .unwrap()
+    });
+    let name = |path: &Path| path.strip_prefix(world.path("bucket")).unwrap().to_string_lossy().parse().unwrap();
+    let (Key::Segment(shared_key), Key::Segment(mut key)) = (name(&shared), name(&own)) else { panic!() };
+    key.records.0 = shared_key.records.0;
+    std::fs::rename(&own, world.path("bucket").join(key.to_string())).unwrap();
+    std::fs::remove_file(&shared).unwrap();
+    let options = Options { incarnation: restored.goes_on_as, ..all() };
+    let refused = world.restore("third", &options).await.unwrap_err();
+    assert!(matches!(&refused, NotRestored::Missing { units } if units.len() == 1), "{refused}");
 }
