@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Makes a folder, and everything above it that is not there, so that they stay.
-pub(super) fn make(folder: &Path) -> io::Result<()> {
+pub(crate) fn make(folder: &Path) -> io::Result<()> {
     let mut missing = Vec::new();
     let mut above = folder;
     while !above.exists() {

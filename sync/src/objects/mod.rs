@@ -30,6 +30,7 @@ mod trouble;
 mod verify;
 
 pub use create::NewObject;
+pub(crate) use folder::make as make_folder;
 pub use parts::{PartDone, Unfinished};
 pub use put::{Altered, Delivered, NotPut, Upload};
 pub use read::{Listed, NotGot};

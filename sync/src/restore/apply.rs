@@ -21,8 +21,8 @@ use super::told::{self, Told, parsed};
 use crate::metadata::{Bytes, CollectionValue, DocumentValue, ItemValue, Line, PairValue, QueueValue, kind};
 
 /// Lines, and bytes of them, that go into one transaction.
-const TOGETHER: usize = 256;
-const BYTES_TOGETHER: usize = 1 << 20;
+const TOGETHER: usize = 1_024;
+const BYTES_TOGETHER: usize = 4 << 20;
 
 /// A database that is being made, and what is to be put into it.
 pub(super) struct Applying<'a> {
@@ -78,18 +78,22 @@ impl Applying<'_> {
         lines::each(source, &stage.metadata(source.hash), &mut |line| {
             let length = line.value.as_deref().map_or(0, |value| value.get().len());
             let Some(change) = change(line, names, now)? else { return Ok(()) };
+            // What is as large as a record may be goes alone.
+            if changes.len() == TOGETHER || bytes + length > BYTES_TOGETHER {
+                bytes = 0;
+                self.put(&std::mem::take(&mut changes))?;
+            }
             changes.push(change);
             bytes += length;
-            if changes.len() < TOGETHER && bytes < BYTES_TOGETHER {
-                return Ok(());
-            }
-            bytes = 0;
-            self.put(&std::mem::take(&mut changes)).map_err(Refused::from)
+            Ok(())
         })?;
         self.put(&changes)
     }
 
     fn put(&mut self, changes: &[Change]) -> Result<(), NotRestored> {
+        if changes.is_empty() {
+            return Ok(());
+        }
         let put = |transaction: &mut Transaction<'_>| changes.iter().try_for_each(|change| change.put(transaction));
         self.db.transaction(put).map_err(NotRestored::Database)?;
         (self.progress)(changes.len() as u64)

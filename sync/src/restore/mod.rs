@@ -5,13 +5,14 @@
 //! same call goes on with what was fetched; until it has come to its end there is no database.
 //!
 //! What comes back: tables with their series, rows and deletions; documents with their collections, schemas, references and indexes;
-//! principals and roles; and where they were sent, pairs, queues and what is in these. Documents get new revisions and no history, and what
-//! was deleted can be had back for as long again. Of a queue's items those that were leased are to be done again, with all their tries; those that
-//! were tried too often are left out, as is the key by which others were left out. The audit trail begins anew, with what the old one
-//! ended with. Tokens, certificates, revocations, writers and cursors never leave a gateway: they have to be made again.
+//! principals and roles; and where they were sent, pairs, queues and what is in these. Documents get new revisions and no history, and
+//! what was deleted can be had back for as long again. Of a queue's items, which are held in memory meanwhile, those that were leased are
+//! to be done again, with all their tries; those that were tried too often are left out, as are the keys by which others were left out.
+//! The audit trail begins anew, with what the old one ended with. Tokens, certificates, revocations, writers and cursors never leave a
+//! gateway: they have to be made again.
 //!
-//! - [`inventory`](self): what there is; `lineage`, which cuts; `plan`, which segments; `fetch`, `stage`: into the directory;
-//! - `lines`, `told`: what metadata say; `parts`, `apply`: into the database.
+//! - `inventory`: what there is; `lineage`: which cuts; `plan`: which segments; `fetch`, `stage`: into the directory;
+//! - `lines`, `told`: what metadata say; `parts`, `make`, `apply`: into the database.
 
 mod apply;
 mod error;
@@ -198,6 +199,31 @@ struct Whole {
 
 /// Makes a database in a directory, which is empty or not there yet, of what a target holds of a gateway. `progress` is told how far it
 /// is. Where it fails, or is given up, the same call goes on with what was fetched.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use alluvium::{Database, PutDocument, CollectionSpec};
+/// use alluvium_sync::objects::{Target, Throttle};
+/// use alluvium_sync::restore::{Options, restore};
+/// use alluvium_sync::worker::{Policy, Worker};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// let db = Arc::new(Database::open(dir.path().join("data"))?);
+/// db.collections().create(CollectionSpec::new("devices"))?;
+/// db.collection("devices").put("pump-7", &serde_json::json!({"floor": 2}), PutDocument::default())?;
+/// let target = Target::in_memory(Throttle::new(None, None));
+/// Worker::new(db, "bucket", "pump house", target.clone(), Policy::default(), &dir.path().join("scratch"))?.run_once().await;
+///
+/// let options = Options { delivery: Some("bucket".to_owned()), ..Options::default() };
+/// let restored = restore(&target, &dir.path().join("restored"), &options, &mut |step| println!("{step:?}")).await?;
+/// assert_eq!((restored.gateway.as_str(), restored.cut), ("pump house", 1));
+/// let db = Database::open(dir.path().join("restored"))?;
+/// assert_eq!(db.collection("devices").get("pump-7")?.unwrap().content["floor"], 2);
+/// # Ok(()) }
+/// ```
 ///
 /// # Errors
 ///

@@ -13,6 +13,7 @@ use alluvium::format::names;
 use alluvium::io::{Components, DirectoryLock};
 
 use super::error::NotRestored;
+use crate::objects::make_folder;
 use crate::remote::Hash;
 
 /// Says that all there is to do is to move, and what was restored.
@@ -39,7 +40,7 @@ impl Stage {
     /// Takes a directory that is empty, or not there, or that an earlier restore began.
     pub(super) fn open(root: &Path) -> Result<Self, NotRestored> {
         refuse_occupied(root)?;
-        fs::create_dir_all(root).map_err(NotRestored::file("make", root))?;
+        make_folder(root).map_err(NotRestored::file("make", root))?;
         let path = root.join(names::LOCK);
         let note = format!("process {} (restoring)", std::process::id());
         let lock = Components::os().disk.lock(&path, &note).map_err(|error| match error.kind() {

@@ -210,3 +210,39 @@ async fn what_is_missing_may_be_where_that_is_allowed() {
         std::fs::remove_dir_all(world.path("tried")).unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn segments_that_are_what_they_are_called_by_and_no_segments_are_errors() {
+    let (world, _) = world().await;
+    let object = world.objects(".parquet").remove(0);
+    let whole = std::fs::read(&object).unwrap();
+    let name = object.strip_prefix(world.path("bucket")).unwrap().to_string_lossy().into_owned();
+    let Ok(Key::Segment(key)) = name.parse() else { panic!() };
+    std::fs::remove_file(&object).unwrap();
+    let mut random = fastrand::Rng::with_seed(11);
+    let mut refused = 0;
+    for _ in 0..300 {
+        let mut forged = whole.clone();
+        for _ in 0..random.usize(1..4) {
+            let at = random.usize(..forged.len());
+            forged[at] = random.u8(..);
+        }
+        if random.u8(..10) == 0 {
+            forged.truncate(random.usize(..forged.len()));
+        }
+        let key = crate::remote::SegmentKey { hash: Hash::of(&forged), ..key.clone() };
+        let path = world.path("bucket").join(key.to_string());
+        std::fs::write(&path, &forged).unwrap();
+        match world.restore("tried", &all()).await {
+            Ok(_) => {}
+            Err(NotRestored::Task(panicked)) => panic!("{panicked}"),
+            Err(_) => {
+                refused += 1;
+                assert!(!world.path("tried/alluvium.id").exists());
+            }
+        }
+        std::fs::remove_dir_all(world.path("tried")).unwrap();
+        std::fs::remove_file(path).unwrap();
+    }
+    assert!(refused > 50, "{refused} of 300");
+}
