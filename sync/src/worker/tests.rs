@@ -301,9 +301,11 @@ async fn who_is_paused_sends_nothing_until_told_to() {
     let world = World::new();
     let db = world.open();
     append(&db, 0, 0..5);
-    let policy = Policy { cut_every: Duration::from_millis(10), max_delay: Duration::ZERO, ..Policy::default() };
-    let worker = world.worker_to(&db, world.target(), policy);
-    worker.pause(true);
+    let policy = || Policy { cut_every: Duration::from_millis(10), max_delay: Duration::ZERO, ..Policy::default() };
+    let worker = world.worker_to(&db, world.target(), policy());
+    worker.pause(true).unwrap();
+    assert!(is_paused(&db, "bucket").unwrap());
+    let worker = world.worker_to(&db, world.target(), policy());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn({
         let worker = worker.clone();
@@ -315,7 +317,7 @@ async fn who_is_paused_sends_nothing_until_told_to() {
         tokio::task::yield_now().await;
     }
     assert_eq!(reports.borrow().counts.announced, 0);
-    worker.pause(false);
+    worker.pause(false).unwrap();
     reports.wait_for(|report| report.counts.segments == 1).await.unwrap();
     // What comes later comes there too.
     append(&db, 1, 0..5);
@@ -410,6 +412,16 @@ async fn a_store_that_does_not_create_names_only_once_has_hashes_in_them() {
     assert_eq!(done(worker.run_once().await).counts.forks, 1);
     let rows: usize = db.query(&Query::table("air")).unwrap().map(|batch| batch.unwrap().num_rows()).sum();
     assert_eq!(rows, 20);
+}
+
+#[test]
+fn a_delivery_is_of_one_gateway() {
+    let world = World::new();
+    let db = world.open();
+    world.worker(&db);
+    let other = Worker::new(db.clone(), "bucket", "other", world.target(), Policy::default(), &world.dir.path().join("scratch"));
+    assert!(matches!(other, Err(Failed::Renamed { known, .. }) if known == GATEWAY));
+    assert_eq!(gateway_of(&db, "bucket").unwrap().as_deref(), Some(GATEWAY));
 }
 
 #[tokio::test(flavor = "multi_thread")]
