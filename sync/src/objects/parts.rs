@@ -8,7 +8,7 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::digest::{Concluded, Digests, Sum};
-use super::exchange::observed;
+use super::exchange::{Exchange, observed};
 use super::put::{Failed, NotPut, Object, Sent, Upload};
 use super::source::digested;
 use super::target::Target;
@@ -18,6 +18,8 @@ use crate::remote::Hash;
 
 /// The least that stores take as a part that is not the last.
 const PART: u64 = 5 << 20;
+/// After so many of these answers in a row an upload is begun anew: some stores give them to one that they know no more.
+const MOST_FAILURES: u32 = 3;
 /// The most parts that S3 takes.
 const MOST_PARTS: u64 = 10_000;
 
@@ -37,6 +39,8 @@ pub struct Unfinished {
     pub upload_id: String,
     /// The parts that arrived, by their number from 0; null those that did not.
     pub parts: Vec<Option<PartDone>>,
+    /// How often in a row the store answered to a part, or to the end, that it failed or was refused.
+    pub failures: u32,
 }
 
 /// A part that arrived.
@@ -55,7 +59,8 @@ impl Unfinished {
     fn is_of(&self, object: &Object<'_>) -> bool {
         let Unfinished { key, hash, bytes, part_bytes, parts, .. } = self;
         let fits = *part_bytes == of_bytes(object.bytes) && parts.len() as u64 == object.bytes.div_ceil(*part_bytes);
-        key == object.key && *hash == object.hash && *bytes == object.bytes && fits
+        let is_alive = self.failures < MOST_FAILURES;
+        key == object.key && *hash == object.hash && *bytes == object.bytes && fits && is_alive
     }
 
     /// Whether this part arrived as it would be sent now.
@@ -78,7 +83,20 @@ pub(super) fn part_bytes(bytes: u64) -> usize {
 enum Broken {
     /// The store knows the upload no more.
     Stale(Trouble),
+    /// The store answered, and did not do it.
+    Answered(Trouble),
     Failed(Failed),
+}
+
+impl Broken {
+    fn of(trouble: Trouble, exchange: &Exchange) -> Self {
+        match trouble.kind {
+            Kind::NotFound => Broken::Stale(trouble),
+            Kind::Unreachable if exchange.status.is_some_and(|status| status >= 500) => Broken::Answered(trouble),
+            Kind::Refused => Broken::Answered(trouble),
+            _ => trouble.into(),
+        }
+    }
 }
 
 impl<E: Into<Failed>> From<E> for Broken {
@@ -125,6 +143,11 @@ impl Target {
             let trouble = match self.round(store, object, upload, &mut unfinished).await {
                 Ok(sent) => return Ok(sent),
                 Err(Broken::Failed(failed)) => return Err(self.keep_or_abandon(failed, unfinished, upload).await),
+                Err(Broken::Answered(trouble)) => {
+                    unfinished.failures += 1;
+                    (upload.progress)(&unfinished);
+                    return Err(self.keep_or_abandon(trouble.into(), unfinished, upload).await);
+                }
                 Err(Broken::Stale(trouble)) => trouble,
             };
             // It may be known no more because it was completed, and the answer to that was lost.
@@ -165,7 +188,7 @@ impl Target {
         let part_bytes = of_bytes(object.bytes);
         let parts = vec![None; usize::try_from(object.bytes.div_ceil(part_bytes)).unwrap_or_default()];
         let (key, hash, bytes) = (object.key.to_owned(), object.hash, object.bytes);
-        let unfinished = Unfinished { key, hash, bytes, part_bytes, upload_id, parts };
+        let unfinished = Unfinished { key, hash, bytes, part_bytes, upload_id, parts, failures: 0 };
         (upload.progress)(&unfinished);
         Ok(unfinished)
     }
@@ -196,7 +219,10 @@ impl Target {
                     return Err(Broken::Stale(trouble));
                 }
                 // Whatever it says of that: the object is whole or not there.
-                Err(Broken::Failed(self.after(object, true, trouble).await))
+                Err(match self.after(object, true, trouble).await {
+                    Failed::NotPut(NotPut::Trouble(trouble)) => Broken::of(trouble, &exchange),
+                    other => Broken::Failed(other),
+                })
             }
         }
     }
@@ -261,7 +287,7 @@ impl Target {
             }
             Err(error) => {
                 let trouble = Trouble::of(doing, &error, &exchange);
-                Err(if trouble.kind == Kind::NotFound { Broken::Stale(trouble) } else { trouble.into() })
+                Err(Broken::of(trouble, &exchange))
             }
         }
     }
@@ -272,6 +298,7 @@ fn arrived(sent: Result<(usize, PartDone), Broken>, unfinished: &mut Unfinished,
     if let Some(place) = unfinished.parts.get_mut(index) {
         *place = Some(part);
     }
+    unfinished.failures = 0;
     (upload.progress)(unfinished);
     Ok(())
 }
@@ -301,8 +328,9 @@ mod tests {
             part_bytes: PART,
             upload_id: "u".to_owned(),
             parts: vec![Some(done), None],
+            failures: 1,
         };
-        let kept = r#"{"key":"a","hash":"af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262","bytes":10485760,"part_bytes":5242880,"upload_id":"u","parts":[{"id":"\"e\"","md5":"d41d8cd98f00b204e9800998ecf8427e","confirmed":true},null]}"#;
+        let kept = r#"{"key":"a","hash":"af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262","bytes":10485760,"part_bytes":5242880,"upload_id":"u","parts":[{"id":"\"e\"","md5":"d41d8cd98f00b204e9800998ecf8427e","confirmed":true},null],"failures":1}"#;
         assert_eq!(serde_json::to_string(&unfinished).unwrap(), kept);
         assert_eq!(serde_json::from_str::<Unfinished>(kept).unwrap(), unfinished);
     }
