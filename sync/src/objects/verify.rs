@@ -4,7 +4,7 @@ use futures_util::TryStreamExt;
 use object_store::path::Path;
 use object_store::{GetResult, ObjectMeta, ObjectStoreExt};
 
-use super::digest::Concluded;
+use super::digest::{Concluded, Sum};
 use super::exchange::observed;
 use super::target::Target;
 use super::trouble::{Kind, Trouble};
@@ -29,11 +29,20 @@ pub(super) struct Statement {
 }
 
 impl Target {
-    /// What there is of an object; none where there is none.
-    pub(super) async fn look(&self, key: &str, path: &Path) -> Result<Option<ObjectMeta>, Trouble> {
+    /// Reads an object for its hash, all of it and anew; none where there is no such object.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] of the store.
+    pub async fn get_hash(&self, key: &str) -> Result<Option<Hash>, Trouble> {
+        self.hash_of(key, &self.path(key)?).await
+    }
+
+    /// What there is of an object, and the MD5 that the store has of it; none where there is none.
+    pub(super) async fn look(&self, key: &str, path: &Path) -> Result<Option<(ObjectMeta, Option<Sum>)>, Trouble> {
         let (found, exchange) = observed(self.shared.store.head(path)).await;
         match found {
-            Ok(found) if found.e_tag.is_some() => Ok(Some(found)),
+            Ok(found) if found.e_tag.is_some() => Ok(Some((found, exchange.content_md5.as_deref().and_then(Sum::of_base64)))),
             Ok(_) => Err(Trouble::of(format!("looking for {key:?}"), &no_store(), &exchange)),
             Err(error) => match Trouble::of(format!("looking for {key:?}"), &error, &exchange) {
                 Trouble { kind: Kind::NotFound, .. } => Ok(None),

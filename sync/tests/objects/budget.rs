@@ -54,12 +54,10 @@ async fn a_spent_day_ends_uploads_until_the_next() {
         // What is read costs nothing.
         target.get_bytes(&key(&small), MIB).await.unwrap();
         now.store(jiff::Timestamp::as_second(until), Ordering::Relaxed);
-        if kind == Kind::Folder {
-            // A folder begins anew, with more than a day has.
-            continue;
-        }
+        // What is larger than a whole day's budget begins anew in a folder, as the first of a day, and elsewhere goes on.
         let delivered = crate::support::put_with(&target, &large, kept, &mut |_| {}).await.unwrap();
-        assert!(delivered.sent < 10 * MIB as u64, "{kind:?} {delivered:?}");
+        let most = if kind == Kind::Folder { 14 } else { 10 } * MIB as u64;
+        assert!(delivered.sent <= most, "{kind:?} {delivered:?}");
     }
 }
 

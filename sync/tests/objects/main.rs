@@ -8,6 +8,7 @@ mod support;
 
 mod budget;
 mod create;
+mod environment;
 mod faults;
 mod folder;
 mod get;

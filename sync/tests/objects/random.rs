@@ -32,7 +32,7 @@ fn bad(random: &mut Rng, proxy: &Proxy, one_in: usize) {
 #[tokio::test]
 async fn nothing_is_lost_doubled_or_mixed_up() {
     let mut random = seeded(29_014);
-    let cases = std::env::var("ALLUVIUM_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
+    let cases = std::env::var("ALLUVIUM_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(6);
     for case in 0..cases {
         let kind = Kind::REMOTE[case % Kind::REMOTE.len()];
         let store = Store::new(kind).await;
