@@ -129,11 +129,17 @@ impl Store {
     }
 }
 
-/// Where files of tests are, which the next run removes.
+/// Where files of these tests are. Those of runs that are over are removed.
 fn base() -> &'static Path {
     static BASE: OnceLock<PathBuf> = OnceLock::new();
     BASE.get_or_init(|| {
-        let base = Path::new(env!("CARGO_TARGET_TMPDIR")).join("objects");
+        let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("objects");
+        for run in std::fs::read_dir(&all).into_iter().flatten().flatten() {
+            if !Path::new("/proc").join(run.file_name()).exists() {
+                let _ = std::fs::remove_dir_all(run.path());
+            }
+        }
+        let base = all.join(std::process::id().to_string());
         let _ = std::fs::remove_dir_all(&base);
         std::fs::create_dir_all(&base).unwrap();
         base
