@@ -1,7 +1,9 @@
 //! Objects that are read.
 
+use alluvium_sync::objects::bucket::{Depth, prove};
 use alluvium_sync::objects::{Kind as Trouble, NotGot};
 use alluvium_sync::remote::Hash;
+use bytes::Bytes;
 use futures_util::TryStreamExt;
 
 use crate::support::{Fault, KINDS, Kind, MIB, Rule, Store, bytes, key, put};
@@ -99,5 +101,23 @@ async fn a_listing_that_fails_says_so() {
         proxy.rules([Rule::always(Fault::Lost, |_, _| true)]);
         let listed: Result<Vec<_>, _> = target.list("").try_collect().await;
         assert_eq!(listed.unwrap_err().kind, Trouble::Unreachable, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_store_is_asked_what_it_proves() {
+    for kind in KINDS {
+        let target = Store::new(kind).await.target();
+        let segment = format!(
+            "table=air/date=1970-01-02/gw=a/t3_day86400_{}_000000000001-000000000002_{}.parquet",
+            "07".repeat(16),
+            Hash::of(b"rows")
+        );
+        for key in [segment.as_str(), "notes.txt"] {
+            target.put_new(key, &Bytes::from_static(b"rows")).await.unwrap();
+        }
+        let (store, prefix) = target.store();
+        let found = prove(store, prefix, Depth::Contents, &mut |_| {}).await.unwrap();
+        assert_eq!((found.objects, found.foreign, found.gateways.len(), found.bytes), (2, 1, 1, 4), "{kind:?}");
     }
 }

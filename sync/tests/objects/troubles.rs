@@ -44,6 +44,23 @@ async fn a_wrong_key_of_azure_is_refused() {
     let trouble = put_new(&target).await.unwrap_err();
     assert_eq!(trouble.kind, Trouble::Refused, "{trouble}");
     assert!(!trouble.to_string().contains("hunter2"), "{trouble}");
+    std::fs::write(&file, format!("account_key = {}\n", crate::support::stores::AZURITE.1)).unwrap();
+    put_new(&target).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_bucket_is_named_in_the_path_or_in_the_host() {
+    let store = Store::new(Kind::Moto).await;
+    let (_, proxy) = store.behind_proxy().await;
+    proxy.rules([Rule::always(Fault::Answer(403, vec![], String::new()), |_, _| true)]);
+    for (virtual_hosted, expected) in
+        [(false, format!("/{}/north/gateways/gw%3Da/1", store.bucket)), (true, "/north/gateways/gw%3Da/1".to_owned())]
+    {
+        let settings = Settings { virtual_hosted, ..store.settings(proxy.at) };
+        put_new(&Target::open(&settings).unwrap()).await.unwrap_err();
+        let paths: Vec<_> = proxy.seen().into_iter().map(|seen| seen.path).collect();
+        assert_eq!(paths, [expected]);
+    }
 }
 
 #[tokio::test]

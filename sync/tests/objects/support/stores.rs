@@ -14,7 +14,7 @@ use super::proxy::{Proxy, raw};
 use super::servers::{self, ACCESS_KEY};
 
 /// Azurite's, which is no secret.
-const AZURITE: (&str, &str) =
+pub(crate) const AZURITE: (&str, &str) =
     ("devstoreaccount1", "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
