@@ -117,7 +117,7 @@ impl Settings {
         NotASetting { url: super::location::without_secrets(&self.url), option, problem: problem.into(), advice }
     }
 
-    /// Refuses numbers with which nothing would go on.
+    /// Refuses numbers with which nothing would go on, and what says nothing.
     pub(super) fn check(&self) -> Result<(), NotASetting> {
         let at_least_one = "give at least 1, or leave it out";
         for (option, number) in [
@@ -129,6 +129,9 @@ impl Settings {
             if number == Some(0) {
                 return Err(self.wrong(option, "it is 0", at_least_one));
             }
+        }
+        if self.profile.is_some() && self.credentials_file.is_none() {
+            return Err(self.wrong("profile", "it is a section of a file, and no file is named", "name it in credentials_file"));
         }
         Ok(())
     }
@@ -147,11 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_waits_for_ever() {
+    fn what_would_wait_for_ever_or_say_nothing_is_refused() {
         let mut settings = Settings::new("s3://bucket");
         settings.check().unwrap();
         settings.bytes_per_second = Some(0);
         let said = settings.check().unwrap_err().to_string();
         assert_eq!(said, "bytes_per_second of the target \"s3://bucket\": it is 0; give at least 1, or leave it out");
+        let settings = Settings { profile: Some("plant".to_owned()), ..Settings::new("s3://bucket") };
+        assert!(settings.check().unwrap_err().to_string().ends_with("; name it in credentials_file"));
     }
 }

@@ -96,7 +96,7 @@ impl Store {
                 ..Settings::new(format!("az://{}/north", self.bucket))
             },
         };
-        Settings { allow_http: true, stall_seconds: 10, connect_seconds: 5, ..settings }
+        Settings { allow_http: true, stall_seconds: 30, connect_seconds: 15, ..settings }
     }
 
     /// The store over the best of links.
