@@ -6,7 +6,9 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::commands::{access, changes, config, cursors, delete, demo, doc, import, kv, query, queue, serve, status, sync, tables};
+use crate::commands::{
+    access, changes, config, cursors, delete, demo, doc, import, kv, query, queue, serve, status, sync, tables,
+};
 use crate::failure::{Failure, Outcome};
 use crate::remote::{Credentials, ServerAt};
 

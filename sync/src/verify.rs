@@ -21,7 +21,8 @@ pub fn differences(
     findings: &Findings,
 ) -> Result<Vec<String>, Failed> {
     let Some(announced) = state.announced else {
-        let said = findings.gateways.contains_key(gateway).then(|| format!("nothing was announced, and {gateway} has objects there"));
+        let said =
+            findings.gateways.contains_key(gateway).then(|| format!("nothing was announced, and {gateway} has objects there"));
         return Ok(said.into_iter().collect());
     };
     let Some(proof) = findings.gateways.get(gateway) else {

@@ -21,7 +21,10 @@ pub(super) fn routes() -> ApiRouter<Arc<Server>> {
     ApiRouter::new()
         .api_route("/sync", get_with(list, says("sync_list", "The targets that everything is carried to, by name.")))
         .api_route("/sync/{name}", get_with(read, says("sync_read", "A target and how far it is.")))
-        .api_route("/sync/{name}/order", post_with(order, says("sync_order", "Pauses a target, resumes it, or tries again at once.")))
+        .api_route(
+            "/sync/{name}/order",
+            post_with(order, says("sync_order", "Pauses a target, resumes it, or tries again at once.")),
+        )
 }
 
 #[derive(Debug, Serialize, JsonSchema)]

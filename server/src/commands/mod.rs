@@ -119,7 +119,12 @@ impl Context {
 
     /// The same for another directory.
     pub(crate) fn clone_in(&self, data: &Path) -> Self {
-        Context { data: Some(data.to_owned()), server: self.server.clone(), credentials: self.credentials.clone(), json: self.json }
+        Context {
+            data: Some(data.to_owned()),
+            server: self.server.clone(),
+            credentials: self.credentials.clone(),
+            json: self.json,
+        }
     }
 
     /// The same for another directory, unless somebody chose one.

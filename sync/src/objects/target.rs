@@ -15,7 +15,7 @@ use super::exchange::{self, observed};
 use super::folder;
 use super::location::{self, Location};
 use super::settings::{NotASetting, Settings};
-use super::throttle::Throttle;
+use super::throttle::{Admitted, Throttle};
 use super::trouble::{Kind, Trouble};
 
 /// A store and the prefix in it below which our objects are. Cheap to clone; clones share connections and the throttle.
@@ -143,19 +143,27 @@ impl Target {
 
     /// Lets so many bytes go, where no connection counts and slows them.
     pub(super) async fn pass(&self, bytes: usize, doing: &str) -> Result<(), Trouble> {
-        if !self.shared.slowed_here {
-            return Ok(());
+        if self.shared.slowed_here {
+            let mut admitted = self.admit(bytes as u64, doing)?;
+            self.go(bytes, &mut admitted).await;
         }
-        let admitted = self.shared.throttle.admit(bytes as u64, false);
-        let mut admitted = admitted.map_err(|until| Trouble {
+        Ok(())
+    }
+
+    /// Takes an object from today's budget.
+    pub(super) fn admit(&self, bytes: u64, doing: &str) -> Result<Admitted, Trouble> {
+        self.shared.throttle.admit(bytes, false).map_err(|until| Trouble {
             kind: Kind::Spent { until },
             doing: doing.to_owned(),
             detail: format!("the bytes that may be sent today are spent until {until}"),
-        })?;
+        })
+    }
+
+    /// Lets so many bytes of it go.
+    pub(super) async fn go(&self, bytes: usize, admitted: &mut Admitted) {
         self.shared.throttle.pass(bytes).await;
         admitted.passed(bytes as u64);
         exchange::current().lock().sent += bytes as u64;
-        Ok(())
     }
 
     /// Counts bytes that were read, where no connection does.

@@ -33,6 +33,9 @@ pub(crate) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     let allow_http = arguments.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
     let settings = Settings { endpoint: arguments.endpoint.clone(), allow_http, ..Settings::new(&arguments.url) };
+    if let Some(folder) = settings.folder().filter(|folder| !folder.is_dir()) {
+        return Err(Failure::failed(format_args!("there is no folder {}", folder.display())));
+    }
     let target = Target::open(&settings).map_err(Failure::usage)?;
     let depth = if arguments.names { Depth::Names } else { Depth::Contents };
     let mut findings = crate::serve::runtime()?.block_on(find(&target, depth))?;
@@ -111,7 +114,9 @@ fn problem_words(problem: &Problem) -> String {
     match problem {
         Problem::Altered { key, why } => format!("{key}: {why}"),
         Problem::Conflict { incarnation, cut } => format!("two manifests are of cut {cut} of {incarnation}"),
-        Problem::NoManifest { incarnation, cut } => format!("there is no manifest of cut {cut} of {incarnation}, which another one follows"),
+        Problem::NoManifest { incarnation, cut } => {
+            format!("there is no manifest of cut {cut} of {incarnation}, which another one follows")
+        }
         Problem::Broken { incarnation, cut, why } => format!("cut {cut} of {incarnation}: {why}"),
         Problem::MetadataBetween { incarnation, cut } => {
             format!("metadata between those of cut {cut} of {incarnation} and those before are in no cut")
@@ -146,7 +151,8 @@ fn proof_described(name: &str, proof: &Proof) -> Json {
         })
     };
     let branch = |branch: &Branch| {
-        let delivered = branch.delivered_through.map(|to| json!({ "cut": to.cut, "record": to.record, "sealed_at": to.sealed_at }));
+        let delivered =
+            branch.delivered_through.map(|to| json!({ "cut": to.cut, "record": to.record, "sealed_at": to.sealed_at }));
         json!({
             "incarnation": branch.incarnation,
             "cuts": branch.cuts,

@@ -72,6 +72,11 @@ impl Work {
     }
 }
 
+/// Closes the database: nobody else has it any more.
+fn close(db: Arc<Database>) -> Outcome {
+    Arc::into_inner(db).map_or(Ok(()), |db| Ok(db.close()?))
+}
+
 /// A folder beside a database directory, named after it.
 fn beside(data: &std::path::Path) -> String {
     let mut name = data.file_name().unwrap_or("alluvium-data".as_ref()).to_owned();
@@ -80,7 +85,8 @@ fn beside(data: &std::path::Path) -> String {
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
-    context.need_files("sync run works at the files themselves; a server carries them to the targets of its settings by itself")?;
+    context
+        .need_files("sync run works at the files themselves; a server carries them to the targets of its settings by itself")?;
     let work = Work::of(context, arguments)?;
     let engine = EngineSettings { background: !arguments.once, ..work.config.engine.clone() };
     let db = Arc::new(context.clone_in(&work.data).open_existing(engine)?);
@@ -92,7 +98,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
         }
     });
     drop(links);
-    Arc::into_inner(db).map_or(Ok(()), |db| Ok(db.close()?))?;
+    close(db)?;
     outcome
 }
 
@@ -205,7 +211,7 @@ pub(super) fn verify(context: &Context, arguments: &Arguments) -> Outcome {
         let found = alluvium_sync::verify::differences(&db, name, &work.gateway, &state, &findings).map_err(Failure::failed)?;
         differences.extend(found.into_iter().map(|difference| (name.clone(), difference)));
     }
-    Arc::into_inner(db).map_or(Ok(()), |db| Ok(db.close()?))?;
+    close(db)?;
     print(context, &differences)?;
     match differences.len() {
         0 => Ok(()),

@@ -44,7 +44,8 @@ pub(super) fn run(context: &Context) -> Outcome {
 }
 
 fn row(target: &Target) -> [String; 7] {
-    let delivered = target.delivered.as_ref().map_or_else(|| "nothing yet".to_owned(), |to| format!("cut {} of {}", to.cut, to.at));
+    let delivered =
+        target.delivered.as_ref().map_or_else(|| "nothing yet".to_owned(), |to| format!("cut {} of {}", to.cut, to.at));
     let sent = target.totals.as_ref().map_or_else(String::new, |totals| terminal::bytes(totals.bytes_sent));
     [
         target.name.clone(),
