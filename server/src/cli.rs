@@ -7,7 +7,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
-    access, changes, config, cursors, delete, demo, doc, import, kv, query, queue, serve, status, sync, tables,
+    access, central, changes, config, cursors, delete, demo, doc, import, kv, query, queue, serve, status, sync, tables,
 };
 use crate::failure::{Failure, Outcome};
 use crate::remote::{Credentials, ServerAt};
@@ -101,6 +101,9 @@ pub(crate) enum Command {
     /// Carries everything to object stores, and shows and proves what is there
     #[command(subcommand)]
     Sync(sync::Command),
+    /// Looks after the PostgreSQL that knows what all gateways delivered
+    #[command(subcommand)]
+    Central(central::Command),
     /// Records this machine's own vitals, queries them and shows what that cost
     Demo(demo::Arguments),
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod bounds;
+pub(crate) mod central;
 pub(crate) mod changes;
 mod compact;
 pub(crate) mod config;
@@ -201,6 +202,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Config(command) => config::run(&context, &command),
         Command::Status(arguments) => status::run(&context, &arguments),
         Command::Sync(command) => sync::run(&context, &command),
+        Command::Central(command) => central::run(&context, &command),
         Command::Demo(arguments) => demo::run(&context, &arguments),
     }
 }

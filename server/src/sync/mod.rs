@@ -4,4 +4,4 @@ mod links;
 mod told;
 
 pub(crate) use links::{AtWork, Link, Links};
-pub(crate) use told::{Target, of, of_all};
+pub(crate) use told::{Target, Totals, of, of_all};

@@ -39,6 +39,11 @@ impl Gateway {
         Ok(Gateway { db, office, running })
     }
 
+    /// Its id.
+    pub(super) fn id(&self) -> String {
+        self.office.gateway()
+    }
+
     /// Where it listens.
     pub(super) fn at(&self) -> SocketAddr {
         self.running.places.quic

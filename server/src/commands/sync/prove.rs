@@ -88,8 +88,8 @@ fn print(findings: &Findings) -> Outcome {
         }
         write_more(&mut out, proof.problems.len())?;
     }
-    let (objects, foreign) = (terminal::count(findings.objects), terminal::count(findings.foreign));
-    writeln!(out, "{objects} objects, {foreign} of them none of Alluvium's; {} read", terminal::bytes(findings.bytes))?;
+    let (objects, foreign) = (terminal::things(findings.objects, "object"), terminal::count(findings.foreign));
+    writeln!(out, "{objects}, {foreign} of them none of Alluvium's; {} read", terminal::bytes(findings.bytes))?;
     Ok(out.flush()?)
 }
 
@@ -98,15 +98,16 @@ fn write_more(out: &mut impl Write, all: usize) -> io::Result<()> {
 }
 
 fn words(branch: &Branch) -> String {
-    let (cuts, units) = (terminal::count(branch.cuts), terminal::count(branch.units));
+    let (cuts, units) = (terminal::things(branch.cuts, "cut"), terminal::things(branch.units, "unit"));
     let through = match branch.delivered_through {
         Some(to) if to.cut == branch.last => "all of it delivered".to_owned(),
         Some(to) => format!("delivered through cut {} of {}", to.cut, to.sealed_at),
         None => "not delivered from the first cut on".to_owned(),
     };
-    let stated = branch.missing.iter().filter(|unit| unit.stated).count();
-    let lost = if stated > 0 { format!("; {stated} units are stated to be gone") } else { String::new() };
-    format!("{cuts} cuts, {units} units, {through}{lost} (incarnation {})", branch.incarnation)
+    let lost = branch.missing.iter().filter(|unit| unit.stated).count();
+    let stated = terminal::things(lost as u64, "unit");
+    let lost = if lost > 0 { format!("; {stated} stated to be gone") } else { String::new() };
+    format!("{cuts}, {units}, {through}{lost} (incarnation {})", branch.incarnation)
 }
 
 /// A problem in words.

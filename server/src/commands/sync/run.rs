@@ -7,7 +7,7 @@ use std::sync::Arc;
 use alluvium::{Database, Settings as EngineSettings};
 use alluvium_sync::objects::bucket::Depth;
 use alluvium_sync::objects::{self, Target};
-use alluvium_sync::worker::{Once, Report};
+use alluvium_sync::worker::{self, Once, Report};
 use clap::Args;
 use futures_util::future::join_all;
 use serde_json::json;
@@ -90,6 +90,13 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     let work = Work::of(context, arguments)?;
     let engine = EngineSettings { background: !arguments.once, ..work.config.engine.clone() };
     let db = Arc::new(context.clone_in(&work.data).open_existing(engine)?);
+    for name in work.config.sync.targets.keys().filter(|_| arguments.once) {
+        let known = db.deliveries()?.iter().any(|delivery| delivery.name == *name);
+        if known && worker::is_paused(&db, name).map_err(Failure::failed)? {
+            let told = format_args!("{name} is paused: `alluvium sync resume {name}` before anything is sent to it");
+            return Err(Failure::failed(told));
+        }
+    }
     let links = work.links(&db)?;
     let outcome = crate::serve::runtime()?.block_on(async {
         match arguments.once {
@@ -103,10 +110,6 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
 }
 
 async fn once(context: &Context, links: &[Link]) -> Outcome {
-    if let Some(paused) = links.iter().find(|link| link.worker.reports().borrow().paused) {
-        let name = &paused.name;
-        return Err(Failure::failed(format_args!("{name} is paused: `alluvium sync resume {name}` before it is sent to")));
-    }
     let ended = join_all(links.iter().map(|link| async move { (link, watch(link, link.worker.run_once()).await) })).await;
     let mut failure = None;
     for (link, once) in ended {
@@ -146,12 +149,8 @@ async fn watch<T>(link: &Link, run: impl Future<Output = T>) -> T {
 
 fn words(report: &Report) -> String {
     let counts = &report.counts;
-    let said = format!(
-        "{} cuts announced, {} segments, {} sent",
-        terminal::count(counts.announced),
-        terminal::count(counts.segments),
-        terminal::bytes(counts.bytes_sent)
-    );
+    let (cuts, segments) = (terminal::things(counts.announced, "cut"), terminal::things(counts.segments, "segment"));
+    let said = format!("{cuts} announced, {segments}, {} sent", terminal::bytes(counts.bytes_sent));
     match &report.circuit {
         Some(circuit) => format!("{said}; waits: {}", circuit.why),
         None => said,
@@ -215,7 +214,10 @@ pub(super) fn verify(context: &Context, arguments: &Arguments) -> Outcome {
     print(context, &differences)?;
     match differences.len() {
         0 => Ok(()),
-        count => Err(Failure::failed(format_args!("{count} differences between what is noted here and what is there"))),
+        count => {
+            let differences = terminal::things(count as u64, "difference");
+            Err(Failure::failed(format_args!("{differences} between what is noted here and what is there")))
+        }
     }
 }
 
