@@ -7,7 +7,6 @@ use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
 
 use super::digest::{Concluded, Digests, Sum};
 use super::exchange::observed;
-use super::folder;
 use super::parts::{self, Unfinished};
 use super::source::{Source, digested};
 use super::target::Target;
@@ -161,9 +160,7 @@ impl Target {
     }
 
     async fn send(&self, object: &Object<'_>, upload: &mut Upload<'_>) -> Result<Sent, Failed> {
-        if let Some(root) = &self.shared.folder {
-            folder::sweep(root, object.path.as_ref());
-        }
+        self.sweep(object.path);
         match &self.shared.parts {
             _ if object.bytes <= IN_ONE => self.in_one(object).await,
             Some(store) => self.in_parts(&**store, object, upload).await,

@@ -133,6 +133,13 @@ impl Target {
     }
 
     /// Makes what a folder holds of an object survive a power cut. Other stores do that before they answer.
+    /// Removes what puts of an object into a folder have left there that came to no end.
+    pub(super) fn sweep(&self, path: &Path) {
+        if let Some(root) = &self.shared.folder {
+            folder::sweep(root, path.as_ref());
+        }
+    }
+
     pub(super) async fn settle(&self, key: &str) -> Result<(), Trouble> {
         let Some(root) = self.shared.folder.clone() else { return Ok(()) };
         let name = key.to_owned();

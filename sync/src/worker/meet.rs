@@ -31,14 +31,24 @@ impl Shared {
     /// Goes on under a new incarnation behind a cut that both sides know.
     pub(super) fn fork(&self, common: Option<Announced>) -> Result<(), Failed> {
         notes::forget_offers(self)?;
+        notes::forget_creates_only_once(self)?;
         self.db.delivery(&self.name).fork(common)?;
         self.reporter.count(|counts| counts.forks += 1);
         Ok(())
     }
 
     /// Whether the target creates a name only once.
-    pub(super) async fn creates_only_once(&self) -> Result<bool, Trouble> {
-        self.create_only.get_or_try_init(|| self.target.create_only_works()).await.copied()
+    pub(super) async fn creates_only_once(&self) -> Result<bool, Failed> {
+        let find_out = || async {
+            if let Some(known) = notes::creates_only_once(self)? {
+                return Ok(known);
+            }
+            let who = Incarnation(self.db.delivery(&self.name).incarnation()?);
+            let found = self.target.create_only_works(who).await?;
+            notes::put_creates_only_once(self, found)?;
+            Ok(found)
+        };
+        self.create_only.get_or_try_init(find_out).await.copied()
     }
 
     /// Whether the manifest of a cut is there, under its name with or without its hash.

@@ -16,6 +16,8 @@ const TOLD: &str = "told";
 const GATEWAY: &str = "gateway";
 /// Whether nothing is to be sent.
 const PAUSED: &str = "paused";
+/// Whether the target creates a name only once, as was found out once.
+const ONLY_ONCE: &str = "only_once";
 /// Bytes sent today.
 const SPENT: &str = "spent";
 /// Manifests that may have been put, by their hash: the next cut is announced by one of them, if by any of ours.
@@ -48,6 +50,19 @@ pub(super) fn is_paused(db: &Database, name: &str) -> Result<bool, Failed> {
 
 pub(super) fn pause(db: &Database, name: &str, paused: bool) -> Result<(), Failed> {
     Ok(db.delivery(name).put_note(PAUSED.as_bytes(), paused.then_some(b"true"))?)
+}
+
+pub(super) fn creates_only_once(shared: &Shared) -> Result<Option<bool>, Failed> {
+    read(shared, ONLY_ONCE)
+}
+
+pub(super) fn put_creates_only_once(shared: &Shared, known: bool) -> Result<(), Failed> {
+    write(shared, ONLY_ONCE, &known)
+}
+
+/// It may be another target by now.
+pub(super) fn forget_creates_only_once(shared: &Shared) -> Result<(), Failed> {
+    forget(shared, ONLY_ONCE)
 }
 
 /// Goes on with today's budget.

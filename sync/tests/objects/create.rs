@@ -1,7 +1,7 @@
 //! Names that are created only once.
 
 use alluvium_sync::objects::{Kind as Trouble, NewObject};
-use alluvium_sync::remote::Hash;
+use alluvium_sync::remote::{Hash, Incarnation};
 use bytes::Bytes;
 
 use crate::support::{Fault, KINDS, Kind, Rule, Store, names};
@@ -30,25 +30,31 @@ async fn a_name_is_created_once_and_stays_as_it_is() {
     }
 }
 
+const WHO: Incarnation = Incarnation([7; 16]);
+
 #[tokio::test]
 async fn a_probe_tells_whether_names_are_created_once_and_leaves_nothing() {
     for kind in KINDS {
         let target = Store::new(kind).await.target();
-        assert_eq!(target.create_only_works().await, Ok(true), "{kind:?}");
+        assert_eq!(target.create_only_works(WHO).await, Ok(true), "{kind:?}");
+        assert_eq!(names(&target).await, [""; 0], "{kind:?}");
+        // What one left that came to no end.
+        target.put_new(&format!(".alluvium-probe-{WHO}"), &Bytes::from_static(b"first")).await.unwrap();
+        assert_eq!(target.create_only_works(WHO).await, Ok(true), "{kind:?}");
         assert_eq!(names(&target).await, [""; 0], "{kind:?}");
     }
     // A store that knows nothing of conditions, as those are that came before S3 had them.
     let (target, proxy) = Store::new(Kind::Moto).await.behind_proxy().await;
     proxy.rules([Rule::always(Fault::Without("if-none-match"), puts)]);
-    assert_eq!(target.create_only_works().await, Ok(false));
+    assert_eq!(target.create_only_works(WHO).await, Ok(false));
     assert_eq!(names(&target).await, [""; 0]);
     // One that refuses them.
     let refusal = "<Error><Code>NotImplemented</Code><Message>A header you provided implies functionality that is not implemented</Message></Error>";
     proxy.rules([Rule { times: 2, ..Rule::always(Fault::Answer(501, vec![], refusal.to_owned()), puts) }]);
-    assert_eq!(target.create_only_works().await, Ok(false));
+    assert_eq!(target.create_only_works(WHO).await, Ok(false));
     // None that does not answer.
     proxy.rules([Rule::always(Fault::Lost, puts)]);
-    assert_eq!(target.create_only_works().await.unwrap_err().kind, Trouble::Unreachable);
+    assert_eq!(target.create_only_works(WHO).await.unwrap_err().kind, Trouble::Unreachable);
 }
 
 #[tokio::test]
