@@ -1,6 +1,6 @@
 //! Compares what a database notes of a delivery with what a bucket proves.
 
-use alluvium::{Database, DeliveryState, SendOrder};
+use alluvium::{Database, DeliveryHead, SendOrder};
 
 use crate::gather::period;
 use crate::objects::bucket::Findings;
@@ -17,10 +17,10 @@ pub fn differences(
     db: &Database,
     delivery: &str,
     gateway: &str,
-    state: &DeliveryState,
+    head: &DeliveryHead,
     findings: &Findings,
 ) -> Result<Vec<String>, Failed> {
-    let Some(announced) = state.announced else {
+    let Some(announced) = head.announced else {
         let said =
             findings.gateways.contains_key(gateway).then(|| format!("nothing was announced, and {gateway} has objects there"));
         return Ok(said.into_iter().collect());

@@ -123,10 +123,10 @@ fn told(db: &Database, state: DeliveryState, links: &Links) -> Result<Target, Fa
     Ok(Target {
         url: link.map(|link| link.url.clone()),
         gateway: worker::gateway_of(db, &state.name)?,
-        incarnation: alluvium_sync::remote::Incarnation(state.incarnation).to_string(),
+        incarnation: alluvium_sync::remote::Incarnation(state.head.incarnation).to_string(),
         paused: worker::is_paused(db, &state.name)?,
-        cuts: state.cuts,
-        announced: state.announced.map_or(0, |announced| announced.cut),
+        cuts: state.head.cuts,
+        announced: state.head.announced.map_or(0, |announced| announced.cut),
         delivered,
         cuts_left: state.cuts_left,
         units_left: state.units_left,

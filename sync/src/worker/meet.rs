@@ -12,8 +12,8 @@ impl Shared {
     /// Meets the target. Answers whether everything is to be cut again.
     pub(super) async fn meet(&self) -> Result<bool, Failed> {
         self.creates_only_once().await?;
-        let state = self.db.delivery(&self.name).state()?;
-        let Some(announced) = state.announced else { return Ok(false) };
+        let head = self.db.delivery(&self.name).head()?;
+        let Some(announced) = head.announced else { return Ok(false) };
         if self.is_there(announced).await? {
             return Ok(false);
         }
@@ -43,7 +43,7 @@ impl Shared {
             if let Some(known) = notes::creates_only_once(self)? {
                 return Ok(known);
             }
-            let who = Incarnation(self.db.delivery(&self.name).incarnation()?);
+            let who = Incarnation(self.db.delivery(&self.name).head()?.incarnation);
             let found = self.target.create_only_works(who).await?;
             notes::put_creates_only_once(self, found)?;
             Ok(found)

@@ -130,7 +130,7 @@ async fn everything_is_carried_once() {
     assert_eq!((branch.cuts, branch.units), (1, 2));
     let state = db.delivery("bucket").state().unwrap();
     assert_eq!(branch.delivered_through.unwrap().record, state.delivered.unwrap().record);
-    assert_eq!(branch.incarnation, Incarnation(state.incarnation));
+    assert_eq!(branch.incarnation, Incarnation(state.head.incarnation));
     assert_eq!((world.files(".parquet").len(), world.files(".metadata.jsonl.zst").len()), (2, 1));
     // Nothing is new, so nothing happens.
     let report = done(worker.run_once().await);
@@ -313,7 +313,7 @@ async fn who_is_paused_sends_nothing_until_told_to() {
     });
     let mut reports = worker.reports();
     reports.wait_for(|report| report.paused).await.unwrap();
-    while db.delivery("bucket").state().unwrap().cuts == 0 {
+    while db.delivery("bucket").head().unwrap().cuts == 0 {
         tokio::task::yield_now().await;
     }
     assert_eq!(reports.borrow().counts.announced, 0);
@@ -403,7 +403,7 @@ async fn a_store_that_does_not_create_names_only_once_has_hashes_in_them() {
     // A copy of it wrote the next one meanwhile.
     let key = Key::Manifest {
         gateway: GATEWAY.to_owned(),
-        incarnation: Incarnation(db.delivery("bucket").incarnation().unwrap()),
+        incarnation: Incarnation(db.delivery("bucket").head().unwrap().incarnation),
         cut: 4,
         hash: Some(Hash::of(b"{}")),
     };

@@ -60,7 +60,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments, order: Order) -> Out
 }
 
 fn carry_out(database: &Database, name: &str, order: Order) -> Outcome {
-    database.delivery(name).state()?;
+    database.delivery(name).head()?;
     match order {
         Order::Pause | Order::Resume => worker::pause(database, name, order == Order::Pause).map_err(Failure::failed),
         // Without a worker nothing waits.

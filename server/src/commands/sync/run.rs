@@ -205,9 +205,9 @@ pub(super) fn verify(context: &Context, arguments: &Arguments) -> Outcome {
     let mut differences = Vec::new();
     for (name, settings) in &work.config.sync.targets {
         let target = Target::open(settings).map_err(Failure::usage)?;
-        let state = db.delivery(name).state()?;
+        let head = db.delivery(name).head()?;
         let findings = crate::serve::runtime()?.block_on(prove::find(&target, Depth::Contents))?;
-        let found = alluvium_sync::verify::differences(&db, name, &work.gateway, &state, &findings).map_err(Failure::failed)?;
+        let found = alluvium_sync::verify::differences(&db, name, &work.gateway, &head, &findings).map_err(Failure::failed)?;
         differences.extend(found.into_iter().map(|difference| (name.clone(), difference)));
     }
     close(db)?;
