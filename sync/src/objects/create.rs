@@ -43,10 +43,11 @@ impl Target {
         };
         let ours = Hash::of(bytes);
         // After a clear answer too: what a store without create-only wrote over is seen here by all but the last.
-        match (self.hash_of(key, &path).await?, trouble) {
+        let there = self.hash_of(key, &path).await?;
+        self.sweep(&path);
+        match (there, trouble) {
             (Some(hash), trouble) if hash == ours => {
                 self.settle(key).await?;
-                self.sweep(&path);
                 Ok(if trouble.is_none() { NewObject::Created } else { NewObject::AlreadyThere })
             }
             (Some(hash), _) => Ok(NewObject::Taken { hash }),

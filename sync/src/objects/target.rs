@@ -132,7 +132,20 @@ impl Target {
         }
     }
 
-    /// Makes what a folder holds of an object survive a power cut. Other stores do that before they answer.
+    /// Removes what puts below a prefix, ended by nothing but a power cut, have left in a folder. Nobody else may be putting anything there. Other stores
+    /// leave nothing that is seen.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] of this machine.
+    pub async fn clean(&self, prefix: &str) -> Result<(), Trouble> {
+        let Some(root) = self.shared.folder.clone() else { return Ok(()) };
+        let folder = root.join(prefix);
+        let cleaned = tokio::task::spawn_blocking(move || folder::clean(&folder)).await;
+        let cleaned = cleaned.unwrap_or_else(|stopped| Err(std::io::Error::other(stopped)));
+        cleaned.map_err(|error| Trouble::local(format!("cleaning {prefix:?}"), &error))
+    }
+
     /// Removes what puts of an object into a folder have left there that came to no end.
     pub(super) fn sweep(&self, path: &Path) {
         if let Some(root) = &self.shared.folder {
@@ -140,6 +153,7 @@ impl Target {
         }
     }
 
+    /// Makes what a folder holds of an object survive a power cut. Other stores do that before they answer.
     pub(super) async fn settle(&self, key: &str) -> Result<(), Trouble> {
         let Some(root) = self.shared.folder.clone() else { return Ok(()) };
         let name = key.to_owned();

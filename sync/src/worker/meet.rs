@@ -13,6 +13,7 @@ impl Shared {
     pub(super) async fn meet(&self) -> Result<bool, Failed> {
         self.creates_only_once().await?;
         let head = self.db.delivery(&self.name).head()?;
+        self.target.clean(&Key::of_incarnation(&self.gateway, Incarnation(head.incarnation))).await?;
         let Some(announced) = head.announced else { return Ok(false) };
         if self.is_there(announced).await? {
             return Ok(false);

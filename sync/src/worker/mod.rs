@@ -1,9 +1,9 @@
 //! The worker: carries what a database holds to one target, for as long as it is asked to.
 //!
-//! - [`machine`]: decides what to do next, without I/O;
-//! - [`cut`], [`meet`], [`announce`], [`send`]: what it decides to do;
-//! - [`drive`]: does it, several things at a time, and tells how it stands;
-//! - [`notes`]: what it notes in the database, so that a restart goes on where it was.
+//! - `machine`: decides what to do next, without I/O;
+//! - `cut`, `meet`, `announce`, `send`: what it decides to do;
+//! - `drive`: does it, several things at a time, and tells how it stands;
+//! - `notes`: what it notes in the database, so that a restart goes on where it was.
 //!
 //! Whatever fails is tried again, whatever is asked twice has the effect of once: objects are named by their hash or created only once,
 //! and what was noted here is no more than what was seen there.
