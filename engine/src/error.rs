@@ -268,7 +268,7 @@ pub enum Error {
         name: String,
     },
     /// No delivery of that name.
-    #[error("there is no delivery {name:?}")]
+    #[error("there is no delivery {name:?}: `alluvium sync status` lists those there are")]
     NoSuchDelivery {
         /// The name asked for.
         name: String,

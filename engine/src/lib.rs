@@ -56,7 +56,7 @@ pub use database::{
     MetadataInspection, Problem, ReceiptInspection, SendOrder, Sending, Shipment, Status, TableInspection, TableStatus,
     Transaction, VerifyReport,
 };
-pub use delivery::{Announced, Cut, DeliveredThrough, DeliveryState, Unit};
+pub use delivery::{Announced, Cut, DeliveredThrough, DeliveryHead, DeliveryState, Unit};
 pub use document::{
     Collection, CollectionSpec, CollectionState, Collections, Compatibility, Document, DocumentQuery, DocumentState, IndexSpec,
     OnDelete, Page, Path, Plan, PutDocument, PutMany, ReferenceSpec, SchemaVersion, Where,

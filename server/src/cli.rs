@@ -6,7 +6,9 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::commands::{access, changes, config, cursors, delete, demo, doc, import, kv, query, queue, serve, status, tables};
+use crate::commands::{
+    access, central, changes, config, cursors, delete, demo, doc, import, kv, query, queue, serve, status, sync, tables,
+};
 use crate::failure::{Failure, Outcome};
 use crate::remote::{Credentials, ServerAt};
 
@@ -96,6 +98,12 @@ pub(crate) enum Command {
     Config(config::Command),
     /// Shows how the database stands, and its server
     Status(status::Arguments),
+    /// Carries everything to object stores, and shows and proves what is there
+    #[command(subcommand)]
+    Sync(sync::Command),
+    /// Looks after the PostgreSQL that knows what all gateways delivered
+    #[command(subcommand)]
+    Central(central::Command),
     /// Records this machine's own vitals, queries them and shows what that cost
     Demo(demo::Arguments),
 }

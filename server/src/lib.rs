@@ -17,6 +17,7 @@ mod parse;
 mod remote;
 mod serve;
 mod status;
+mod sync;
 mod told;
 
 use std::process::ExitCode;

@@ -6,6 +6,8 @@
 //! - [`prove`]: whether the manifests hang together, and which units they announce are held, without I/O;
 //! - [`objects`]: puts objects into a store and gets them back, and asks it for what the prover has to be told.
 //!
+//! - [`verify`]: compares that with what a database notes.
+//!
 //! What a gateway does:
 //!
 //! - [`gather`] and [`metadata`]: what a cut of its database is announced with;
@@ -21,4 +23,5 @@ pub mod postgres;
 pub mod prove;
 pub mod remote;
 pub mod restore;
+pub mod verify;
 pub mod worker;

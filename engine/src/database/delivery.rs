@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::Database;
 use super::inner::Inner;
-use crate::delivery::{self, Announced, Cut, DeliveryState, Fences, SealedState};
+use crate::delivery::{self, Announced, Cut, DeliveryHead, DeliveryState, Fences, SealedState};
 use crate::error::Result;
 use crate::keyspace::Access;
 use crate::maintain::Effort;
@@ -137,7 +137,7 @@ impl Delivery<'_> {
         access.write(move |transaction| delivery::begin(transaction, &name, incarnation)).map(|(state, _)| state)
     }
 
-    /// How it stands. [`Error::NoSuchDelivery`](crate::Error::NoSuchDelivery) where it was not begun, as with all that follows.
+    /// How it stands, which takes longer the more is left. [`Error::NoSuchDelivery`](crate::Error::NoSuchDelivery) where it was not begun, as with all that follows.
     pub fn state(&self) -> Result<DeliveryState> {
         self.db.read(|transaction| delivery::state(transaction, self.name))
     }
@@ -145,7 +145,7 @@ impl Delivery<'_> {
     /// Takes the next cut. `None` where there is nothing new.
     pub fn cut(&self, what: CutWhat) -> Result<Option<Cut>> {
         self.db.inner.check_open()?;
-        self.state()?;
+        self.head()?;
         if what != CutWhat::Sealed {
             self.db.inner.seal_everything()?;
         }
@@ -160,14 +160,9 @@ impl Delivery<'_> {
         cut.map(|(cut, _)| cut)
     }
 
-    /// The number that it goes by elsewhere.
-    pub fn incarnation(&self) -> Result<[u8; 16]> {
-        self.db.read(|transaction| delivery::incarnation(transaction, self.name))
-    }
-
-    /// Whether there is a cut that was not announced.
-    pub fn has_next(&self) -> Result<bool> {
-        self.db.read(|transaction| delivery::has_next(transaction, self.name))
+    /// How far it went.
+    pub fn head(&self) -> Result<DeliveryHead> {
+        self.db.read(|transaction| delivery::head(transaction, self.name))
     }
 
     /// The first cut that was not announced.

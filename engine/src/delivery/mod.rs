@@ -16,9 +16,9 @@ mod unit;
 pub use cut::{Cut, Unit};
 pub(crate) use cut::{SealedState, take};
 pub(crate) use fence::Fences;
-pub use state::{Announced, DeliveredThrough, DeliveryState};
+pub use state::{Announced, DeliveredThrough, DeliveryHead, DeliveryState};
 pub(crate) use state::{
-    announce, announced_through, begin, has_next, hold, incarnation, list, next, note, notes, put_note, rebase, remove, state,
+    announce, announced_through, begin, head, hold, list, next, note, notes, put_note, rebase, remove, state,
 };
 pub(crate) use unit::oldest_within;
 

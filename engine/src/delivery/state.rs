@@ -22,6 +22,20 @@ const NAME_BYTES: usize = 64;
 pub struct DeliveryState {
     /// Its name.
     pub name: String,
+    /// How far it went.
+    pub head: DeliveryHead,
+    /// The last cut up to which, from the first, all is announced and held; `None` where that is none.
+    pub delivered: Option<DeliveredThrough>,
+    /// Cuts that are not announced, or of which a unit is not held.
+    pub cuts_left: u64,
+    /// Units that nobody else holds.
+    pub units_left: u64,
+}
+
+/// How far a delivery went, which is known at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeliveryHead {
     /// The number that it goes by elsewhere: random, and another one once it forked.
     pub incarnation: [u8; 16],
     /// The last cut that was taken; 0 before the first.
@@ -34,12 +48,6 @@ pub struct DeliveryState {
     pub announced: Option<Announced>,
     /// Metadata that changed after this record were not sent.
     pub metadata_through: Sequence,
-    /// The last cut up to which, from the first, all is announced and held; `None` where that is none.
-    pub delivered: Option<DeliveredThrough>,
-    /// Cuts that are not announced, or of which a unit is not held.
-    pub cuts_left: u64,
-    /// Units that nobody else holds.
-    pub units_left: u64,
 }
 
 /// The last cut that was announced.
@@ -127,12 +135,11 @@ pub(crate) fn list(transaction: &Transaction) -> Result<Vec<DeliveryState>> {
     names.iter().map(|name| state(transaction, name)).collect()
 }
 
-/// How it stands with one.
+/// How it stands with one. Looks at all cuts that are left.
 pub(crate) fn state(transaction: &Transaction, name: &str) -> Result<DeliveryState> {
     let form = Noted::read(transaction, name)?.form;
-    let DeliveryForm { number, incarnation, cuts: last, through, taken_at, .. } = form;
     let (mut cuts_left, mut units_left, mut first) = (0, 0, None);
-    for cell in transaction.scan(prefix(&cuts(number)), Direction::Forward)? {
+    for cell in transaction.scan(prefix(&cuts(form.number)), Direction::Forward)? {
         let (key, (_, cell)) = cell?;
         let cut: CutForm = decode(&cell)?;
         cuts_left += 1;
@@ -141,7 +148,17 @@ pub(crate) fn state(transaction: &Transaction, name: &str) -> Result<DeliverySta
             first = Some(DeliveredThrough { cut: cut_of(&key)? - 1, record: cut.after, taken_at: cut.before_at });
         }
     }
-    let all = DeliveredThrough { cut: last, record: through, taken_at };
+    let all = DeliveredThrough { cut: form.cuts, record: form.through, taken_at: form.taken_at };
+    let delivered = Some(first.unwrap_or(all)).filter(|delivered| delivered.cut > 0);
+    Ok(DeliveryState { name: name.to_owned(), head: head_of(&form), delivered, cuts_left, units_left })
+}
+
+/// How far one went.
+pub(crate) fn head(transaction: &Transaction, name: &str) -> Result<DeliveryHead> {
+    Ok(head_of(&Noted::read(transaction, name)?.form))
+}
+
+fn head_of(form: &DeliveryForm) -> DeliveryHead {
     let announced = Announced {
         cut: form.announced,
         through: form.announced_through,
@@ -149,29 +166,14 @@ pub(crate) fn state(transaction: &Transaction, name: &str) -> Result<DeliverySta
         incarnation: form.announced_incarnation,
         hash: form.announced_hash,
     };
-    Ok(DeliveryState {
-        name: name.to_owned(),
-        incarnation,
-        cuts: last,
-        through,
-        taken_at,
+    DeliveryHead {
+        incarnation: form.incarnation,
+        cuts: form.cuts,
+        through: form.through,
+        taken_at: form.taken_at,
         announced: (form.announced > 0).then_some(announced),
         metadata_through: form.metadata_through,
-        delivered: Some(first.unwrap_or(all)).filter(|delivered| delivered.cut > 0),
-        cuts_left,
-        units_left,
-    })
-}
-
-/// The number that a delivery goes by elsewhere.
-pub(crate) fn incarnation(transaction: &Transaction, name: &str) -> Result<[u8; 16]> {
-    Ok(Noted::read(transaction, name)?.form.incarnation)
-}
-
-/// Whether there is a cut that was not announced.
-pub(crate) fn has_next(transaction: &Transaction, name: &str) -> Result<bool> {
-    let form = Noted::read(transaction, name)?.form;
-    Ok(form.announced < form.cuts)
+    }
 }
 
 /// The number of a delivery, and the last record of what it has announced.

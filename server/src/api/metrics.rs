@@ -15,6 +15,7 @@ use super::Answer;
 use super::document::says;
 use crate::serve::Server;
 use crate::serve::metrics::{CONTENT_TYPE, expose};
+use crate::sync;
 
 pub(super) fn routes() -> ApiRouter<Arc<Server>> {
     ApiRouter::new().api_route("/metrics", get_with(scrape, says("metrics", "Metrics in the text format of Prometheus.")))
@@ -26,7 +27,11 @@ struct Exposition(String);
 
 async fn scrape(State(server): State<Arc<Server>>) -> Answer<Exposition> {
     let sample = server.sampled.get(&server.db).await?;
-    Ok(Exposition(expose(&server.metrics, &sample, server.present())))
+    let asked = server.clone();
+    let targets = tokio::task::spawn_blocking(move || sync::of_all(&asked.db, &asked.links)).await;
+    // What is not to be had leaves everything else.
+    let targets = targets.ok().and_then(Result::ok).unwrap_or_default();
+    Ok(Exposition(expose(&server.metrics, &sample, server.present(), &targets)))
 }
 
 impl IntoResponse for Exposition {

@@ -23,6 +23,7 @@ mod problem;
 mod query;
 mod queues;
 mod status;
+mod sync;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -86,6 +87,7 @@ fn routes() -> (Router<Arc<Server>>, Arc<OnceLock<Bytes>>) {
         .merge(certificates::routes())
         .merge(audit::routes())
         .merge(status::routes())
+        .merge(sync::routes())
         .merge(document::routes(document.clone()));
     let all = ApiRouter::new().merge(health::routes()).merge(metrics::routes()).merge(influx::routes()).nest("/api/v1", api);
     (document::finish(all, &document), document)

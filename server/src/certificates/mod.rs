@@ -34,6 +34,11 @@ pub(crate) use office::Office;
 pub(crate) use output::Output;
 pub(crate) use store::Store;
 
+/// The id of the gateway that a database directory is of: its server's, or else after its host.
+pub(crate) fn gateway_of(data: &std::path::Path) -> crate::failure::Outcome<String> {
+    Ok(Store::find(data)?.map_or_else(gateway::default_id, |store| store.gateway()))
+}
+
 /// From when on everything holds that is issued here, in seconds since 1970: from 2020, so that it does on a clock that is behind.
 const BEGIN: i64 = 1_577_836_800;
 /// To when at the latest: the end of 2059, when our own authority ends.

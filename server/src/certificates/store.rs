@@ -31,6 +31,11 @@ impl Store {
         Ok(Store { directory, served })
     }
 
+    /// Opens those that are there, if any are.
+    pub(crate) fn find(data: &Path) -> Outcome<Option<Store>> {
+        if gateway::certificate_file(&data.join(DIRECTORY)).exists() { Store::open(data).map(Some) } else { Ok(None) }
+    }
+
     /// Opens them, and makes what is missing: an authority at the first time, and a certificate of the server where there is none,
     /// it ends before long, or `gateway` is another id than its own. Without one, the id stays as it is, and is at first the host's
     /// name. The database has to be there, and open, so that nobody else does the same.

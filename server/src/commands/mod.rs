@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod bounds;
+pub(crate) mod central;
 pub(crate) mod changes;
 mod compact;
 pub(crate) mod config;
@@ -17,6 +18,7 @@ pub(crate) mod queue;
 pub(crate) mod serve;
 pub(crate) mod status;
 mod supervisor;
+pub(crate) mod sync;
 pub(crate) mod tables;
 pub(crate) mod values;
 pub(crate) mod verify;
@@ -116,6 +118,16 @@ impl Context {
         self.data.as_deref()
     }
 
+    /// The same for another directory.
+    pub(crate) fn clone_in(&self, data: &Path) -> Self {
+        Context {
+            data: Some(data.to_owned()),
+            server: self.server.clone(),
+            credentials: self.credentials.clone(),
+            json: self.json,
+        }
+    }
+
     /// The same for another directory, unless somebody chose one.
     pub(crate) fn or_in(self, data: Option<PathBuf>) -> Self {
         Context { data: self.data.or(data), ..self }
@@ -189,6 +201,8 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Serve(arguments) => serve::run(context, &arguments),
         Command::Config(command) => config::run(&context, &command),
         Command::Status(arguments) => status::run(&context, &arguments),
+        Command::Sync(command) => sync::run(&context, &command),
+        Command::Central(command) => central::run(&context, &command),
         Command::Demo(arguments) => demo::run(&context, &arguments),
     }
 }

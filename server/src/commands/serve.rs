@@ -22,6 +22,7 @@ use crate::failure::{Failure, Outcome};
 use crate::local::Local;
 use crate::parse::size;
 use crate::serve::{Guests, Places, Running, runtime};
+use crate::sync::Links;
 
 /// Where it listens unless it is told otherwise, with certificates and without.
 const ANYWHERE: &str = "0.0.0.0:7423";
@@ -118,7 +119,8 @@ async fn serve(context: &Context, db: &Arc<Database>, own: &Own, places: Places,
         [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
     let mut hours = tokio::time::interval_at(tokio::time::Instant::now() + NOTED_EVERY, NOTED_EVERY);
     let (gateway, guests, limits) = (own.gateway.clone(), own.guests.clone(), config.limits.clone());
-    let running = Running::start(db.clone(), gateway, guests, limits, places, &config.http).await?;
+    let links = Links::open(db, context.data(), &gateway, &config.sync)?;
+    let running = Running::start(db.clone(), gateway, guests, limits, places, &config.http, links).await?;
     let local = Local::of(context.data());
     if let Some(http) = running.places.http {
         local.announce(http, running.is_secure, &own.gateway)?;

@@ -5,6 +5,7 @@
 mod engine;
 mod http;
 mod http_at;
+mod sync;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use crate::failure::{Failure, Outcome};
 use crate::serve::Settings;
 pub(crate) use http::{ANY, HttpSettings, Network, Origin};
 pub(crate) use http_at::HttpAt;
+pub(crate) use sync::SyncSettings;
 
 /// How variables begin.
 const PREFIX: &str = "ALLUVIUM_";
@@ -35,6 +37,7 @@ pub(crate) struct Config {
     pub(crate) http: HttpSettings,
     pub(crate) log: Log,
     pub(crate) limits: Settings,
+    pub(crate) sync: SyncSettings,
     #[serde(with = "engine::Described")]
     pub(crate) engine: alluvium::Settings,
 }
@@ -122,6 +125,7 @@ impl Config {
         let filter = self.log.level.parse::<tracing_subscriber::EnvFilter>();
         filter.map_err(|error| Failure::usage(format_args!("log.level = {:?}: {error}", self.log.level)))?;
         self.http.check()?;
+        self.sync.check()?;
         self.limits.check()
     }
 

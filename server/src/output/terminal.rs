@@ -57,6 +57,11 @@ pub(crate) fn count(number: u64) -> String {
     out
 }
 
+/// `1 cut`, `1,234 cuts`.
+pub(crate) fn things(number: u64, one: &str) -> String {
+    format!("{} {one}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
 /// `12.3 MiB`.
 pub(crate) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -92,6 +97,11 @@ mod tests {
         assert_eq!(count(999), "999");
         assert_eq!(count(1_000), "1,000");
         assert_eq!(count(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn one_is_one() {
+        assert_eq!([0, 1, 1_000].map(|number| things(number, "cut")), ["0 cuts", "1 cut", "1,000 cuts"]);
     }
 
     #[test]

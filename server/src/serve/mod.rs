@@ -45,6 +45,7 @@ use crate::api;
 use crate::certificates::Clock;
 use crate::config::HttpSettings;
 use crate::failure::{Failure, Outcome};
+use crate::sync::{AtWork, Links};
 use access::Access;
 pub(crate) use access::Caller;
 pub(crate) use endpoint::{Guests, endpoint};
@@ -82,6 +83,7 @@ pub(crate) struct Running {
     pub(crate) is_secure: bool,
     closing: watch::Sender<bool>,
     lanes: LaneThreads,
+    at_work: AtWork,
 }
 
 impl Running {
@@ -93,6 +95,7 @@ impl Running {
         settings: Settings,
         places: Places,
         doors: &HttpSettings,
+        links: Links,
     ) -> Outcome<Running> {
         let endpoint = endpoint(&guests, &settings, places.quic)?;
         let http = match places.http {
@@ -123,6 +126,7 @@ impl Running {
             wall: WallClock::new(
                 guests.office.as_ref().map_or_else(|| Clock::new(None), |office| office.judge().clock().clone()),
             ),
+            links,
             room,
             queries,
             connections,
@@ -140,7 +144,8 @@ impl Running {
         tokio::spawn(endpoint::accept(server.clone(), api, endpoint.clone(), guests));
         tokio::spawn(write_refusals(server.clone()));
         tokio::spawn(watch_the_clock(server.clone()));
-        Ok(Running { server, endpoint, places, is_secure, closing, lanes: threads })
+        let at_work = server.links.start();
+        Ok(Running { server, endpoint, places, is_secure, closing, lanes: threads, at_work })
     }
 
     /// The gate of all requests, to be told of changes.
@@ -157,6 +162,7 @@ impl Running {
     pub(crate) async fn finish(self) -> Outcome {
         let within = self.server.settings.closing;
         self.closing.send_replace(true);
+        self.at_work.finish().await;
         let all = async {
             while Arc::strong_count(&self.server) > 1 {
                 tokio::time::sleep(Duration::from_millis(5)).await;

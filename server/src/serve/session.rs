@@ -15,6 +15,7 @@ use super::shares::Shares;
 use super::wall::WallClock;
 use super::writer::{Lanes, Seats};
 use crate::certificates::Office;
+use crate::sync::Links;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct Server {
     pub(crate) metrics: Metrics,
     pub(crate) sampled: Sampled,
     pub(crate) wall: WallClock,
+    /// Where everything is carried to.
+    pub(crate) links: Links,
     pub(super) lanes: Lanes,
     pub(super) seats: Seats,
     /// Bytes of large frames that may be received.

@@ -53,6 +53,8 @@ pub(super) fn s3(
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_region(region.unwrap_or_else(|| "us-east-1".to_owned()))
+        // Everybody knows how to delete one object, not everybody how to delete many.
+        .with_disable_bulk_delete(true)
         .with_virtual_hosted_style_request(settings.virtual_hosted)
         .with_retry(retries(settings))
         .with_http_connector(connector(settings, throttle)?);

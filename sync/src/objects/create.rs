@@ -7,7 +7,7 @@ use object_store::{ObjectStoreExt, PutMode, PutPayload};
 use super::exchange::observed;
 use super::target::Target;
 use super::trouble::{Kind, Trouble, is_unclear};
-use crate::remote::Hash;
+use crate::remote::{Hash, Incarnation};
 
 /// What became of a name that was to be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,9 @@ impl Target {
         };
         let ours = Hash::of(bytes);
         // After a clear answer too: what a store without create-only wrote over is seen here by all but the last.
-        match (self.hash_of(key, &path).await?, trouble) {
+        let there = self.hash_of(key, &path).await?;
+        self.sweep(&path);
+        match (there, trouble) {
             (Some(hash), trouble) if hash == ours => {
                 self.settle(key).await?;
                 Ok(if trouble.is_none() { NewObject::Created } else { NewObject::AlreadyThere })
@@ -57,24 +59,20 @@ impl Target {
         }
     }
 
-    /// Whether the store creates a name only once. It is asked to create one twice, which is then removed.
+    /// Whether the store creates a name only once. It is asked to create one twice, which is then removed: of `who` asks alone, so that what
+    /// was left by one that came to no end is removed by the next.
     ///
     /// Where it does not, manifests are named by their hash and put by [`Target::put_object`], and two of a cut are a conflict.
     ///
     /// # Errors
     ///
     /// [`Trouble`] where the store does not do its part.
-    pub async fn create_only_works(&self) -> Result<bool, Trouble> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(|error| Trouble {
-            kind: Kind::Local,
-            doing: "choosing the name of a probe".to_owned(),
-            detail: error.to_string(),
-        })?;
-        let key = format!(".alluvium-probe-{:032x}", u128::from_be_bytes(random));
+    pub async fn create_only_works(&self, who: Incarnation) -> Result<bool, Trouble> {
+        let key = format!(".alluvium-probe-{who}");
         let path = self.path(&key)?;
         let works = self.probe(&key, &path).await;
         let deleted = self.delete(&key).await;
+        self.sweep(&path);
         let works = works?;
         deleted?;
         Ok(works)
@@ -83,7 +81,7 @@ impl Target {
     async fn probe(&self, key: &str, path: &Path) -> Result<bool, Trouble> {
         match self.create(path, b"first").await {
             Created::Yes => {}
-            // Whoever took it made up a random number of 128 bits.
+            // One of our own was left there.
             Created::Exists => return Ok(true),
             Created::Failed { error, trouble } => return self.without_create(path, &error, trouble).await,
         }

@@ -47,6 +47,23 @@ pub(super) fn sweep(root: &Path, key: &str) {
     }
 }
 
+/// Removes what uploads into a folder, though not into those below it, have left there: nobody else may be uploading to it.
+pub(super) fn clean(folder: &Path) -> io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.rsplit_once('#')).map(|(_, number)| number);
+        if number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 fn sync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
@@ -64,6 +81,22 @@ mod tests {
         assert!(folder.is_dir());
         std::fs::write(within.path().join("file"), "").unwrap();
         make(&within.path().join("file/below")).unwrap_err();
+    }
+
+    #[test]
+    fn what_uploads_left_in_a_folder_is_removed_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("below")).unwrap();
+        for name in ["a", "a#1", "b#12", "c#", "c#x", "below/a#1"] {
+            std::fs::write(root.path().join(name), "").unwrap();
+        }
+        clean(root.path()).unwrap();
+        clean(&root.path().join("nothing")).unwrap();
+        let left = |name: &str| root.path().join(name).exists();
+        assert_eq!(
+            [left("a"), left("a#1"), left("b#12"), left("c#"), left("c#x"), left("below/a#1")],
+            [true, false, false, true, true, true]
+        );
     }
 
     #[test]

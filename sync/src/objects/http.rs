@@ -126,10 +126,13 @@ impl Service {
             exchange.lock().exhausted = Some(until);
             HttpError::new(HttpErrorKind::Unknown, Exhausted(until))
         })?;
+        let has_body = length > 0 || matches!(parts.method, Method::PUT | Method::POST);
         let mut request = reqwest::Request::new(parts.method, url);
         *request.headers_mut() = parts.headers;
-        let body = Outgoing::new(body, admitted, Arc::clone(activity), Arc::clone(exchange));
-        *request.body_mut() = Some(reqwest::Body::wrap(body));
+        if has_body {
+            let body = Outgoing::new(body, admitted, Arc::clone(activity), Arc::clone(exchange));
+            *request.body_mut() = Some(reqwest::Body::wrap(body));
+        }
         Ok(request)
     }
 }

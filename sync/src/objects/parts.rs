@@ -8,9 +8,9 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::digest::{Concluded, Digests, Sum};
-use super::exchange::observed;
+use super::exchange::{Exchange, observed};
 use super::put::{Failed, NotPut, Object, Sent, Upload};
-use super::source::digested;
+use super::source::{digested, summed};
 use super::target::Target;
 use super::trouble::{Kind, Trouble};
 use super::verify::Statement;
@@ -18,6 +18,12 @@ use crate::remote::Hash;
 
 /// The least that stores take as a part that is not the last.
 const PART: u64 = 5 << 20;
+/// How much it says against an upload that the store answers to a part that it failed, or refuses it: some do where they know it no more.
+const ANSWERED: u32 = 3;
+/// The same where no answer is heard, as where a store does not wait for the end of a part to say that.
+const UNHEARD: u32 = 1;
+/// With so much against it in a row an upload is begun anew.
+const MOST_DOUBTS: u32 = 9;
 /// The most parts that S3 takes.
 const MOST_PARTS: u64 = 10_000;
 
@@ -37,6 +43,8 @@ pub struct Unfinished {
     pub upload_id: String,
     /// The parts that arrived, by their number from 0; null those that did not.
     pub parts: Vec<Option<PartDone>>,
+    /// What speaks against going on with it: parts that failed since the last one arrived. One that the store answered counts three times.
+    pub doubts: u32,
 }
 
 /// A part that arrived.
@@ -55,7 +63,8 @@ impl Unfinished {
     fn is_of(&self, object: &Object<'_>) -> bool {
         let Unfinished { key, hash, bytes, part_bytes, parts, .. } = self;
         let fits = *part_bytes == of_bytes(object.bytes) && parts.len() as u64 == object.bytes.div_ceil(*part_bytes);
-        key == object.key && *hash == object.hash && *bytes == object.bytes && fits
+        let is_alive = self.doubts < MOST_DOUBTS;
+        key == object.key && *hash == object.hash && *bytes == object.bytes && fits && is_alive
     }
 
     /// Whether this part arrived as it would be sent now.
@@ -78,7 +87,20 @@ pub(super) fn part_bytes(bytes: u64) -> usize {
 enum Broken {
     /// The store knows the upload no more.
     Stale(Trouble),
+    /// It did not do it, for a reason that may be the same, and speaks that much for it.
+    Doubtful(Trouble, u32),
     Failed(Failed),
+}
+
+impl Broken {
+    fn of(trouble: Trouble, exchange: &Exchange) -> Self {
+        match trouble.kind {
+            Kind::NotFound => Broken::Stale(trouble),
+            Kind::Unreachable if exchange.status.is_none() => Broken::Doubtful(trouble, UNHEARD),
+            Kind::Unreachable | Kind::Refused => Broken::Doubtful(trouble, ANSWERED),
+            _ => trouble.into(),
+        }
+    }
 }
 
 impl<E: Into<Failed>> From<E> for Broken {
@@ -125,6 +147,11 @@ impl Target {
             let trouble = match self.round(store, object, upload, &mut unfinished).await {
                 Ok(sent) => return Ok(sent),
                 Err(Broken::Failed(failed)) => return Err(self.keep_or_abandon(failed, unfinished, upload).await),
+                Err(Broken::Doubtful(trouble, doubts)) => {
+                    unfinished.doubts += doubts;
+                    (upload.progress)(&unfinished);
+                    return Err(self.keep_or_abandon(trouble.into(), unfinished, upload).await);
+                }
                 Err(Broken::Stale(trouble)) => trouble,
             };
             // It may be known no more because it was completed, and the answer to that was lost.
@@ -165,7 +192,7 @@ impl Target {
         let part_bytes = of_bytes(object.bytes);
         let parts = vec![None; usize::try_from(object.bytes.div_ceil(part_bytes)).unwrap_or_default()];
         let (key, hash, bytes) = (object.key.to_owned(), object.hash, object.bytes);
-        let unfinished = Unfinished { key, hash, bytes, part_bytes, upload_id, parts };
+        let unfinished = Unfinished { key, hash, bytes, part_bytes, upload_id, parts, doubts: 0 };
         (upload.progress)(&unfinished);
         Ok(unfinished)
     }
@@ -196,7 +223,10 @@ impl Target {
                     return Err(Broken::Stale(trouble));
                 }
                 // Whatever it says of that: the object is whole or not there.
-                Err(Broken::Failed(self.after(object, true, trouble).await))
+                Err(match self.after(object, true, trouble).await {
+                    Failed::NotPut(NotPut::Trouble(trouble)) => Broken::of(trouble, &exchange),
+                    other => Broken::Failed(other),
+                })
             }
         }
     }
@@ -215,10 +245,12 @@ impl Target {
         let mut on_their_way = FuturesUnordered::new();
         let mut outcome = Ok(());
         for index in 0..unfinished.parts.len() {
-            let read = async { digested(digests, reader.next(part_bytes).await?).await }.await;
-            let bytes;
-            (digests, bytes) = read.map_err(|error| object.unreadable(&error))?;
-            let md5 = Sum::of(&bytes);
+            let read = async {
+                let (digests, bytes) = digested(digests, reader.next(part_bytes).await?).await?;
+                summed(bytes).await.map(|(md5, bytes)| (digests, md5, bytes))
+            };
+            let (md5, bytes);
+            (digests, md5, bytes) = read.await.map_err(|error| object.unreadable(&error))?;
             if !unfinished.has(index, md5) {
                 on_their_way.push(self.send_part(store, object, &id, index, bytes, md5));
             }
@@ -261,7 +293,7 @@ impl Target {
             }
             Err(error) => {
                 let trouble = Trouble::of(doing, &error, &exchange);
-                Err(if trouble.kind == Kind::NotFound { Broken::Stale(trouble) } else { trouble.into() })
+                Err(Broken::of(trouble, &exchange))
             }
         }
     }
@@ -272,6 +304,7 @@ fn arrived(sent: Result<(usize, PartDone), Broken>, unfinished: &mut Unfinished,
     if let Some(place) = unfinished.parts.get_mut(index) {
         *place = Some(part);
     }
+    unfinished.doubts = 0;
     (upload.progress)(unfinished);
     Ok(())
 }
@@ -301,8 +334,9 @@ mod tests {
             part_bytes: PART,
             upload_id: "u".to_owned(),
             parts: vec![Some(done), None],
+            doubts: 1,
         };
-        let kept = r#"{"key":"a","hash":"af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262","bytes":10485760,"part_bytes":5242880,"upload_id":"u","parts":[{"id":"\"e\"","md5":"d41d8cd98f00b204e9800998ecf8427e","confirmed":true},null]}"#;
+        let kept = r#"{"key":"a","hash":"af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262","bytes":10485760,"part_bytes":5242880,"upload_id":"u","parts":[{"id":"\"e\"","md5":"d41d8cd98f00b204e9800998ecf8427e","confirmed":true},null],"doubts":1}"#;
         assert_eq!(serde_json::to_string(&unfinished).unwrap(), kept);
         assert_eq!(serde_json::from_str::<Unfinished>(kept).unwrap(), unfinished);
     }

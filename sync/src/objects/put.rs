@@ -7,7 +7,6 @@ use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
 
 use super::digest::{Concluded, Digests, Sum};
 use super::exchange::observed;
-use super::folder;
 use super::parts::{self, Unfinished};
 use super::source::{Source, digested};
 use super::target::Target;
@@ -145,14 +144,14 @@ impl Target {
 
     /// How it is known that the object is there; none where it is not, or is something else.
     pub(super) async fn is_there(&self, object: &Object<'_>) -> Result<Option<Verified>, NotPut> {
-        let Some(found) = self.look(object.key, object.path).await? else { return Ok(None) };
+        let Some((found, md5)) = self.look(object.key, object.path).await? else { return Ok(None) };
         if found.size != object.bytes {
             return Ok(None);
         }
         let part_bytes = parts::part_bytes(object.bytes);
         let ours = object.source.digest(part_bytes).await.map_err(|error| object.unreadable(&error))?;
         object.check(&ours)?;
-        let stated = Statement { etag: found.e_tag, is_confirmed: false };
+        let stated = Statement { etag: found.e_tag, is_confirmed: md5 == Some(ours.whole) };
         let verified = self.verify(object.key, object.path, &stated, &ours).await?;
         if verified.is_some() {
             self.settle(object.key).await?;
@@ -161,9 +160,7 @@ impl Target {
     }
 
     async fn send(&self, object: &Object<'_>, upload: &mut Upload<'_>) -> Result<Sent, Failed> {
-        if let Some(root) = &self.shared.folder {
-            folder::sweep(root, object.path.as_ref());
-        }
+        self.sweep(object.path);
         match &self.shared.parts {
             _ if object.bytes <= IN_ONE => self.in_one(object).await,
             Some(store) => self.in_parts(&**store, object, upload).await,
@@ -230,6 +227,8 @@ impl Target {
     async fn copy(&self, object: &Object<'_>, upload: &mut dyn MultipartUpload) -> Result<Concluded, NotPut> {
         let mut reader = object.source.open().await.map_err(|error| object.unreadable(&error))?;
         let mut digests = Digests::new(parts::part_bytes(object.bytes));
+        // As a whole: it begins anew, so that of one that goes a bit each day nothing would ever arrive.
+        let mut admitted = self.admit(object.bytes, &object.doing())?;
         loop {
             let bytes = reader.next(1 << 20).await.map_err(|error| object.unreadable(&error))?;
             if bytes.is_empty() {
@@ -239,7 +238,7 @@ impl Target {
             }
             let read;
             (digests, read) = digested(digests, bytes).await.map_err(|error| object.unreadable(&error))?;
-            self.pass(read.len(), &object.doing()).await?;
+            self.go(read.len(), &mut admitted).await;
             let put = upload.put_part(PutPayload::from(read)).await;
             put.map_err(|error| Trouble::of(object.doing(), &error, &super::exchange::Exchange::default()))?;
         }

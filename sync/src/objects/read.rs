@@ -1,6 +1,6 @@
 //! Gets objects, and what there is.
 
-use std::io;
+use std::io::{self, SeekFrom};
 use std::path::{Path as File, PathBuf};
 
 use bytes::Bytes;
@@ -9,11 +9,12 @@ use futures_util::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStoreExt};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
 use super::exchange::observed;
 use super::target::Target;
 use super::trouble::{Kind, Trouble};
+use super::verify::answered;
 use crate::remote::Hash;
 
 /// An object that is there.
@@ -56,7 +57,7 @@ impl Target {
         let path = self.path(key)?;
         let doing = format!("reading {key:?}");
         let reading = async {
-            let found = self.shared.store.get(&path).await?;
+            let found = answered(self.shared.store.get(&path).await?)?;
             if found.meta.size > most as u64 {
                 return Ok(Err(found.meta.size));
             }
@@ -167,20 +168,35 @@ impl Get<'_> {
     async fn go_on(&self, mut hasher: blake3::Hasher) -> Result<blake3::Hasher, Trouble> {
         let from = hasher.count();
         let reading = async {
-            let mut file = tokio::fs::OpenOptions::new().create(true).append(true).open(&self.partial).await.map_err(written)?;
+            // At its place, not at the end: what an earlier try that was dropped still writes is the same there.
+            let mut file = tokio::fs::OpenOptions::new()
+                .create(true)
+                .write(true)
+                .truncate(false)
+                .open(&self.partial)
+                .await
+                .map_err(written)?;
+            file.seek(SeekFrom::Start(from)).await.map_err(written)?;
             if from > 0 && self.target.shared.store.head(self.path).await?.size <= from {
                 // Nothing is behind what is kept, which no range could say.
                 return file.sync_all().await.map_err(written);
             }
             let range = (from > 0).then_some(GetRange::Offset(from));
             let found = self.target.shared.store.get_opts(self.path, GetOptions { range, ..GetOptions::default() }).await?;
+            let found = answered(found)?;
             let mut stream = found.into_stream();
-            while let Some(bytes) = stream.try_next().await? {
-                self.target.was_read(bytes.len());
-                hasher.update(&bytes);
-                file.write_all(&bytes).await.map_err(written)?;
-            }
+            let copied = async {
+                while let Some(bytes) = stream.try_next().await? {
+                    self.target.was_read(bytes.len());
+                    hasher.update(&bytes);
+                    file.write_all(&bytes).await.map_err(written)?;
+                }
+                Ok(())
+            };
+            let copied: Result<(), NotRead> = copied.await;
+            // What came is kept, whatever became of the rest.
             file.flush().await.map_err(written)?;
+            copied?;
             file.sync_all().await.map_err(written)
         };
         let (read, exchange) = observed(reading).await;

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+use super::location::Location;
 
 /// Where objects go. No secret is among them: those are in the environment or in a file that is named here.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// A folder (`/mnt/archive` or `file:///mnt/archive`), `s3://bucket/prefix`, `az://container/prefix`,
@@ -14,10 +16,10 @@ pub struct Settings {
     pub url: String,
     /// Of a store that is not Amazon's or Microsoft's own: where it listens, as `https://minio.plant.example:9000`. With
     /// `virtual_hosted` the host begins with the bucket's name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     /// The region of a bucket of S3; without, that of the environment (`AWS_REGION`, `AWS_DEFAULT_REGION`), else `us-east-1`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// Whether what is sent may be read on the way: an endpoint of `http://` is refused otherwise.
     #[serde(default)]
@@ -28,25 +30,25 @@ pub struct Settings {
     /// A file of credentials, which is read again when it changes. For S3 as Amazon's tools have it (`aws_access_key_id`,
     /// `aws_secret_access_key`, `aws_session_token`), for Azure with `account_key` or `sas_token`. Without, they are taken from the
     /// environment or, on a machine of theirs, from what its provider offers.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_file: Option<PathBuf>,
     /// The section of that file; without, `default`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
     /// The account of a container of Azure where the URL does not name it; without, `AZURE_STORAGE_ACCOUNT_NAME`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// Whether it is Azurite, Microsoft's emulator, with the account and key that are known to all.
     #[serde(default)]
     pub emulator: bool,
     /// A PEM file of root certificates that are trusted besides those of the system.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root_certificates: Option<PathBuf>,
     /// Bytes a second that uploads may take together; without, as many as there are.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_per_second: Option<u64>,
     /// Bytes that may be sent on one day of UTC; without, any number.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_per_day: Option<u64>,
     /// Seconds without a byte in either direction after which an exchange is given up.
     #[serde(default = "stall_seconds")]
@@ -107,6 +109,14 @@ impl Settings {
         }
     }
 
+    /// The folder that it is, if it is one.
+    pub fn folder(&self) -> Option<PathBuf> {
+        match Location::of(self) {
+            Ok(Location::Folder(path)) => Some(path),
+            _ => None,
+        }
+    }
+
     /// After how long without a byte an exchange is given up.
     pub(super) fn stall(&self) -> Duration {
         Duration::from_secs(self.stall_seconds)
@@ -117,8 +127,12 @@ impl Settings {
         NotASetting { url: super::location::without_secrets(&self.url), option, problem: problem.into(), advice }
     }
 
-    /// Refuses numbers with which nothing would go on.
-    pub(super) fn check(&self) -> Result<(), NotASetting> {
+    /// Refuses numbers with which nothing would go on, and what says nothing.
+    ///
+    /// # Errors
+    ///
+    /// The first of these.
+    pub fn check(&self) -> Result<(), NotASetting> {
         let at_least_one = "give at least 1, or leave it out";
         for (option, number) in [
             ("bytes_per_second", self.bytes_per_second),
@@ -129,6 +143,9 @@ impl Settings {
             if number == Some(0) {
                 return Err(self.wrong(option, "it is 0", at_least_one));
             }
+        }
+        if self.profile.is_some() && self.credentials_file.is_none() {
+            return Err(self.wrong("profile", "it is a section of a file, and no file is named", "name it in credentials_file"));
         }
         Ok(())
     }
@@ -147,11 +164,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_waits_for_ever() {
+    fn what_would_wait_for_ever_or_say_nothing_is_refused() {
         let mut settings = Settings::new("s3://bucket");
         settings.check().unwrap();
         settings.bytes_per_second = Some(0);
         let said = settings.check().unwrap_err().to_string();
         assert_eq!(said, "bytes_per_second of the target \"s3://bucket\": it is 0; give at least 1, or leave it out");
+        let settings = Settings { profile: Some("plant".to_owned()), ..Settings::new("s3://bucket") };
+        assert!(settings.check().unwrap_err().to_string().ends_with("; name it in credentials_file"));
     }
 }

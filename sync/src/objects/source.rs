@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
-use super::digest::{Concluded, Digests};
+use super::digest::{Concluded, Digests, Sum};
 
 /// What an object is made of.
 #[derive(Debug, Clone)]
@@ -55,6 +55,11 @@ pub(super) async fn digested(mut digests: Digests, bytes: Bytes) -> io::Result<(
         (digests, bytes)
     });
     task.await.map_err(io::Error::other)
+}
+
+/// What bytes come to by themselves, as above.
+pub(super) async fn summed(bytes: Bytes) -> io::Result<(Sum, Bytes)> {
+    tokio::task::spawn_blocking(move || (Sum::of(&bytes), bytes)).await.map_err(io::Error::other)
 }
 
 /// Reads on.

@@ -15,7 +15,7 @@ use super::exchange::{self, observed};
 use super::folder;
 use super::location::{self, Location};
 use super::settings::{NotASetting, Settings};
-use super::throttle::Throttle;
+use super::throttle::{Admitted, Throttle};
 use super::trouble::{Kind, Trouble};
 
 /// A store and the prefix in it below which our objects are. Cheap to clone; clones share connections and the throttle.
@@ -132,6 +132,27 @@ impl Target {
         }
     }
 
+    /// Removes what puts below a prefix, ended by nothing but a power cut, have left in a folder. Nobody else may be putting anything there. Other stores
+    /// leave nothing that is seen.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] of this machine.
+    pub async fn clean(&self, prefix: &str) -> Result<(), Trouble> {
+        let Some(root) = self.shared.folder.clone() else { return Ok(()) };
+        let folder = root.join(prefix);
+        let cleaned = tokio::task::spawn_blocking(move || folder::clean(&folder)).await;
+        let cleaned = cleaned.unwrap_or_else(|stopped| Err(std::io::Error::other(stopped)));
+        cleaned.map_err(|error| Trouble::local(format!("cleaning {prefix:?}"), &error))
+    }
+
+    /// Removes what puts of an object into a folder have left there that came to no end.
+    pub(super) fn sweep(&self, path: &Path) {
+        if let Some(root) = &self.shared.folder {
+            folder::sweep(root, path.as_ref());
+        }
+    }
+
     /// Makes what a folder holds of an object survive a power cut. Other stores do that before they answer.
     pub(super) async fn settle(&self, key: &str) -> Result<(), Trouble> {
         let Some(root) = self.shared.folder.clone() else { return Ok(()) };
@@ -143,19 +164,27 @@ impl Target {
 
     /// Lets so many bytes go, where no connection counts and slows them.
     pub(super) async fn pass(&self, bytes: usize, doing: &str) -> Result<(), Trouble> {
-        if !self.shared.slowed_here {
-            return Ok(());
+        if self.shared.slowed_here {
+            let mut admitted = self.admit(bytes as u64, doing)?;
+            self.go(bytes, &mut admitted).await;
         }
-        let admitted = self.shared.throttle.admit(bytes as u64, false);
-        let mut admitted = admitted.map_err(|until| Trouble {
+        Ok(())
+    }
+
+    /// Takes an object from today's budget.
+    pub(super) fn admit(&self, bytes: u64, doing: &str) -> Result<Admitted, Trouble> {
+        self.shared.throttle.admit(bytes, false).map_err(|until| Trouble {
             kind: Kind::Spent { until },
             doing: doing.to_owned(),
             detail: format!("the bytes that may be sent today are spent until {until}"),
-        })?;
+        })
+    }
+
+    /// Lets so many bytes of it go.
+    pub(super) async fn go(&self, bytes: usize, admitted: &mut Admitted) {
         self.shared.throttle.pass(bytes).await;
         admitted.passed(bytes as u64);
         exchange::current().lock().sent += bytes as u64;
-        Ok(())
     }
 
     /// Counts bytes that were read, where no connection does.

@@ -39,7 +39,7 @@ pub enum Kind {
     Poisoned,
     /// There is no such object, or no such upload.
     NotFound,
-    /// There is no such bucket, region or endpoint: the settings are wrong.
+    /// There is no such bucket, region or endpoint, or the store does not know how to do this: the settings are wrong.
     Settings,
     /// Something is wrong with a file of this machine.
     Local,
@@ -161,6 +161,7 @@ fn said(status: u16, exchange: &Exchange) -> Option<Kind> {
         // Others are at it.
         409 | 412 | 423 | 429 => throttled,
         503 if exchange.retry_after.is_some() => throttled,
+        501 | 505 => Kind::Settings,
         507 => Kind::Full,
         500.. => Kind::Unreachable,
         400.. => Kind::Poisoned,
@@ -203,6 +204,7 @@ fn named(code: &str, exchange: &Exchange) -> Option<Kind> {
         | "IllegalLocationConstraintException"
         | "InvalidBucketName"
         | "NoSuchBucket"
+        | "NotImplemented"
         | "PermanentRedirect"
         | "ResourceTypeMismatch"
         | "TemporaryRedirect" => Kind::Settings,

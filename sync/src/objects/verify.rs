@@ -2,9 +2,9 @@
 
 use futures_util::TryStreamExt;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStoreExt};
+use object_store::{GetResult, ObjectMeta, ObjectStoreExt};
 
-use super::digest::Concluded;
+use super::digest::{Concluded, Sum};
 use super::exchange::observed;
 use super::target::Target;
 use super::trouble::{Kind, Trouble};
@@ -29,11 +29,21 @@ pub(super) struct Statement {
 }
 
 impl Target {
-    /// What there is of an object; none where there is none.
-    pub(super) async fn look(&self, key: &str, path: &Path) -> Result<Option<ObjectMeta>, Trouble> {
+    /// Reads an object for its hash, all of it and anew; none where there is no such object.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] of the store.
+    pub async fn get_hash(&self, key: &str) -> Result<Option<Hash>, Trouble> {
+        self.hash_of(key, &self.path(key)?).await
+    }
+
+    /// What there is of an object, and the MD5 that the store has of it; none where there is none.
+    pub(super) async fn look(&self, key: &str, path: &Path) -> Result<Option<(ObjectMeta, Option<Sum>)>, Trouble> {
         let (found, exchange) = observed(self.shared.store.head(path)).await;
         match found {
-            Ok(found) => Ok(Some(found)),
+            Ok(found) if found.e_tag.is_some() => Ok(Some((found, exchange.content_md5.as_deref().and_then(Sum::of_base64)))),
+            Ok(_) => Err(Trouble::of(format!("looking for {key:?}"), &no_store(), &exchange)),
             Err(error) => match Trouble::of(format!("looking for {key:?}"), &error, &exchange) {
                 Trouble { kind: Kind::NotFound, .. } => Ok(None),
                 trouble => Err(trouble),
@@ -59,7 +69,8 @@ impl Target {
     /// Reads an object for its hash; none where there is none.
     pub(super) async fn hash_of(&self, key: &str, path: &Path) -> Result<Option<Hash>, Trouble> {
         let reading = async {
-            let (mut hasher, mut stream) = (blake3::Hasher::new(), self.shared.store.get(path).await?.into_stream());
+            let found = answered(self.shared.store.get(path).await?)?;
+            let (mut hasher, mut stream) = (blake3::Hasher::new(), found.into_stream());
             while let Some(bytes) = stream.try_next().await? {
                 self.was_read(bytes.len());
                 hasher.update(&bytes);
@@ -75,4 +86,14 @@ impl Target {
             },
         }
     }
+}
+
+/// Takes an answer for that of a store. Every store marks its objects; who signs in to a hotel's network answers anything with a page that has
+/// no mark, and is not to be taken for somebody who has taken our names.
+pub(super) fn answered(found: GetResult) -> object_store::Result<GetResult> {
+    if found.meta.e_tag.is_some() { Ok(found) } else { Err(no_store()) }
+}
+
+fn no_store() -> object_store::Error {
+    object_store::Error::Generic { store: "some other", source: "what answers is no object store: the answer has no ETag".into() }
 }

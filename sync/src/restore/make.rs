@@ -166,7 +166,7 @@ impl Making {
         let Some(name) = &options.delivery else { return Ok(None) };
         let delivery = db.delivery(name);
         delivery.begin()?;
-        Ok(Some(Incarnation(delivery.fork(Some(*announced))?.incarnation)))
+        Ok(Some(Incarnation(delivery.fork(Some(*announced))?.head.incarnation)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alluvium::{Announced, Cut, DeliveryState};
+use alluvium::{Announced, Cut, DeliveryHead};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 
@@ -24,10 +24,10 @@ impl Shared {
     /// Announces the next cut, if there is one.
     pub(super) async fn announce(self: &Arc<Self>) -> Result<(), Failed> {
         let delivery = self.db.delivery(&self.name);
-        let (state, Some(cut)) = (delivery.state()?, delivery.next()?) else { return Ok(()) };
-        let put = match self.put_before(&state, &cut).await? {
+        let (head, Some(cut)) = (delivery.head()?, delivery.next()?) else { return Ok(()) };
+        let put = match self.put_before(&head, &cut).await? {
             Some(put) => put,
-            None => self.put_manifest(&state, &cut).await?,
+            None => self.put_manifest(&head, &cut).await?,
         };
         let told = notes::offered(self, cut.number, put.hash)?;
         let through = put.manifest.metadata.map_or(0, |delta| delta.through);
@@ -42,8 +42,8 @@ impl Shared {
     }
 
     /// Looks whether a manifest of a cut is there that we put and did not hear of. One of somebody else's estranges us.
-    async fn put_before(&self, state: &DeliveryState, cut: &Cut) -> Result<Option<Put>, Failed> {
-        let prefix = Key::of_incarnation(&self.gateway, Incarnation(state.incarnation));
+    async fn put_before(&self, head: &DeliveryHead, cut: &Cut) -> Result<Option<Put>, Failed> {
+        let prefix = Key::of_incarnation(&self.gateway, Incarnation(head.incarnation));
         if self.creates_only_once().await? {
             return Ok(None);
         }
@@ -53,7 +53,7 @@ impl Shared {
                 Ok(Key::Manifest { cut: number, .. }) if number == cut.number => {}
                 _ => continue,
             }
-            if let Some(put) = self.taken(state, cut, &object.key).await? {
+            if let Some(put) = self.taken(head, cut, &object.key).await? {
                 return Ok(Some(put));
             }
         }
@@ -61,26 +61,26 @@ impl Shared {
     }
 
     /// What is there under the name of a manifest, if we put it.
-    async fn taken(&self, state: &DeliveryState, cut: &Cut, key: &str) -> Result<Option<Put>, Failed> {
+    async fn taken(&self, head: &DeliveryHead, cut: &Cut, key: &str) -> Result<Option<Put>, Failed> {
         let bytes = self.target.get_bytes(key, MOST_BYTES).await?;
         let hash = Hash::of(&bytes);
         if notes::offered(self, cut.number, hash)?.is_none() {
             tracing::warn!(key, "a manifest of the next cut is there that is not ours");
-            self.fork(state.announced)?;
+            self.fork(head.announced)?;
             return Err(Failed::Estranged { key: key.to_owned() });
         }
         let manifest = Manifest::decode(&bytes).map_err(|why| Failed::Manifest { key: key.to_owned(), why })?;
         Ok(Some(Put { hash, manifest }))
     }
 
-    async fn put_manifest(self: &Arc<Self>, state: &DeliveryState, cut: &Cut) -> Result<Put, Failed> {
-        let incarnation = Incarnation(state.incarnation);
-        let delta = self.metadata(state).await?;
+    async fn put_manifest(self: &Arc<Self>, head: &DeliveryHead, cut: &Cut) -> Result<Put, Failed> {
+        let incarnation = Incarnation(head.incarnation);
+        let delta = self.metadata(head).await?;
         if let Some(delta) = &delta {
             self.put_metadata(incarnation, cut.number, delta).await?;
         }
         let link = |announced: Announced| Link { incarnation: Incarnation(announced.incarnation), hash: Hash(announced.hash) };
-        let announcer = Announcer { gateway: &self.gateway, incarnation, previous: state.announced.map(link) };
+        let announcer = Announcer { gateway: &self.gateway, incarnation, previous: head.announced.map(link) };
         let manifest = gather::manifest(&self.db, cut, &announcer, delta.as_ref().map(|delta| delta.about));
         let unusable = |why| Failed::Manifest { key: format!("of cut {}", cut.number), why };
         let bytes = Bytes::from(manifest.encode().map_err(unusable)?);
@@ -99,7 +99,7 @@ impl Shared {
         }
         match self.target.put_new(&key, &bytes).await? {
             NewObject::Created | NewObject::AlreadyThere => Ok(Put { hash, manifest }),
-            NewObject::Taken { .. } => match self.taken(state, cut, &key).await? {
+            NewObject::Taken { .. } => match self.taken(head, cut, &key).await? {
                 Some(put) => Ok(put),
                 None => Err(Failed::Estranged { key }),
             },
@@ -111,12 +111,12 @@ impl Shared {
     pub(super) async fn put_manifest_and_die(self: &Arc<Self>) {
         let delivery = self.db.delivery(&self.name);
         let cut = delivery.next().unwrap().unwrap();
-        self.put_manifest(&delivery.state().unwrap(), &cut).await.unwrap();
+        self.put_manifest(&delivery.head().unwrap(), &cut).await.unwrap();
     }
 
     /// What changed since metadata were sent, in a file.
-    async fn metadata(self: &Arc<Self>, state: &DeliveryState) -> Result<Option<Delta>, Failed> {
-        let (shared, after) = (self.clone(), state.metadata_through);
+    async fn metadata(self: &Arc<Self>, head: &DeliveryHead) -> Result<Option<Delta>, Failed> {
+        let (shared, after) = (self.clone(), head.metadata_through);
         let write = move || {
             let told = notes::told(&shared)?;
             let written = Delta::write(&shared.db, after, &told, shared.policy.wanted, &shared.scratch);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use alluvium::{CutWhat, DeliveryState};
+use alluvium::{CutWhat, DeliveryHead};
 
 use super::Shared;
 use super::failed::Failed;
@@ -11,10 +11,10 @@ impl Shared {
     /// Takes the next cut, if anything is new: of everything if that is asked for, or was not for too long; else of what is sealed.
     pub(super) fn cut(&self, everything: bool) -> Result<(), Failed> {
         let delivery = self.db.delivery(&self.name);
-        let state = delivery.state()?;
-        let what = match everything || self.is_time_for_everything(&state) {
+        let head = delivery.head()?;
+        let what = match everything || self.is_time_for_everything(&head) {
             false => CutWhat::Sealed,
-            true if self.has_news(&state)? => CutWhat::All,
+            true if self.has_news(&head)? => CutWhat::All,
             true => CutWhat::News,
         };
         delivery.cut(what)?;
@@ -22,9 +22,9 @@ impl Shared {
     }
 
     /// Whether the last cut is long ago. Where that one found nothing new, the last try counts: it wears the disk.
-    fn is_time_for_everything(&self, state: &DeliveryState) -> bool {
+    fn is_time_for_everything(&self, head: &DeliveryHead) -> bool {
         let mut tried = self.tried.lock();
-        let is_time = self.since(state.taken_at) >= self.policy.max_delay
+        let is_time = self.since(head.taken_at) >= self.policy.max_delay
             && tried.is_none_or(|tried| tried.elapsed() >= self.policy.max_delay);
         if is_time {
             *tried = Some(Instant::now());
@@ -33,9 +33,9 @@ impl Shared {
     }
 
     /// Whether there are metadata to be sent, and no cut yet that will take them along.
-    fn has_news(&self, state: &DeliveryState) -> Result<bool, Failed> {
-        let announced = state.announced.map_or(0, |announced| announced.cut);
-        Ok(state.cuts == announced && self.has_metadata(state.metadata_through)?)
+    fn has_news(&self, head: &DeliveryHead) -> Result<bool, Failed> {
+        let announced = head.announced.map_or(0, |announced| announced.cut);
+        Ok(head.cuts == announced && self.has_metadata(head.metadata_through)?)
     }
 
     /// How long ago something was, by the wall clock; for ever where that was set back since.

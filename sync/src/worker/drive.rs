@@ -145,7 +145,8 @@ impl Drive {
 
     /// What there is to do.
     fn look(&mut self) -> Result<Work<Id>, Failed> {
-        let to_announce = self.shared.db.delivery(&self.shared.name).has_next()?;
+        let head = self.shared.db.delivery(&self.shared.name).head()?;
+        let to_announce = head.announced.map_or(0, |announced| announced.cut) < head.cuts;
         let due = self.shared.due(self.machine.aside().len(), self.once)?;
         let keys = due.iter().map(|shipment| shipment.hash).collect();
         self.due = due.into_iter().map(|shipment| (shipment.hash, shipment)).collect();

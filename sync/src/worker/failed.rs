@@ -43,6 +43,18 @@ pub enum Failed {
         /// The object.
         key: String,
     },
+    /// It is another gateway there.
+    #[error(
+        "delivery {name:?} is of a gateway that is called {known:?} there, not {asked:?}: call it so, or forget the delivery, and everything is sent again"
+    )]
+    Renamed {
+        /// The delivery.
+        name: String,
+        /// What it is called there.
+        known: String,
+        /// What it was to be called.
+        asked: String,
+    },
     /// There is no directory for what is sent and not kept.
     #[error("{path:?} cannot be made, where metadata are written before they are sent: {source}")]
     Scratch {

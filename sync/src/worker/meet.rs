@@ -12,8 +12,9 @@ impl Shared {
     /// Meets the target. Answers whether everything is to be cut again.
     pub(super) async fn meet(&self) -> Result<bool, Failed> {
         self.creates_only_once().await?;
-        let state = self.db.delivery(&self.name).state()?;
-        let Some(announced) = state.announced else { return Ok(false) };
+        let head = self.db.delivery(&self.name).head()?;
+        self.target.clean(&Key::of_incarnation(&self.gateway, Incarnation(head.incarnation))).await?;
+        let Some(announced) = head.announced else { return Ok(false) };
         if self.is_there(announced).await? {
             return Ok(false);
         }
@@ -31,14 +32,24 @@ impl Shared {
     /// Goes on under a new incarnation behind a cut that both sides know.
     pub(super) fn fork(&self, common: Option<Announced>) -> Result<(), Failed> {
         notes::forget_offers(self)?;
+        notes::forget_creates_only_once(self)?;
         self.db.delivery(&self.name).fork(common)?;
         self.reporter.count(|counts| counts.forks += 1);
         Ok(())
     }
 
     /// Whether the target creates a name only once.
-    pub(super) async fn creates_only_once(&self) -> Result<bool, Trouble> {
-        self.create_only.get_or_try_init(|| self.target.create_only_works()).await.copied()
+    pub(super) async fn creates_only_once(&self) -> Result<bool, Failed> {
+        let find_out = || async {
+            if let Some(known) = notes::creates_only_once(self)? {
+                return Ok(known);
+            }
+            let who = Incarnation(self.db.delivery(&self.name).head()?.incarnation);
+            let found = self.target.create_only_works(who).await?;
+            notes::put_creates_only_once(self, found)?;
+            Ok(found)
+        };
+        self.create_only.get_or_try_init(find_out).await.copied()
     }
 
     /// Whether the manifest of a cut is there, under its name with or without its hash.

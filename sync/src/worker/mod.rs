@@ -1,9 +1,9 @@
 //! The worker: carries what a database holds to one target, for as long as it is asked to.
 //!
-//! - [`machine`]: decides what to do next, without I/O;
-//! - [`cut`], [`meet`], [`announce`], [`send`]: what it decides to do;
-//! - [`drive`]: does it, several things at a time, and tells how it stands;
-//! - [`notes`]: what it notes in the database, so that a restart goes on where it was.
+//! - `machine`: decides what to do next, without I/O;
+//! - `cut`, `meet`, `announce`, `send`: what it decides to do;
+//! - `drive`: does it, several things at a time, and tells how it stands;
+//! - `notes`: what it notes in the database, so that a restart goes on where it was.
 //!
 //! Whatever fails is tried again, whatever is asked twice has the effect of once: objects are named by their hash or created only once,
 //! and what was noted here is no more than what was seen there.
@@ -71,6 +71,33 @@ impl Default for Policy {
     }
 }
 
+/// What the gateway is called where a delivery goes; `None` before anything was to be sent.
+///
+/// # Errors
+///
+/// [`Failed`] where there is no such delivery.
+pub fn gateway_of(db: &Database, delivery: &str) -> Result<Option<String>, Failed> {
+    notes::gateway(db, delivery)
+}
+
+/// Whether a delivery is paused.
+///
+/// # Errors
+///
+/// [`Failed`] where there is no such delivery.
+pub fn is_paused(db: &Database, delivery: &str) -> Result<bool, Failed> {
+    notes::is_paused(db, delivery)
+}
+
+/// Pauses a delivery that no worker is at, or resumes it.
+///
+/// # Errors
+///
+/// [`Failed`] where there is no such delivery, or that cannot be noted.
+pub fn pause(db: &Database, delivery: &str, paused: bool) -> Result<(), Failed> {
+    notes::pause(db, delivery, paused)
+}
+
 /// Carries what a database holds to one target.
 #[derive(Debug, Clone)]
 pub struct Worker {
@@ -134,6 +161,15 @@ impl Worker {
             orders: watch::Sender::default(),
             db,
         };
+        match notes::gateway(&shared.db, name)? {
+            Some(known) if known != gateway => {
+                return Err(Failed::Renamed { name: name.to_owned(), known, asked: gateway.to_owned() });
+            }
+            Some(_) => {}
+            None => notes::put_gateway(&shared)?,
+        }
+        let paused = notes::is_paused(&shared.db, name)?;
+        shared.orders.send_modify(|orders| orders.paused = paused);
         notes::resume_budget(&shared)?;
         Ok(Worker { shared: Arc::new(shared) })
     }
@@ -143,9 +179,15 @@ impl Worker {
         self.shared.reporter.watch()
     }
 
-    /// Sends nothing until told otherwise; cuts are taken all the same. What is on its way goes on.
-    pub fn pause(&self, paused: bool) {
+    /// Sends nothing until told otherwise, after a restart too; cuts are taken all the same. What is on its way goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`Failed`] where that cannot be noted.
+    pub fn pause(&self, paused: bool) -> Result<(), Failed> {
+        pause(&self.shared.db, &self.shared.name, paused)?;
         self.shared.orders.send_modify(|orders| orders.paused = paused);
+        Ok(())
     }
 
     /// Tries at once what it waits for: a target that failed, and what was set aside.

@@ -1,5 +1,6 @@
 //! What the worker notes in the database: JSON, under names of its delivery.
 
+use alluvium::Database;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,12 @@ use crate::remote::Hash;
 
 /// What was sent of tables and series.
 const TOLD: &str = "told";
+/// What the gateway is called there.
+const GATEWAY: &str = "gateway";
+/// Whether nothing is to be sent.
+const PAUSED: &str = "paused";
+/// Whether the target creates a name only once, as was found out once.
+const ONLY_ONCE: &str = "only_once";
 /// Bytes sent today.
 const SPENT: &str = "spent";
 /// Manifests that may have been put, by their hash: the next cut is announced by one of them, if by any of ours.
@@ -24,6 +31,38 @@ pub(super) struct Offered {
     pub(super) cut: u64,
     /// What is sent with it of tables and series.
     pub(super) told: Told,
+}
+
+/// What the gateway is called there, once somebody has said so.
+pub(super) fn gateway(db: &Database, name: &str) -> Result<Option<String>, Failed> {
+    let note = db.delivery(name).note(GATEWAY.as_bytes())?;
+    Ok(note.map(|note| serde_json::from_slice(&note)).transpose()?)
+}
+
+pub(super) fn put_gateway(shared: &Shared) -> Result<(), Failed> {
+    write(shared, GATEWAY, &shared.gateway)
+}
+
+/// Whether nothing is to be sent until somebody says otherwise.
+pub(super) fn is_paused(db: &Database, name: &str) -> Result<bool, Failed> {
+    Ok(db.delivery(name).note(PAUSED.as_bytes())?.is_some())
+}
+
+pub(super) fn pause(db: &Database, name: &str, paused: bool) -> Result<(), Failed> {
+    Ok(db.delivery(name).put_note(PAUSED.as_bytes(), paused.then_some(b"true"))?)
+}
+
+pub(super) fn creates_only_once(shared: &Shared) -> Result<Option<bool>, Failed> {
+    read(shared, ONLY_ONCE)
+}
+
+pub(super) fn put_creates_only_once(shared: &Shared, known: bool) -> Result<(), Failed> {
+    write(shared, ONLY_ONCE, &known)
+}
+
+/// It may be another target by now.
+pub(super) fn forget_creates_only_once(shared: &Shared) -> Result<(), Failed> {
+    forget(shared, ONLY_ONCE)
 }
 
 /// Goes on with today's budget.

@@ -37,7 +37,7 @@ impl Shared {
     pub(super) async fn send(&self, shipment: &Shipment) -> Result<(), Failed> {
         let delivery = self.db.delivery(&self.name);
         let _sending = delivery.sending(shipment);
-        let incarnation = delivery.incarnation()?;
+        let incarnation = delivery.head()?.incarnation;
         let key = Key::Segment(SegmentKey {
             name: shipment.table.name.clone(),
             table: shipment.table.id.0,
@@ -49,7 +49,7 @@ impl Shared {
         });
         put(self, &key.to_string(), &Source::File(&shipment.path), Hash(shipment.hash), shipment.bytes).await?;
         // Behind a fork meanwhile it counts for nobody.
-        if delivery.incarnation()? == incarnation {
+        if delivery.head()?.incarnation == incarnation {
             delivery.hold(std::slice::from_ref(shipment))?;
             self.reporter.count(|counts| counts.segments += 1);
         }

@@ -130,7 +130,7 @@ async fn everything_is_carried_once() {
     assert_eq!((branch.cuts, branch.units), (1, 2));
     let state = db.delivery("bucket").state().unwrap();
     assert_eq!(branch.delivered_through.unwrap().record, state.delivered.unwrap().record);
-    assert_eq!(branch.incarnation, Incarnation(state.incarnation));
+    assert_eq!(branch.incarnation, Incarnation(state.head.incarnation));
     assert_eq!((world.files(".parquet").len(), world.files(".metadata.jsonl.zst").len()), (2, 1));
     // Nothing is new, so nothing happens.
     let report = done(worker.run_once().await);
@@ -301,9 +301,11 @@ async fn who_is_paused_sends_nothing_until_told_to() {
     let world = World::new();
     let db = world.open();
     append(&db, 0, 0..5);
-    let policy = Policy { cut_every: Duration::from_millis(10), max_delay: Duration::ZERO, ..Policy::default() };
-    let worker = world.worker_to(&db, world.target(), policy);
-    worker.pause(true);
+    let policy = || Policy { cut_every: Duration::from_millis(10), max_delay: Duration::ZERO, ..Policy::default() };
+    let worker = world.worker_to(&db, world.target(), policy());
+    worker.pause(true).unwrap();
+    assert!(is_paused(&db, "bucket").unwrap());
+    let worker = world.worker_to(&db, world.target(), policy());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn({
         let worker = worker.clone();
@@ -311,11 +313,11 @@ async fn who_is_paused_sends_nothing_until_told_to() {
     });
     let mut reports = worker.reports();
     reports.wait_for(|report| report.paused).await.unwrap();
-    while db.delivery("bucket").state().unwrap().cuts == 0 {
+    while db.delivery("bucket").head().unwrap().cuts == 0 {
         tokio::task::yield_now().await;
     }
     assert_eq!(reports.borrow().counts.announced, 0);
-    worker.pause(false);
+    worker.pause(false).unwrap();
     reports.wait_for(|report| report.counts.segments == 1).await.unwrap();
     // What comes later comes there too.
     append(&db, 1, 0..5);
@@ -401,7 +403,7 @@ async fn a_store_that_does_not_create_names_only_once_has_hashes_in_them() {
     // A copy of it wrote the next one meanwhile.
     let key = Key::Manifest {
         gateway: GATEWAY.to_owned(),
-        incarnation: Incarnation(db.delivery("bucket").incarnation().unwrap()),
+        incarnation: Incarnation(db.delivery("bucket").head().unwrap().incarnation),
         cut: 4,
         hash: Some(Hash::of(b"{}")),
     };
@@ -410,6 +412,16 @@ async fn a_store_that_does_not_create_names_only_once_has_hashes_in_them() {
     assert_eq!(done(worker.run_once().await).counts.forks, 1);
     let rows: usize = db.query(&Query::table("air")).unwrap().map(|batch| batch.unwrap().num_rows()).sum();
     assert_eq!(rows, 20);
+}
+
+#[test]
+fn a_delivery_is_of_one_gateway() {
+    let world = World::new();
+    let db = world.open();
+    world.worker(&db);
+    let other = Worker::new(db.clone(), "bucket", "other", world.target(), Policy::default(), &world.dir.path().join("scratch"));
+    assert!(matches!(other, Err(Failed::Renamed { known, .. }) if known == GATEWAY));
+    assert_eq!(gateway_of(&db, "bucket").unwrap().as_deref(), Some(GATEWAY));
 }
 
 #[tokio::test(flavor = "multi_thread")]

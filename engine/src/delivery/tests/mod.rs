@@ -117,9 +117,9 @@ fn a_cut_names_what_is_new_and_it_is_left_until_it_is_held() {
     assert!(first.units.iter().all(|unit| unit.records.1 <= first.through));
     let copy = db.delivery("copy");
     let state = copy.state().unwrap();
-    assert_eq!((state.cuts, state.through, state.cuts_left, state.units_left), (1, first.through, 1, 2));
-    assert_eq!(state.announced.unwrap().hash, [1; 32]);
-    assert_eq!(state.announced.unwrap().incarnation, state.incarnation);
+    assert_eq!((state.head.cuts, state.head.through, state.cuts_left, state.units_left), (1, first.through, 1, 2));
+    assert_eq!(state.head.announced.unwrap().hash, [1; 32]);
+    assert_eq!(state.head.announced.unwrap().incarnation, state.head.incarnation);
     assert_eq!(delivered(&db), None);
     let pending = copy.pending(SendOrder::Newest, 9).unwrap();
     assert_eq!(pending.len(), 2);
@@ -179,7 +179,7 @@ fn what_was_noted_outlasts_a_power_cut() {
     copy.put_note(b"upload/7", None).unwrap();
     assert_eq!(copy.note(b"upload/7").unwrap(), None);
     copy.announce(1, [1; 32], 4).unwrap();
-    assert_eq!(copy.state().unwrap().metadata_through, 4);
+    assert_eq!(copy.head().unwrap().metadata_through, 4);
     assert_eq!(copy.pending(SendOrder::Newest, 9).unwrap().len(), 2);
     assert!(copy.remove().unwrap() && !copy.remove().unwrap());
     assert_eq!(db.deliveries().unwrap(), []);
@@ -307,23 +307,23 @@ fn losses_are_told() {
 fn behind_a_fork_everything_since_is_cut_again() {
     let (_, _, db) = begun();
     let copy = db.delivery("copy");
-    let old = copy.state().unwrap().incarnation;
+    let old = copy.head().unwrap().incarnation;
     append(&db, "a", &[(0, 1)]);
     cut(&db).unwrap();
-    let common = copy.state().unwrap().announced;
+    let common = copy.head().unwrap().announced;
     for value in 2..4 {
         append(&db, "a", &[(value, value)]);
         cut(&db).unwrap();
     }
     let forked = copy.fork(common).unwrap();
-    assert_ne!(forked.incarnation, old);
+    assert_ne!(forked.head.incarnation, old);
     assert_eq!(common.unwrap().incarnation, old);
-    assert_eq!((forked.cuts, forked.announced, forked.metadata_through, forked.units_left), (1, common, 0, 0));
+    assert_eq!((forked.head.cuts, forked.head.announced, forked.head.metadata_through, forked.units_left), (1, common, 0, 0));
     assert_eq!(copy.pending(SendOrder::Newest, 9).unwrap().len(), 0);
     let next = cut(&db).unwrap();
     assert_eq!((next.number, next.after, next.units.len()), (2, common.unwrap().through, 2));
     let elsewhere = Elsewhere::default();
     assert_eq!(elsewhere.rows().len(), 0);
-    assert_eq!(copy.fork(None).unwrap().announced, None);
+    assert_eq!(copy.fork(None).unwrap().head.announced, None);
     assert_eq!(cut(&db).unwrap().units.len(), 3);
 }

@@ -122,7 +122,7 @@ impl Life {
         self.db().delivery("copy").hold(&pending).unwrap();
         let state = self.db().delivery("copy").state().unwrap();
         assert_eq!(state.units_left, 0, "{left} were left before");
-        assert_eq!(state.delivered.map(|delivered| delivered.cut), Some(state.cuts));
+        assert_eq!(state.delivered.map(|delivered| delivered.cut), Some(state.head.cuts));
     }
 }
 

@@ -14,6 +14,7 @@ use crate::config::HttpSettings;
 use crate::failure::{Failure, Outcome};
 use crate::local::Local;
 use crate::serve::{self, Guests, Places, Running};
+use crate::sync::Links;
 
 /// For how many days certificates of the demo hold.
 const DAYS: u32 = 1;
@@ -33,8 +34,14 @@ impl Gateway {
         let guests = Guests { tls: Arc::new(office.server_config()?), office: Some(office.clone()), secret };
         let places = Places { quic: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), http: None };
         let (gateway, doors) = (office.gateway(), HttpSettings::default());
-        let running = Running::start(db.clone(), gateway, guests, serve::Settings::default(), places, &doors).await?;
+        let (settings, links) = (serve::Settings::default(), Links::default());
+        let running = Running::start(db.clone(), gateway, guests, settings, places, &doors, links).await?;
         Ok(Gateway { db, office, running })
+    }
+
+    /// Its id.
+    pub(super) fn id(&self) -> String {
+        self.office.gateway()
     }
 
     /// Where it listens.

@@ -4,6 +4,7 @@
 mod gateway;
 mod record;
 mod report;
+mod upload;
 mod vitals;
 
 use std::io::{self, Write};
@@ -57,8 +58,10 @@ async fn show(context: &Context, length: Duration) -> Outcome {
     let sealing = sealing.elapsed();
     let queries = time_queries(&dashboard, &gateway.db, &recording).await?;
     dashboard.close().await;
+    let bucket = upload::upload(&gateway, directory).await?;
     let inspection = gateway.db.inspect()?;
-    let report = Report { directory, recording: &recording, sealing, queries, inspection: &inspection, written_before: before };
+    let report =
+        Report { directory, recording: &recording, sealing, queries, inspection: &inspection, written_before: before, bucket };
     if context.json {
         context.print_json(&report.describe())?;
     } else {

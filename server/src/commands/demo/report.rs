@@ -8,6 +8,7 @@ use alluvium::Inspection;
 use serde_json::{Value as Json, json};
 
 use super::record::Recording;
+use super::upload::Bucket;
 use crate::failure::Outcome;
 use crate::output::table::{Align, Table};
 use crate::output::terminal;
@@ -29,6 +30,7 @@ pub(super) struct Report<'a> {
     pub(super) inspection: &'a Inspection,
     /// Bytes written before the demo began, where its directory is not new.
     pub(super) written_before: u64,
+    pub(super) bucket: Bucket,
 }
 
 impl Report<'_> {
@@ -62,10 +64,17 @@ impl Report<'_> {
         for query in &self.queries {
             costs.push([format!("{} ({} rows)", query.name, terminal::count(query.rows)), terminal::span(query.median)]);
         }
+        let bucket = &self.bucket;
+        costs.push([
+            format!("carrying it to a folder ({})", terminal::things(bucket.segments, "segment")),
+            format!("{} in {}", terminal::bytes(bucket.bytes), terminal::span(bucket.took)),
+        ]);
         writeln!(out)?;
         costs.write(out)?;
         let data = self.directory.display();
-        Ok(writeln!(out, "\nThe data stay in {data}. Look around: alluvium --data {data} tables")?)
+        writeln!(out, "\nThe data stay in {data}. Look around: alluvium --data {data} tables")?;
+        let folder = bucket.folder.display();
+        Ok(writeln!(out, "They are in {folder} as well, as plain Parquet. Check that they are: alluvium sync prove {folder}")?)
     }
 
     pub(super) fn describe(&self) -> Json {
@@ -88,6 +97,12 @@ impl Report<'_> {
             "batch_us": { "p50": micros(percentile(&recording.batches, 50)), "p99": micros(percentile(&recording.batches, 99)) },
             "seal_us": micros(self.sealing),
             "queries": queries,
+            "bucket": {
+                "folder": self.bucket.folder.to_string_lossy(),
+                "segments": self.bucket.segments,
+                "bytes": self.bucket.bytes,
+                "us": micros(self.bucket.took),
+            },
         })
     }
 }

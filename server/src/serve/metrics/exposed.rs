@@ -5,15 +5,16 @@ use std::time::SystemTime;
 use alluvium::{QueueSizes, Status, TableStatus};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::prometheus_text::encode;
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::counted::Metrics;
-use super::labels::{Build, OfQueue, OfTable, Outcome};
+use super::labels::{Build, OfQueue, OfTable, OfTarget, Outcome};
 use super::sampled::Sample;
+use crate::sync::{Target, Totals};
 
 /// What the text is.
 pub(crate) use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
@@ -33,7 +34,7 @@ pub(crate) struct Present {
 }
 
 /// The text for a scrape.
-pub(crate) fn expose(metrics: &Metrics, sample: &Sample, present: Present) -> String {
+pub(crate) fn expose(metrics: &Metrics, sample: &Sample, present: Present, targets: &[Target]) -> String {
     let mut all = Registry::default();
     all.register(
         "process_start_time_seconds",
@@ -46,6 +47,7 @@ pub(crate) fn expose(metrics: &Metrics, sample: &Sample, present: Present) -> St
     tables(registry, &sample.status.tables);
     queues(registry, &sample.status);
     device(registry, &sample.status, metrics, present.endurance_bytes);
+    sync(registry, targets);
     let mut text = String::new();
     // Into memory, which takes everything.
     let _ = encode(&mut text, &all);
@@ -133,6 +135,40 @@ fn queues(registry: &mut Registry, status: &Status) {
     registry.register("queue_items", "Items of queues", family(items));
 }
 
+/// A number of a target: its name, what it is, and how it is found.
+type OfSync = (&'static str, &'static str, fn(&Target) -> Option<u64>);
+
+fn sync(registry: &mut Registry, targets: &[Target]) {
+    let total = |of: fn(&Totals) -> u64| move |target: &Target| target.totals.as_ref().map(of);
+    let gauges: [OfSync; 8] = [
+        ("sync_cuts", "Cuts taken for a target", |target| Some(target.cuts)),
+        ("sync_cuts_announced", "Cuts announced to a target", |target| Some(target.announced)),
+        ("sync_cuts_left", "Cuts that are not announced, or not all there", |target| Some(target.cuts_left)),
+        ("sync_units_left", "Units that are not there", |target| Some(target.units_left)),
+        ("sync_delivered_cut", "The cut through which everything is there", |target| Some(target.delivered.as_ref()?.cut)),
+        ("sync_circuit_open", "1 while a target is left alone for what it did not do", |target| {
+            Some(u64::from(target.circuit.is_some()))
+        }),
+        ("sync_aside", "Files that were set aside", |target| Some(target.aside.len() as u64)),
+        ("sync_paused", "1 while nothing is sent to a target", |target| Some(u64::from(target.paused))),
+    ];
+    let told = |of: &dyn Fn(&Target) -> Option<u64>| {
+        let values: Vec<_> =
+            targets.iter().filter_map(|target| Some((OfTarget { target: target.name.clone() }, of(target)?))).collect();
+        values.into_iter()
+    };
+    for (name, help, of) in gauges {
+        registry.register(name, help, family(told(&of)));
+    }
+    registry.register("sync_bytes_sent", "Bytes sent to a target", counters(told(&total(|totals| totals.bytes_sent))));
+    registry.register("sync_segments_sent", "Segments sent to a target", counters(told(&total(|totals| totals.segments))));
+    registry.register(
+        "sync_failures",
+        "Things that failed, and were or are tried again",
+        counters(told(&total(|totals| totals.failures))),
+    );
+}
+
 fn device(registry: &mut Registry, status: &Status, metrics: &Metrics, endurance_bytes: Option<u64>) {
     let written = status.bytes_written_since_opening;
     registry.register("device_written_bytes", "Bytes written to the directory by this process", ConstCounter::new(written));
@@ -170,6 +206,17 @@ where
     let family = Family::<L, Gauge>::default();
     for (labels, value) in values {
         family.get_or_create(&labels).set(i64::try_from(value).unwrap_or(i64::MAX));
+    }
+    family
+}
+
+fn counters<L>(values: impl Iterator<Item = (L, u64)>) -> Family<L, Counter>
+where
+    L: Clone + std::fmt::Debug + std::hash::Hash + Eq + EncodeLabelSet + Send + Sync + 'static,
+{
+    let family = Family::<L, Counter>::default();
+    for (labels, value) in values {
+        family.get_or_create(&labels).inc_by(value);
     }
     family
 }

@@ -43,6 +43,12 @@ pub(super) struct Request {
     pub(super) route: String,
 }
 
+/// A target that everything is carried to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfTarget {
+    pub(super) target: String,
+}
+
 /// An error that somebody was told.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Told {

@@ -26,6 +26,7 @@ fn answers_are_sorted_by_what_to_do() {
         (400, "AuthorizationHeaderMalformed", Kind::Settings),
         (301, "PermanentRedirect", Kind::Settings),
         (307, "", Kind::Settings),
+        (501, "", Kind::Settings),
         (404, "NoSuchUpload", Kind::NotFound),
         (404, "", Kind::NotFound),
         (409, "OperationAborted", throttled),

@@ -133,7 +133,7 @@ impl Life {
 
     /// Notes what is so at a cut.
     fn note(&mut self, was_sent: bool) {
-        let cut = self.db.delivery(DELIVERY).state().unwrap().cuts;
+        let cut = self.db.delivery(DELIVERY).head().unwrap().cuts;
         self.moments.push(Moment { at: Timestamp::now(), cut, state: State::of(&self.db), was_sent });
     }
 

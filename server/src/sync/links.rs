@@ -1,0 +1,92 @@
+//! The workers of a server.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use alluvium::Database;
+use alluvium_sync::objects::{self, Target};
+use alluvium_sync::worker::Worker;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::config::SyncSettings;
+use crate::failure::{Failure, Outcome};
+
+/// What is sent and not kept is written there, below a database directory.
+pub(crate) fn scratch(data: &Path) -> PathBuf {
+    data.join("local").join("outbox")
+}
+
+/// One target and its worker.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    pub(crate) name: String,
+    /// Where it goes, without anything secret.
+    pub(crate) url: String,
+    pub(crate) worker: Worker,
+}
+
+impl Link {
+    /// Makes one ready to work.
+    pub(crate) fn open(
+        db: &Arc<Database>,
+        data: &Path,
+        gateway: &str,
+        settings: &SyncSettings,
+        (name, target): (&str, &objects::Settings),
+    ) -> Outcome<Link> {
+        let url = target.url.clone();
+        let target = Target::open(target).map_err(|error| Failure::usage(format_args!("target {name:?}: {error}")))?;
+        let worker = Worker::new(db.clone(), name, gateway, target, settings.policy(), &scratch(data));
+        Ok(Link { name: name.to_owned(), url, worker: worker.map_err(Failure::failed)? })
+    }
+}
+
+/// All targets of a server, at which it works until it ends.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    pub(crate) all: Vec<Link>,
+}
+
+impl Links {
+    /// Those of the settings.
+    pub(crate) fn open(db: &Arc<Database>, data: &Path, gateway: &str, settings: &SyncSettings) -> Outcome<Links> {
+        let targets = settings.targets.iter().map(|(name, target)| (name.as_str(), target));
+        let all = targets.map(|target| Link::open(db, data, gateway, settings, target)).collect::<Outcome<_>>()?;
+        Ok(Links { all })
+    }
+
+    /// One of them.
+    pub(crate) fn find(&self, name: &str) -> Option<&Link> {
+        self.all.iter().find(|link| link.name == name)
+    }
+
+    /// Works at all of them until it is dropped or told to end.
+    pub(crate) fn start(&self) -> AtWork {
+        let (ending, is_ending) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        for link in &self.all {
+            let (worker, mut is_ending) = (link.worker.clone(), is_ending.clone());
+            tasks.spawn(async move {
+                // Whoever dropped the other end ends it as well.
+                worker.run(async move { drop(is_ending.wait_for(|ending| *ending).await) }).await;
+            });
+        }
+        AtWork { ending, tasks }
+    }
+}
+
+/// Workers that work.
+#[derive(Debug)]
+pub(crate) struct AtWork {
+    ending: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl AtWork {
+    /// Ends them; what is on its way is gone on with the next time.
+    pub(crate) async fn finish(mut self) {
+        self.ending.send_replace(true);
+        while self.tasks.join_next().await.is_some() {}
+    }
+}

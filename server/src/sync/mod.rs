@@ -1,0 +1,7 @@
+//! What is carried elsewhere: the targets of a database, their workers, and how they stand.
+
+mod links;
+mod told;
+
+pub(crate) use links::{AtWork, Link, Links};
+pub(crate) use told::{Target, Totals, of, of_all};
