@@ -7,7 +7,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
-    access, central, changes, config, cursors, delete, demo, doc, import, kv, query, queue, serve, status, sync, tables,
+    access, central, changes, config, cursors, delete, demo, doc, import, kv, query, queue, restore, serve, status, sync, tables,
 };
 use crate::failure::{Failure, Outcome};
 use crate::remote::{Credentials, ServerAt};
@@ -101,6 +101,8 @@ pub(crate) enum Command {
     /// Carries everything to object stores, and shows and proves what is there
     #[command(subcommand)]
     Sync(sync::Command),
+    /// Makes a database again of what a bucket holds of a gateway
+    Restore(restore::Arguments),
     /// Looks after the PostgreSQL that knows what all gateways delivered
     #[command(subcommand)]
     Central(central::Command),

@@ -293,3 +293,47 @@ fn others_read_the_bucket() {
     let answer = String::from_utf8(answer.stdout).unwrap();
     assert!(answer.starts_with("[('Küche 1', 480, 206400.0, ") && answer.contains("2025, 3, 1"), "{answer}");
 }
+
+/// The machine is lost; what is in the bucket becomes a gateway again, which goes on there.
+#[test]
+fn a_lost_gateway_is_restored_and_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, bucket, again) = (dir.path().join("data"), dir.path().join("bucket"), dir.path().join("again"));
+    let to = ["--to", bucket.to_str().unwrap(), "--gateway", "g"];
+    let run = |data: &Path| succeed(data, ["sync", "run", "--once"].into_iter().chain(to));
+    import(dir.path(), &data, 0..3);
+    succeed(&data, ["doc", "create", "devices"]);
+    succeed(&data, ["doc", "put", "devices", "pump-7", r#"{"floor":2}"#]);
+    succeed(&data, ["user", "add", "pump-7", "--role", "device"]);
+    run(&data);
+    succeed(&data, ["delete", "--table", "air", "--where", "room=b", "--from", "2025-03-02", "--to", "2025-03-03"]);
+    import(dir.path(), &data, 3..4);
+    run(&data);
+    let rows = |data: &Path| succeed(data, ["query", "--table", "air", "--format", "csv"]);
+    let documents = |data: &Path| succeed(data, ["doc", "get", "devices", "pump-7"]);
+    let (before, document) = (rows(&data), documents(&data));
+    assert!(document.contains("floor"), "{document}");
+    assert_eq!(before.lines().count(), 1 + 4 * 120 - 60);
+    std::fs::remove_dir_all(&data).unwrap();
+    let from = ["restore", "--from", bucket.to_str().unwrap()];
+    let told = succeed(&again, from);
+    assert!(told.contains("as of cut 2") && told.contains("1 table"), "{told}");
+    assert_eq!((rows(&again), documents(&again)), (before, document));
+    assert!(succeed(&again, ["user", "list"]).contains("pump-7"));
+    succeed(&again, ["verify"]);
+    // Not over what is there.
+    let said = fail(1, &again, from);
+    assert!(said.contains("again"), "{said}");
+    import(dir.path(), &again, 4..5);
+    run(&again);
+    let proof = proof(&bucket);
+    let branches = proof["branches"].as_array().unwrap();
+    assert_eq!((branches.len(), &branches[0]["cuts"], &branches[0]["missing"]), (1, &json!(3), &json!([])), "{proof}");
+    succeed(&again, ["sync", "verify"].into_iter().chain(to));
+    // Nothing was sent twice.
+    assert_eq!(files(&bucket, ".parquet").len(), 3);
+    let nothing = dir.path().join("nothing");
+    assert!(fail(1, &dir.path().join("third"), ["restore", "--from", nothing.to_str().unwrap()]).contains("no folder"));
+    let said = fail(1, &dir.path().join("third"), ["restore", "--from", bucket.to_str().unwrap(), "--gateway", "h"]);
+    assert!(said.contains("\"h\"") && said.contains("g"), "{said}");
+}

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::Database;
 use super::inner::Inner;
-use crate::delivery::{self, Announced, Cut, DeliveryHead, DeliveryState, Fences, SealedState};
+use crate::delivery::{self, Announced, Cut, DeliveryHead, DeliveryState, Fences, SealedState, Wanted};
 use crate::error::Result;
 use crate::keyspace::Access;
 use crate::maintain::Effort;
@@ -57,7 +57,9 @@ pub struct Shipment {
     pub bytes: u64,
     /// BLAKE3 of the file.
     pub hash: [u8; 32],
-    /// When the oldest cut was taken whose units it is wanted for, by the wall clock, in microseconds since 1970.
+    /// The incarnation whose units it is wanted for: an earlier one, where these were not held yet when the delivery forked.
+    pub incarnation: [u8; 16],
+    /// When the oldest cut was taken whose units these are, by the wall clock, in microseconds since 1970.
     pub taken_at: i64,
     entry: Arc<SegmentEntry>,
 }
@@ -208,8 +210,8 @@ impl Delivery<'_> {
             if pending.len() == limit {
                 break;
             }
-            if let Some(taken_at) = delivery::oldest_within(&view, number, &entry)? {
-                pending.extend(Some(Shipment::new(inner, table, partition, entry, taken_at)).filter(&is_due));
+            if let Some(wanted) = delivery::oldest_within(&view, number, &entry)? {
+                pending.extend(Some(Shipment::new(inner, table, partition, entry, wanted)).filter(&is_due));
             }
         }
         Ok(pending)
@@ -222,9 +224,9 @@ impl Delivery<'_> {
         Sending { id: shipment.entry.id, under_way }
     }
 
-    /// Notes that segments are held by whom this is for. Answers how many units were wanting until now.
+    /// Notes that segments, each sent as the incarnation's that it was wanted for, are held by whom this is for. Answers how many units were wanting until now.
     pub fn hold(&self, shipments: &[Shipment]) -> Result<u64> {
-        let entries: Vec<_> = shipments.iter().map(|shipment| shipment.entry.clone()).collect();
+        let entries: Vec<_> = shipments.iter().map(|shipment| (shipment.entry.clone(), shipment.incarnation)).collect();
         let name = self.name.to_owned();
         let mut access = self.db;
         access.free(move |transaction| delivery::hold(transaction, &name, &entries)).map(|(held, _)| held)
@@ -269,7 +271,7 @@ impl Delivery<'_> {
 }
 
 impl Shipment {
-    fn new(inner: &Inner, table: Arc<TableSchema>, partition: Partition, entry: Arc<SegmentEntry>, taken_at: i64) -> Self {
+    fn new(inner: &Inner, table: Arc<TableSchema>, partition: Partition, entry: Arc<SegmentEntry>, wanted: Wanted) -> Self {
         Shipment {
             table,
             partition,
@@ -279,7 +281,8 @@ impl Shipment {
             path: inner.store.path(&entry),
             bytes: entry.bytes,
             hash: entry.hash,
-            taken_at,
+            incarnation: wanted.incarnation,
+            taken_at: wanted.taken_at,
             entry,
         }
     }

@@ -147,9 +147,9 @@ fn void(transaction: &mut Transaction, delivery: &Noted, sealed: &SealedState, d
 }
 
 fn note(transaction: &mut Transaction, delivery: &mut Noted, cut: &Cut) -> Result<()> {
-    let number = delivery.form.number;
+    let (number, incarnation) = (delivery.form.number, delivery.form.incarnation);
     for unit in cut.units.iter().map(UnitForm::of) {
-        let pending = PendingForm { cut: cut.number, taken_at: cut.taken_at, unit };
+        let pending = PendingForm { cut: cut.number, incarnation, taken_at: cut.taken_at, unit };
         transaction.put(unit_key(number, &unit), encode(&pending));
     }
     let content = ContentForm {

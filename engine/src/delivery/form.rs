@@ -70,10 +70,11 @@ pub(super) struct UnitForm {
     pub(super) times: (i64, i64),
 }
 
-/// What is noted of a unit that is not held: its cut, when that was taken, and what it is.
+/// What is noted of a unit that is not held: its cut, whose that is and when it was taken, and what it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PendingForm {
     pub(super) cut: u64,
+    pub(super) incarnation: [u8; 16],
     pub(super) taken_at: i64,
     pub(super) unit: UnitForm,
 }

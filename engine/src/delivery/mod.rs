@@ -20,7 +20,7 @@ pub use state::{Announced, DeliveredThrough, DeliveryHead, DeliveryState};
 pub(crate) use state::{
     announce, announced_through, begin, head, hold, list, next, note, notes, put_note, rebase, remove, state,
 };
-pub(crate) use unit::oldest_within;
+pub(crate) use unit::{Wanted, oldest_within};
 
 #[cfg(test)]
 mod tests;

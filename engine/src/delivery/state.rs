@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::cut::{self, Cut};
 use super::form::{
-    CutForm, DeliveryForm, all_notes, all_units, cut_key, cut_of, cuts, decode, delivery_key, encode, name_of, note_key,
+    CutForm, DeliveryForm, PendingForm, all_notes, all_units, cut_key, cut_of, cuts, decode, delivery_key, encode, name_of,
+    note_key,
 };
 use super::unit::within;
 use crate::error::{Error, Result};
@@ -233,12 +234,13 @@ pub(super) fn settle(transaction: &mut Transaction, delivery: &Noted, number: u6
     Ok(())
 }
 
-/// Segments are held by whom the delivery is for: what units they hold need not be sent. Answers how many that were.
-pub(crate) fn hold(transaction: &mut Transaction, name: &str, entries: &[Arc<SegmentEntry>]) -> Result<u64> {
+/// Segments, each as sent by an incarnation, are held by whom the delivery is for: what units they hold need not be sent. Answers how many
+/// that were.
+pub(crate) fn hold(transaction: &mut Transaction, name: &str, entries: &[(Arc<SegmentEntry>, [u8; 16])]) -> Result<u64> {
     let delivery = Noted::read(transaction, name)?;
     let mut held = 0;
-    for entry in entries {
-        for (key, pending) in within(transaction, delivery.form.number, entry)? {
+    for (entry, incarnation) in entries {
+        for (key, pending) in within(transaction, delivery.form.number, entry, *incarnation)? {
             transaction.remove(key);
             settle(transaction, &delivery, pending.cut, 1)?;
             held += 1;
@@ -247,10 +249,11 @@ pub(crate) fn hold(transaction: &mut Transaction, name: &str, entries: &[Arc<Seg
     Ok(held)
 }
 
-/// Goes on behind a cut that both sides know, under another incarnation: whatever was cut behind it is forgotten, to be cut again.
+/// Goes on behind a cut that both sides know, under another incarnation: whatever was cut behind it is forgotten, to be cut again. What
+/// is not held yet of that cut and those before stays wanted, as theirs who announced it.
 pub(crate) fn rebase(transaction: &mut Transaction, name: &str, incarnation: [u8; 16], common: Option<Announced>) -> Result<()> {
     let mut delivery = Noted::read(transaction, name)?;
-    clear(transaction, &[cuts(delivery.form.number), all_units(delivery.form.number)])?;
+    forget_behind(transaction, delivery.form.number, common.map_or(0, |common| common.cut))?;
     let none = Announced { cut: 0, through: 0, taken_at: 0, incarnation: [0; 16], hash: [0; 32] };
     let common = common.unwrap_or(none);
     delivery.form = DeliveryForm {
@@ -268,6 +271,21 @@ pub(crate) fn rebase(transaction: &mut Transaction, name: &str, incarnation: [u8
         dropped: Vec::new(),
     };
     delivery.write(transaction);
+    Ok(())
+}
+
+/// Forgets cuts behind one, and their units.
+fn forget_behind(transaction: &mut Transaction, delivery: u32, cut: u64) -> Result<()> {
+    let mut gone = Vec::new();
+    for cell in transaction.scan(prefix(&cuts(delivery)), Direction::Forward)? {
+        let (key, _) = cell?;
+        gone.extend((cut_of(&key)? > cut).then_some(key));
+    }
+    for cell in transaction.scan(prefix(&all_units(delivery)), Direction::Forward)? {
+        let (key, (_, cell)) = cell?;
+        gone.extend((decode::<PendingForm>(&cell)?.cut > cut).then_some(key));
+    }
+    gone.into_iter().for_each(|key| transaction.remove(key));
     Ok(())
 }
 

@@ -30,26 +30,40 @@ fn ending(delivery: u32, table: TableId, (first, last): (u64, u64)) -> KeyRange 
     (Bound::Included(Key::from(key(first))), prefix(&key(last)).1)
 }
 
-/// The units that a segment holds which nobody else does yet.
-pub(super) fn within(transaction: &Transaction, delivery: u32, entry: &SegmentEntry) -> Result<Vec<Pending>> {
+/// The units of an incarnation that a segment holds which nobody else does yet.
+pub(super) fn within(
+    transaction: &Transaction,
+    delivery: u32,
+    entry: &SegmentEntry,
+    incarnation: [u8; 16],
+) -> Result<Vec<Pending>> {
     let range = ending(delivery, entry.table, (entry.first_sequence, entry.last_sequence));
     let mut found = Vec::new();
     for cell in transaction.scan(range, Direction::Forward)? {
         let (key, pending) = read(cell?)?;
-        if holds_unit(entry, &pending.unit) {
+        if pending.incarnation == incarnation && holds_unit(entry, &pending.unit) {
             found.push((key, pending));
         }
     }
     Ok(found)
 }
 
-/// When the oldest cut was taken of which a segment holds a unit that is not held yet; `None` where there is none.
-pub(crate) fn oldest_within(view: &View, delivery: u32, entry: &SegmentEntry) -> Result<Option<i64>> {
+/// Why a segment is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// The incarnation that announced what it holds.
+    pub(crate) incarnation: [u8; 16],
+    /// When the cut was taken.
+    pub(crate) taken_at: i64,
+}
+
+/// The oldest unit that a segment holds and nobody else does yet; `None` where there is none.
+pub(crate) fn oldest_within(view: &View, delivery: u32, entry: &SegmentEntry) -> Result<Option<Wanted>> {
     let range = ending(delivery, entry.table, (entry.first_sequence, entry.last_sequence));
     for cell in view.scan(&range, Direction::Forward)? {
         let (_, pending) = read(cell?)?;
         if holds_unit(entry, &pending.unit) {
-            return Ok(Some(pending.taken_at));
+            return Ok(Some(Wanted { incarnation: pending.incarnation, taken_at: pending.taken_at }));
         }
     }
     Ok(None)

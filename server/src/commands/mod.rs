@@ -15,6 +15,7 @@ pub(crate) mod inspect;
 pub(crate) mod kv;
 pub(crate) mod query;
 pub(crate) mod queue;
+pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod status;
 mod supervisor;
@@ -202,6 +203,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Config(command) => config::run(&context, &command),
         Command::Status(arguments) => status::run(&context, &arguments),
         Command::Sync(command) => sync::run(&context, &command),
+        Command::Restore(arguments) => restore::run(&context, &arguments),
         Command::Central(command) => central::run(&context, &command),
         Command::Demo(arguments) => demo::run(&context, &arguments),
     }

@@ -217,6 +217,35 @@ async fn a_copy_of_a_gateway_overwrites_nothing() {
     assert!(world.proof().await.holds());
 }
 
+/// What was announced before the two parted is sent by whoever has it, as it was announced.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_announced_before_a_fork_is_sent_all_the_same() {
+    let world = World::new();
+    let db = world.open();
+    append(&db, 0, 0..5);
+    let worker = world.worker(&db);
+    db.delivery("bucket").cut(alluvium::CutWhat::All).unwrap();
+    worker.shared.meet().await.unwrap();
+    worker.shared.announce().await.unwrap();
+    drop(worker);
+    Arc::into_inner(db).unwrap().close().unwrap();
+    let copy = world.dir.path().join("copy");
+    copy_dir(&world.data(), &copy);
+    let (one, other) = (world.open(), world.open_in(&copy));
+    append(&other, 1, 3..5);
+    other.delivery("bucket").cut(alluvium::CutWhat::All).unwrap();
+    let worker = world.worker(&other);
+    worker.shared.meet().await.unwrap();
+    worker.shared.announce().await.unwrap();
+    append(&one, 1, 0..3);
+    assert_eq!(done(world.worker(&one).run_once().await).counts.forks, 1);
+    let proof = world.proof().await;
+    let forked = proof.branches.iter().find(|branch| branch.missing.is_empty()).expect("the fork's");
+    assert_eq!((forked.cuts, forked.units), (2, 2), "{proof:?}");
+    done(worker.run_once().await);
+    assert!(world.proof().await.holds());
+}
+
 fn copy_dir(from: &Path, to: &Path) {
     std::fs::create_dir(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {

@@ -66,8 +66,9 @@ fn delivered(db: &Database) -> Option<u64> {
 fn what_is_noted_has_these_bytes() {
     let unit = UnitForm { table: 3, kind: 1, start: -1, end: 0, records: (5, 9), rows: 2, times: (-1, -1) };
     assert_eq!(*encode(&unit), [3, 1, 1, 0, 5, 9, 2, 1, 1]);
-    let pending = PendingForm { cut: 7, taken_at: 1, unit };
-    assert_eq!(*encode(&pending), [7, 2, 3, 1, 1, 0, 5, 9, 2, 1, 1]);
+    let pending = PendingForm { cut: 7, incarnation: [4; 16], taken_at: 1, unit };
+    let expected = [&[7][..], &[4; 16], &[2, 3, 1, 1, 0, 5, 9, 2, 1, 1]];
+    assert_eq!(*encode(&pending), expected.concat());
     let key = unit_key(2, &unit);
     let expected = [&[0xc2, 0, 0, 0, 2, 0, 0, 0, 3][..], &9_u64.to_be_bytes(), &5_u64.to_be_bytes(), &[1], &[127], &[255; 7]];
     assert_eq!(*key, expected.concat());
@@ -304,6 +305,30 @@ fn losses_are_told() {
 }
 
 #[test]
+fn what_was_announced_before_a_fork_stays_wanted_as_it_was_announced() {
+    let (_, _, db) = begun();
+    let copy = db.delivery("copy");
+    append(&db, "a", &[(0, 1)]);
+    cut(&db).unwrap();
+    let old = copy.head().unwrap();
+    append(&db, "a", &[(1, 2)]);
+    copy.cut(CutWhat::All).unwrap().unwrap();
+    let forked = copy.fork(old.announced).unwrap();
+    assert_eq!((forked.units_left, forked.cuts_left, forked.delivered), (1, 1, None));
+    // Folded together it is of both, and sent as either's.
+    cut(&db).unwrap();
+    db.compact().unwrap();
+    let [first] = &copy.pending(SendOrder::Oldest, 9).unwrap()[..] else { panic!() };
+    assert_eq!(first.incarnation, old.incarnation);
+    assert_eq!(copy.hold(std::slice::from_ref(first)).unwrap(), 1);
+    assert_eq!(delivered(&db), Some(1));
+    let [second] = &copy.pending(SendOrder::Oldest, 9).unwrap()[..] else { panic!() };
+    assert_eq!((second.hash, second.incarnation), (first.hash, forked.head.incarnation));
+    assert_eq!(copy.hold(std::slice::from_ref(second)).unwrap(), 1);
+    assert_eq!((delivered(&db), left(&db)), (Some(2), 0));
+}
+
+#[test]
 fn behind_a_fork_everything_since_is_cut_again() {
     let (_, _, db) = begun();
     let copy = db.delivery("copy");
@@ -318,8 +343,8 @@ fn behind_a_fork_everything_since_is_cut_again() {
     let forked = copy.fork(common).unwrap();
     assert_ne!(forked.head.incarnation, old);
     assert_eq!(common.unwrap().incarnation, old);
-    assert_eq!((forked.head.cuts, forked.head.announced, forked.head.metadata_through, forked.units_left), (1, common, 0, 0));
-    assert_eq!(copy.pending(SendOrder::Newest, 9).unwrap().len(), 0);
+    assert_eq!((forked.head.cuts, forked.head.announced, forked.head.metadata_through, forked.units_left), (1, common, 0, 1));
+    assert_eq!(copy.pending(SendOrder::Newest, 9).unwrap().len(), 1);
     let next = cut(&db).unwrap();
     assert_eq!((next.number, next.after, next.units.len()), (2, common.unwrap().through, 2));
     let elsewhere = Elsewhere::default();

@@ -7,6 +7,8 @@ mod status;
 
 use clap::Subcommand;
 
+pub(crate) use run::DEFAULT;
+
 use super::Context;
 use crate::failure::Outcome;
 

@@ -21,7 +21,7 @@ use crate::output::terminal;
 use crate::sync::Link;
 
 /// What a target is called that nobody gave a name.
-pub(super) const DEFAULT: &str = "default";
+pub(crate) const DEFAULT: &str = "default";
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
