@@ -136,6 +136,24 @@ pub enum Problem {
     },
 }
 
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Problem::Altered { key, why } => write!(f, "{key:?}: {why}"),
+            Problem::Conflict { incarnation, cut } => write!(f, "there are two manifests of cut {cut} of {incarnation}"),
+            Problem::NoManifest { incarnation, cut } => write!(f, "there is no manifest of cut {cut} of {incarnation}"),
+            Problem::Broken { incarnation, cut, why } => write!(f, "cut {cut} of {incarnation}: {why}"),
+            Problem::MetadataBetween { incarnation, cut } => {
+                write!(f, "metadata before those of cut {cut} of {incarnation} were never sent")
+            }
+            Problem::NoMetadata { incarnation, cut } => write!(f, "the metadata of cut {cut} of {incarnation} are not there"),
+            Problem::Unannounced { incarnation, record } => {
+                write!(f, "there are rows up to record {record} of {incarnation}, and no manifest that announces them")
+            }
+        }
+    }
+}
+
 /// A unit that no segment holds.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Missing {

@@ -4,7 +4,7 @@ use alluvium::{Database, DeliveryHead, SendOrder};
 
 use crate::gather::period;
 use crate::objects::bucket::Findings;
-use crate::prove::{Branch, Problem, Proof};
+use crate::prove::{Branch, Proof};
 use crate::remote::Incarnation;
 use crate::worker::Failed;
 
@@ -28,7 +28,7 @@ pub fn differences(
     let Some(proof) = findings.gateways.get(gateway) else {
         return Ok(vec![format!("cut {} was announced, and {gateway} has no objects there", announced.cut)]);
     };
-    let mut found: Vec<_> = proof.problems.iter().map(words).collect();
+    let mut found: Vec<_> = proof.problems.iter().map(ToString::to_string).collect();
     let Some(branch) = ours(proof, Incarnation(announced.incarnation), announced.cut) else {
         found.push(format!("cut {} was announced, and its manifest is not there", announced.cut));
         return Ok(found);
@@ -65,16 +65,4 @@ fn missing(db: &Database, delivery: &str, branch: &Branch) -> Result<Vec<String>
         format!("records {first} to {last} of table {}, {}, are held as is noted, and are not there", unit.table, unit.period)
     });
     Ok(said.collect())
-}
-
-fn words(problem: &Problem) -> String {
-    match problem {
-        Problem::Altered { key, why } => format!("{key}: {why}"),
-        Problem::Conflict { cut, .. } => format!("two manifests are of cut {cut}"),
-        Problem::NoManifest { cut, .. } => format!("the manifest of cut {cut} is not there"),
-        Problem::Broken { cut, why, .. } => format!("cut {cut}: {why}"),
-        Problem::MetadataBetween { cut, .. } => format!("metadata between those of cut {cut} and those before are in no cut"),
-        Problem::NoMetadata { cut, .. } => format!("the metadata of cut {cut} are not there"),
-        Problem::Unannounced { record, .. } => format!("a segment ends at record {record}, of which no manifest speaks"),
-    }
 }

@@ -60,7 +60,7 @@ pub enum NotRestored {
         first: Timestamp,
     },
     /// The bucket does not prove what it is to be restored from.
-    #[error("the bucket does not prove what is asked for: {}; mend it, or allow that something is missing", list(&.problems.iter().map(Words).collect::<Vec<_>>()))]
+    #[error("the bucket does not prove what is asked for: {}; mend it, or allow that something is missing", list(.problems))]
     Unproved {
         /// What is wrong.
         problems: Vec<Problem>,
@@ -192,27 +192,6 @@ impl fmt::Display for Tip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} up to cut {}", self.incarnation, self.cut)?;
         self.sealed_at.iter().try_for_each(|at| write!(f, " of {at}"))
-    }
-}
-
-/// What is wrong, in words.
-pub(super) struct Words<'p>(pub(super) &'p Problem);
-
-impl fmt::Display for Words<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Problem::Altered { key, why } => write!(f, "{key:?}: {why}"),
-            Problem::Conflict { incarnation, cut } => write!(f, "there are two manifests of cut {cut} of {incarnation}"),
-            Problem::NoManifest { incarnation, cut } => write!(f, "there is no manifest of cut {cut} of {incarnation}"),
-            Problem::Broken { incarnation, cut, why } => write!(f, "cut {cut} of {incarnation}: {why}"),
-            Problem::MetadataBetween { incarnation, cut } => {
-                write!(f, "metadata before those of cut {cut} of {incarnation} were never sent")
-            }
-            Problem::NoMetadata { incarnation, cut } => write!(f, "the metadata of cut {cut} of {incarnation} are not there"),
-            Problem::Unannounced { incarnation, record } => {
-                write!(f, "there are rows up to record {record} of {incarnation}, and no manifest that announces them")
-            }
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::Options;
-use super::error::{NotRestored, Tip, Words};
+use super::error::{NotRestored, Tip};
 use crate::prove::{Branch, Cut, CutId, Problem, Proof, Prover};
 use crate::remote::{Hash, Incarnation, Key};
 
@@ -153,5 +153,5 @@ fn choose_branch<'b>(prover: &Prover, proof: &'b Proof, wanted: Option<Incarnati
 
 /// What is wrong and was allowed, in words.
 pub(super) fn in_words(problems: &[Problem]) -> Vec<String> {
-    problems.iter().map(|problem| Words(problem).to_string()).collect()
+    problems.iter().map(ToString::to_string).collect()
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use alluvium_sync::objects::bucket::{self, Depth, Findings, Progress};
 use alluvium_sync::objects::{Settings, Target};
-use alluvium_sync::prove::{Branch, Missing, Problem, Proof};
+use alluvium_sync::prove::{Branch, Missing, Proof};
 use clap::Args;
 use serde_json::{Value as Json, json};
 
@@ -84,7 +84,7 @@ fn print(findings: &Findings) -> Outcome {
             write_more(&mut out, missing.len())?;
         }
         for problem in proof.problems.iter().take(NAMED) {
-            writeln!(out, "  wrong: {}", problem_words(problem))?;
+            writeln!(out, "  wrong: {problem}")?;
         }
         write_more(&mut out, proof.problems.len())?;
     }
@@ -108,26 +108,6 @@ fn words(branch: &Branch) -> String {
     let stated = terminal::things(lost as u64, "unit");
     let lost = if lost > 0 { format!("; {stated} stated to be gone") } else { String::new() };
     format!("{cuts}, {units}, {through}{lost} (incarnation {})", branch.incarnation)
-}
-
-/// A problem in words.
-fn problem_words(problem: &Problem) -> String {
-    match problem {
-        Problem::Altered { key, why } => format!("{key}: {why}"),
-        Problem::Conflict { incarnation, cut } => format!("two manifests are of cut {cut} of {incarnation}"),
-        Problem::NoManifest { incarnation, cut } => {
-            format!("there is no manifest of cut {cut} of {incarnation}, which another one follows")
-        }
-        Problem::Broken { incarnation, cut, why } => format!("cut {cut} of {incarnation}: {why}"),
-        Problem::MetadataBetween { incarnation, cut } => {
-            format!("metadata between those of cut {cut} of {incarnation} and those before are in no cut")
-        }
-        Problem::NoMetadata { incarnation, cut } => format!("the metadata of cut {cut} of {incarnation} are not there"),
-        Problem::Unannounced { incarnation, record } => {
-            format!("a segment ends at record {record} of {incarnation}, of which no manifest speaks")
-        }
-        other => format!("{other:?}"),
-    }
 }
 
 fn described(findings: &Findings) -> Json {
@@ -167,6 +147,6 @@ fn proof_described(name: &str, proof: &Proof) -> Json {
         "gateway": name,
         "holds": proof.holds(),
         "branches": proof.branches.iter().map(branch).collect::<Vec<_>>(),
-        "problems": proof.problems.iter().map(problem_words).collect::<Vec<_>>(),
+        "problems": proof.problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }
