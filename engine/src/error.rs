@@ -67,6 +67,17 @@ pub enum Error {
         /// The file that could not grow.
         path: PathBuf,
     },
+    /// The database takes all the room that it may. Reading and taking away go on; writing resumes by itself once some was let go of.
+    #[error(
+        "the database takes {used} of the {budget} bytes that it may (retention.disk_bytes), and nothing may go before it is held elsewhere: \
+         see what it waits for with `alluvium evict --dry-run`, let targets catch up, or allow more; writing then resumes by itself"
+    )]
+    DiskBudget {
+        /// Bytes of all its files.
+        used: u64,
+        /// Bytes that they may take.
+        budget: u64,
+    },
     /// A write or sync failed earlier, so nothing more is acknowledged.
     #[error("the database stopped accepting writes after a failure ({reason}): open it again to recover")]
     Stopped {
@@ -370,9 +381,8 @@ impl Error {
             Error::NoSuchPrincipal { .. } | Error::NoSuchRole { .. } | Error::NoSuchCertificate { .. } => ErrorKind::Missing,
             Error::NoSuchCursor { .. } | Error::NoSuchDelivery { .. } | Error::Gap { .. } => ErrorKind::Missing,
             Error::FutureSequence { .. } => ErrorKind::Input,
-            Error::DiskFull { .. } | Error::Locked { .. } | Error::Conflict | Error::Cancelled | Error::Stale { .. } => {
-                ErrorKind::Unavailable
-            }
+            Error::DiskFull { .. } | Error::DiskBudget { .. } | Error::Locked { .. } => ErrorKind::Unavailable,
+            Error::Conflict | Error::Cancelled | Error::Stale { .. } => ErrorKind::Unavailable,
             Error::Damaged { .. } => ErrorKind::Damaged,
             Error::Io { .. } | Error::Stopped { .. } | Error::Closed | Error::Internal(_) => ErrorKind::Fatal,
         }
@@ -395,6 +405,7 @@ impl Error {
     pub(crate) fn shared(&self) -> Error {
         match self {
             Error::DiskFull { path } => Error::DiskFull { path: path.clone() },
+            Error::DiskBudget { used, budget } => Error::DiskBudget { used: *used, budget: *budget },
             Error::Stopped { reason } => Error::Stopped { reason: reason.clone() },
             other => Error::Stopped { reason: other.to_string() },
         }

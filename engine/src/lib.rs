@@ -37,6 +37,7 @@ mod query;
 mod queue;
 pub mod record;
 mod recover;
+mod retention;
 mod seal;
 mod segment;
 mod settings;
@@ -56,7 +57,7 @@ pub use database::{
     MetadataInspection, Problem, ReceiptInspection, SendOrder, Sending, Shipment, Status, TableInspection, TableStatus,
     Transaction, VerifyReport,
 };
-pub use delivery::{Announced, Cut, DeliveredThrough, DeliveryHead, DeliveryState, Unit};
+pub use delivery::{Announced, Cut, DeliveredThrough, DeliveryHead, DeliveryState, Sent, Unit};
 pub use document::{
     Collection, CollectionSpec, CollectionState, Collections, Compatibility, Document, DocumentQuery, DocumentState, IndexSpec,
     OnDelete, Page, Path, Plan, PutDocument, PutMany, ReferenceSpec, SchemaVersion, Where,
@@ -85,6 +86,7 @@ pub use queue::{
     QueueState, Retry,
 };
 pub use recover::{Assembled, DeletionPart, Parts, SegmentPart, TablePart};
+pub use retention::{Eviction, EvictionReason, Keep, Retention, Unheld};
 pub use segment::{ForeignColumn, ForeignType, ParquetReader, ParquetWriter};
 pub use settings::{Durability, OnDamage, Profile, Settings};
 pub use writer::{WriterId, WriterPast, WriterState, Writers};

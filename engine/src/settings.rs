@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::error::{Error, Result};
+use crate::retention::Retention;
+
 /// Which encodings segments may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Profile {
@@ -73,8 +76,24 @@ pub struct Settings {
     pub writers: usize,
     /// Room on disk kept for sealing and deleting when the disk is full; 0 keeps none. Default: 8 MiB.
     pub ballast_bytes: u64,
+    /// What is kept, and what is let go of to make room. Default: everything is kept.
+    pub retention: Retention,
     /// Whether background threads seal and compact. Without them the steps are the caller's to make. Default: yes.
     pub background: bool,
+}
+
+impl Settings {
+    /// Refuses a bound that what is kept besides segments would reach by itself.
+    pub(crate) fn check(&self) -> Result<()> {
+        let least = 3 * self.seal_log_bytes + self.memtable_bytes as u64 + self.ballast_bytes;
+        match self.retention.disk_bytes {
+            Some(bytes) if bytes < least => Err(Error::invalid(format!(
+                "retention.disk_bytes = {bytes}: log, ballast and one seal may take {least} bytes by themselves; allow more, or lower \
+                 seal_log_bytes and memtable_bytes"
+            ))),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -98,6 +117,7 @@ impl Default for Settings {
             audit_entries: 100_000,
             writers: 64,
             ballast_bytes: 8 * MIB as u64,
+            retention: Retention::default(),
             background: true,
         }
     }

@@ -93,6 +93,11 @@ impl Store {
         self.retired.lock().extend(entries);
     }
 
+    /// Bytes of segments that were retired, whose files are there.
+    pub(crate) fn retired_bytes(&self) -> u64 {
+        self.retired.lock().iter().map(|entry| entry.bytes).sum()
+    }
+
     /// Removes the files of retired segments that nobody holds any more. Answers how many.
     pub(crate) fn sweep(&self) -> Result<usize> {
         let mut retired = self.retired.lock();

@@ -56,12 +56,15 @@ pub fn run(data: &[u8]) {
     }
 }
 
+/// What speaks of segments.
+const SEGMENTS: [RecordKind; 3] = [RecordKind::Sealed, RecordKind::Compacted, RecordKind::Evicted];
+
 /// Whether a frame claims that there are segments, or that there is no need to read what they hold.
 fn speaks_of_segments(mut input: Input<'_>) -> bool {
     while !input.is_empty() {
         let step = input.byte();
         match step & 0x70 {
-            FRAME | CONTEXT if [RecordKind::Sealed.code(), RecordKind::Compacted.code()].contains(&(step & 0x0f)) => return true,
+            FRAME | CONTEXT if SEGMENTS.map(RecordKind::code).contains(&(step & 0x0f)) => return true,
             FRAME | CONTEXT => drop(input.sized()),
             GROUP | FILE => drop(input.byte()),
             CLOSE => {}

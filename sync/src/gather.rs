@@ -115,6 +115,7 @@ fn gap(receipt: &Receipt) -> Gap {
         ReceiptKind::LogDamage => "log_damage",
         ReceiptKind::SegmentDamage => "segment_damage",
         ReceiptKind::CatalogRebuilt => "catalog_rebuilt",
+        ReceiptKind::Evicted => "evicted",
     };
     Gap {
         at: wall(receipt.at_micros),

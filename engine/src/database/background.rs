@@ -47,7 +47,7 @@ impl Background {
         *inner.background.lock() = Some(Background {
             consolidating: Worker::start("alluvium-merge", inner, &[BackgroundStep::Consolidate])?,
             sealing: Worker::start("alluvium-seal", inner, &[BackgroundStep::Seal])?,
-            compacting: Worker::start("alluvium-compact", inner, &[BackgroundStep::Compact])?,
+            compacting: Worker::start("alluvium-compact", inner, &[BackgroundStep::Compact, BackgroundStep::Evict])?,
             applying: Worker::start(
                 "alluvium-apply",
                 inner,

@@ -45,6 +45,7 @@ impl Builder {
     /// Opens the database in a directory.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Database> {
         let root: PathBuf = path.as_ref().to_owned();
+        self.settings.check()?;
         let mut components = self.components.unwrap_or_else(Components::os);
         let meter = Arc::new(WriteMeter::default());
         components.disk = Arc::new(MeteredDisk::new(components.disk, meter.clone()));

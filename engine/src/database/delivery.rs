@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::Database;
 use super::inner::Inner;
-use crate::delivery::{self, Announced, Cut, DeliveryHead, DeliveryState, Fences, SealedState, Wanted};
+use crate::delivery::{self, Announced, Cut, DeliveryHead, DeliveryState, Fences, SealedState, Sent, Wanted, Within};
 use crate::error::Result;
 use crate::keyspace::Access;
 use crate::maintain::Effort;
@@ -106,7 +106,7 @@ impl Drop for Sending {
 /// copy.announce(cut.number, [7; 32], 0)?;
 /// for shipment in copy.pending(SendOrder::Oldest, 100)? {
 ///     // ... send the file at shipment.path, then:
-///     copy.hold(&[shipment])?;
+///     copy.hold(&[shipment])?; // or, to look for it once more: copy.sent(&shipment, place)?
 /// }
 /// assert_eq!(copy.state()?.delivered.unwrap().cut, 1);
 /// # Ok(()) }
@@ -136,7 +136,7 @@ impl Delivery<'_> {
         let incarnation = self.db.inner.shared.random()?;
         let name = self.name.to_owned();
         let mut access = self.db;
-        access.write(move |transaction| delivery::begin(transaction, &name, incarnation)).map(|(state, _)| state)
+        access.free(move |transaction| delivery::begin(transaction, &name, incarnation)).map(|(state, _)| state)
     }
 
     /// How it stands, which takes longer the more is left. [`Error::NoSuchDelivery`](crate::Error::NoSuchDelivery) where it was not begun, as with all that follows.
@@ -158,7 +158,7 @@ impl Delivery<'_> {
         inner.split_spilled()?;
         let (name, sealed) = (self.name.to_owned(), inner.sealed_state()?);
         let mut access = self.db;
-        let cut = access.write(move |transaction| delivery::take(transaction, &name, &sealed, what == CutWhat::All));
+        let cut = access.free(move |transaction| delivery::take(transaction, &name, &sealed, what == CutWhat::All));
         cut.map(|(cut, _)| cut)
     }
 
@@ -178,7 +178,7 @@ impl Delivery<'_> {
         let name = self.name.to_owned();
         let mut access = self.db;
         let announce = move |transaction: &mut _| delivery::announce(transaction, &name, cut, hash, metadata_through);
-        access.write(announce).map(drop)
+        access.free(announce).map(drop)
     }
 
     /// Segments of announced cuts that hold units which nobody else holds, but those that are being sent: the first so many.
@@ -210,7 +210,7 @@ impl Delivery<'_> {
             if pending.len() == limit {
                 break;
             }
-            if let Some(wanted) = delivery::oldest_within(&view, number, &entry)? {
+            if let Within::Wanted(wanted) = delivery::within_segment(&view, number, &entry)? {
                 pending.extend(Some(Shipment::new(inner, table, partition, entry, wanted)).filter(&is_due));
             }
         }
@@ -232,6 +232,34 @@ impl Delivery<'_> {
         access.free(move |transaction| delivery::hold(transaction, &name, &entries)).map(|(held, _)| held)
     }
 
+    /// Notes that a segment was sent as the incarnation's that it was wanted for, and what it is called there. It need not be sent any more, and is
+    /// held once it was looked for. Answers how many units were not sent until now.
+    pub fn sent(&self, shipment: &Shipment, place: &str) -> Result<u64> {
+        let (name, place) = (self.name.to_owned(), place.to_owned());
+        let (entry, incarnation) = (shipment.entry.clone(), shipment.incarnation);
+        let mut access = self.db;
+        access.free(move |transaction| delivery::sent(transaction, &name, &entry, incarnation, &place)).map(|(units, _)| units)
+    }
+
+    /// Segments that were sent and not looked for since: the first so many.
+    pub fn unconfirmed(&self, limit: usize) -> Result<Vec<Sent>> {
+        self.db.read(|transaction| delivery::unconfirmed(transaction, self.name, limit))
+    }
+
+    /// Notes that segments that were sent were found where they were sent to. Answers how many units are held that were not.
+    pub fn confirm(&self, found: &[Sent]) -> Result<u64> {
+        let (name, found) = (self.name.to_owned(), found.to_vec());
+        let mut access = self.db;
+        access.free(move |transaction| delivery::confirm(transaction, &name, &found)).map(|(held, _)| held)
+    }
+
+    /// Notes that a segment that was sent was not found: what it holds is wanted again. Answers how many units that is.
+    pub fn missed(&self, missing: &Sent) -> Result<u64> {
+        let (name, missing) = (self.name.to_owned(), missing.clone());
+        let mut access = self.db;
+        access.free(move |transaction| delivery::missed(transaction, &name, &missing)).map(|(wanted, _)| wanted)
+    }
+
     /// Goes on behind a cut that both sides know, or from the beginning, under a new incarnation: for who meets another of his name, or
     /// someone who has forgotten what he held. What was cut behind it is cut again.
     pub fn fork(&self, common: Option<Announced>) -> Result<DeliveryState> {
@@ -242,7 +270,7 @@ impl Delivery<'_> {
             delivery::rebase(transaction, &name, incarnation, common)?;
             delivery::state(transaction, &name)
         };
-        access.write(fork).map(|(state, _)| state)
+        access.free(fork).map(|(state, _)| state)
     }
 
     /// What whoever sends has noted under a name.

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::background::Background;
 use super::delivery::UnderWay;
+use super::retention::Budget;
 use crate::clock::EngineClock;
 use crate::error::{Error, Result};
 use crate::feed::Feed;
@@ -56,6 +57,8 @@ pub(crate) struct Inner {
     pub(super) compacting: Mutex<()>,
     /// Segments that are being sent to others.
     pub(super) under_way: Arc<UnderWay>,
+    /// Where it stands with the room that it may take.
+    pub(super) budget: Budget,
     next_segment: AtomicU64,
     /// Why the last seal failed, while that still stands in the way of writers.
     pub(super) seal_trouble: Mutex<Option<Error>>,
@@ -117,6 +120,7 @@ impl Inner {
             unchecked: AtomicBool::new(false),
             compacting: Mutex::default(),
             under_way: Arc::default(),
+            budget: Budget::default(),
             next_segment: AtomicU64::new(next_segment),
             seal_trouble: Mutex::default(),
             pressed: AtomicBool::new(false),
@@ -164,12 +168,13 @@ impl Inner {
         self.nudge(Background::nudge_sealing);
     }
 
-    /// Refuses rows while the disk is full, and waits while unsealed ones leave no memory for `bytes` more. Without background threads the writer seals by itself.
+    /// Refuses rows while the disk is full or the room is taken that there may be, and waits while unsealed ones leave no memory for `bytes` more. Without background threads the writer seals by itself.
     pub(super) fn admit(&self, bytes: usize) -> Result<()> {
         if !self.ballast.ensure() {
             self.make_room();
             return Err(self.ballast.refusal());
         }
+        self.check_budget()?;
         let memory = &self.publisher.memory;
         let fits = || memory.used() == 0 || memory.used() + bytes <= self.settings.memtable_bytes;
         if fits() {

@@ -9,6 +9,7 @@ mod delivery;
 mod inner;
 mod inspect;
 mod metadata;
+mod retention;
 mod status;
 mod steps;
 mod tables;

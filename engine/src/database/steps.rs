@@ -29,6 +29,8 @@ pub enum BackgroundStep {
     Seal,
     /// Folds some segments of one partition together.
     Compact,
+    /// Lets go of rows that need not be kept.
+    Evict,
     /// Tells the catalog of the last metadata, if there are many.
     Apply,
     /// Takes away metadata that have expired or were dropped.
@@ -39,10 +41,11 @@ pub enum BackgroundStep {
 
 impl BackgroundStep {
     /// All of them.
-    pub const ALL: [BackgroundStep; 6] = [
+    pub const ALL: [BackgroundStep; 7] = [
         BackgroundStep::Consolidate,
         BackgroundStep::Seal,
         BackgroundStep::Compact,
+        BackgroundStep::Evict,
         BackgroundStep::Apply,
         BackgroundStep::Expire,
         BackgroundStep::Reclaim,
@@ -94,6 +97,7 @@ impl Inner {
             BackgroundStep::Seal if !self.seal_due() => Ok(false),
             BackgroundStep::Seal => self.seal().map(|()| true),
             BackgroundStep::Compact => self.compact_step(),
+            BackgroundStep::Evict => self.evict_step(),
             BackgroundStep::Apply => self.apply_step(),
             BackgroundStep::Expire => self.expire_step(),
             BackgroundStep::Reclaim => self.reclaim_step(),

@@ -9,7 +9,7 @@ use crate::audit;
 use crate::error::Result;
 use crate::keyspace::Transaction;
 use crate::model::{Partition, Sequence, TableId};
-use crate::record::{Deletion, Receipt, SegmentEntry, persist};
+use crate::record::{Deletion, Receipt, ReceiptKind, SegmentEntry, persist};
 
 /// A stretch of the log whose rows lie in segments.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,8 +120,18 @@ fn new_units(sealed: &SealedState, is_new: impl Fn(Sequence) -> bool) -> Vec<Uni
     units.collect()
 }
 
-/// Units that were cut before and that nothing holds any more: those of tables that were dropped, which say that by themselves; and of
-/// others, as long as they are the oldest of their table, those to answer.
+/// Whether a receipt says that a unit was let go of.
+fn states(receipt: &Receipt, unit: &Unit) -> bool {
+    let within = |(first, last): (u64, u64)| first <= unit.records.0 && unit.records.1 <= last;
+    let during = |(first, last): (i64, i64)| first <= unit.times.0 && unit.times.1 <= last;
+    receipt.kind == ReceiptKind::Evicted
+        && receipt.table == Some(unit.table)
+        && receipt.sequences.is_some_and(within)
+        && receipt.times.is_some_and(during)
+}
+
+/// Units that were cut before and that nothing holds any more: those of tables that were dropped and those that were let go of, which is said
+/// by itself; and of others, as long as they are the oldest of their table, those to answer.
 fn void(transaction: &mut Transaction, delivery: &Noted, sealed: &SealedState, dropped: &[TableId]) -> Result<Vec<Unit>> {
     let number = delivery.form.number;
     let mut gone = Vec::new();
@@ -132,10 +142,19 @@ fn void(transaction: &mut Transaction, delivery: &Noted, sealed: &SealedState, d
     for (table, segments) in &sealed.segments {
         for pending in of_table(transaction, number, *table)? {
             let (key, pending) = pending?;
+            // What was sent is looked for elsewhere.
+            if pending.sent.is_some() {
+                continue;
+            }
             if segments.iter().any(|entry| holds_unit(entry, &pending.unit)) {
                 break;
             }
-            voids.push(pending.unit.unit()?);
+            let unit = pending.unit.unit()?;
+            match sealed.receipts.iter().find(|(_, receipt)| states(receipt, &unit)) {
+                Some((sequence, _)) if *sequence > sealed.through => continue,
+                Some(_) => {}
+                None => voids.push(unit),
+            }
             gone.push((key, pending));
         }
     }
@@ -149,7 +168,7 @@ fn void(transaction: &mut Transaction, delivery: &Noted, sealed: &SealedState, d
 fn note(transaction: &mut Transaction, delivery: &mut Noted, cut: &Cut) -> Result<()> {
     let (number, incarnation) = (delivery.form.number, delivery.form.incarnation);
     for unit in cut.units.iter().map(UnitForm::of) {
-        let pending = PendingForm { cut: cut.number, incarnation, taken_at: cut.taken_at, unit };
+        let pending = PendingForm { cut: cut.number, incarnation, taken_at: cut.taken_at, unit, sent: None };
         transaction.put(unit_key(number, &unit), encode(&pending));
     }
     let content = ContentForm {

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::form::{DeliveryForm, decode};
-use super::unit::oldest_within;
+use super::form::{DeliveryForm, decode, name_of};
+use super::unit::{Within, within_segment};
 use crate::error::Result;
 use crate::keyspace::{Direction, View, prefix, space};
 use crate::model::Sequence;
@@ -13,8 +13,8 @@ use crate::record::{SegmentEntry, SegmentId};
 #[derive(Debug)]
 pub(crate) struct Fences {
     view: View,
-    /// Their numbers, and what their cuts end with.
-    deliveries: Vec<(u32, Sequence)>,
+    /// Their names and numbers, and what their cuts end with.
+    deliveries: Vec<(String, u32, Sequence)>,
     /// Segments that are being sent.
     under_way: HashSet<SegmentId>,
 }
@@ -26,8 +26,10 @@ pub(crate) type Standing = Vec<State>;
 pub(crate) enum State {
     /// No cut has it yet.
     Uncut,
-    /// It holds units that nobody else holds.
+    /// It holds units that were not sent.
     Wanted,
+    /// All were sent, and some not looked for since.
+    Sent,
     /// All its units are held.
     Held,
 }
@@ -37,9 +39,9 @@ impl Fences {
     pub(crate) fn new(view: View, under_way: HashSet<SegmentId>) -> Result<Self> {
         let mut deliveries = Vec::new();
         for cell in view.scan(&prefix(&[space::DELIVERY]), Direction::Forward)? {
-            let (_, (_, cell)) = cell?;
+            let (key, (_, cell)) = cell?;
             let form: DeliveryForm = decode(&cell)?;
-            deliveries.push((form.number, form.through));
+            deliveries.push((name_of(&key)?, form.number, form.through));
         }
         Ok(Fences { view, deliveries, under_way })
     }
@@ -49,19 +51,42 @@ impl Fences {
         if self.under_way.contains(&entry.id) {
             return Ok(None);
         }
-        self.deliveries.iter().map(|&(number, through)| self.state(number, through, entry)).collect::<Result<_>>().map(Some)
+        let state = |(_, number, through): &(String, u32, Sequence)| self.state(*number, *through, entry);
+        self.deliveries.iter().map(state).collect::<Result<_>>().map(Some)
+    }
+
+    /// Whether a segment is being sent.
+    pub(crate) fn is_under_way(&self, entry: &SegmentEntry) -> bool {
+        self.under_way.contains(&entry.id)
+    }
+
+    /// The names of deliveries that do not hold all of a segment.
+    pub(crate) fn lacking(&self, entry: &SegmentEntry) -> Result<Vec<&str>> {
+        let mut lacking = Vec::new();
+        for (name, number, through) in &self.deliveries {
+            lacking.extend((self.state(*number, *through, entry)? != State::Held).then_some(name.as_str()));
+        }
+        Ok(lacking)
+    }
+
+    /// Whether there is a delivery of a name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.deliveries.iter().any(|(known, ..)| known == name)
     }
 
     fn state(&self, delivery: u32, through: Sequence, entry: &SegmentEntry) -> Result<State> {
         if entry.last_sequence > through {
             return Ok(State::Uncut);
         }
-        let wanted = oldest_within(&self.view, delivery, entry)?.is_some();
-        Ok(if wanted { State::Wanted } else { State::Held })
+        Ok(match within_segment(&self.view, delivery, entry)? {
+            Within::Wanted(_) => State::Wanted,
+            Within::Sent => State::Sent,
+            Within::Held => State::Held,
+        })
     }
 
     /// The last record whose deletions may be forgotten once they are carried out: every delivery has told of them.
     pub(crate) fn told(&self) -> Sequence {
-        self.deliveries.iter().map(|(_, through)| *through).min().unwrap_or(Sequence::MAX)
+        self.deliveries.iter().map(|(_, _, through)| *through).min().unwrap_or(Sequence::MAX)
     }
 }

@@ -70,13 +70,22 @@ pub(super) struct UnitForm {
     pub(super) times: (i64, i64),
 }
 
-/// What is noted of a unit that is not held: its cut, whose that is and when it was taken, and what it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What is noted of a unit that is not held: its cut, whose that is and when it was taken, what it is, and where it was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PendingForm {
     pub(super) cut: u64,
     pub(super) incarnation: [u8; 16],
     pub(super) taken_at: i64,
     pub(super) unit: UnitForm,
+    pub(super) sent: Option<SentForm>,
+}
+
+/// What a unit was sent in, which was not seen there since.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct SentForm {
+    pub(super) place: String,
+    pub(super) hash: [u8; 32],
+    pub(super) bytes: u64,
 }
 
 impl UnitForm {

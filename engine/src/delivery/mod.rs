@@ -18,9 +18,11 @@ pub(crate) use cut::{SealedState, take};
 pub(crate) use fence::Fences;
 pub use state::{Announced, DeliveredThrough, DeliveryHead, DeliveryState};
 pub(crate) use state::{
-    announce, announced_through, begin, head, hold, list, next, note, notes, put_note, rebase, remove, state,
+    announce, announced_through, begin, confirm, head, hold, list, missed, next, note, notes, put_note, rebase, remove, sent,
+    state, unconfirmed,
 };
-pub(crate) use unit::{Wanted, oldest_within};
+pub use unit::Sent;
+pub(crate) use unit::{Wanted, Within, within_segment};
 
 #[cfg(test)]
 mod tests;

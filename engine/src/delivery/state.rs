@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::cut::{self, Cut};
 use super::form::{
-    CutForm, DeliveryForm, PendingForm, all_notes, all_units, cut_key, cut_of, cuts, decode, delivery_key, encode, name_of,
-    note_key,
+    CutForm, DeliveryForm, PendingForm, SentForm, all_notes, all_units, cut_key, cut_of, cuts, decode, delivery_key, encode,
+    name_of, note_key,
 };
-use super::unit::within;
+use super::unit::{Sent, still, within};
 use crate::error::{Error, Result};
 use crate::keyspace::{Direction, Transaction, prefix, space};
 use crate::model::Sequence;
@@ -177,6 +177,12 @@ fn head_of(form: &DeliveryForm) -> DeliveryHead {
     }
 }
 
+/// The segments of one that were sent and not looked for since: the first so many.
+pub(crate) fn unconfirmed(transaction: &Transaction, name: &str, limit: usize) -> Result<Vec<Sent>> {
+    let number = Noted::read(transaction, name)?.form.number;
+    super::unit::sent(transaction, number, limit)
+}
+
 /// The number of a delivery, and the last record of what it has announced.
 pub(crate) fn announced_through(transaction: &Transaction, name: &str) -> Result<(u32, Sequence)> {
     let form = Noted::read(transaction, name)?.form;
@@ -247,6 +253,52 @@ pub(crate) fn hold(transaction: &mut Transaction, name: &str, entries: &[(Arc<Se
         }
     }
     Ok(held)
+}
+
+/// A segment was sent as an incarnation's, and goes by a name there: what units it holds need not be sent, and are held once it was
+/// looked for. Answers how many were not sent until now.
+pub(crate) fn sent(
+    transaction: &mut Transaction,
+    name: &str,
+    entry: &SegmentEntry,
+    incarnation: [u8; 16],
+    place: &str,
+) -> Result<u64> {
+    let delivery = Noted::read(transaction, name)?;
+    let sent = SentForm { place: place.to_owned(), hash: entry.hash, bytes: entry.bytes };
+    let mut units = 0;
+    for (key, pending) in within(transaction, delivery.form.number, entry, incarnation)? {
+        units += u64::from(pending.sent.is_none());
+        transaction.put(key, encode(&PendingForm { sent: Some(sent.clone()), ..pending }));
+    }
+    Ok(units)
+}
+
+/// Segments that were sent were looked for and found. Answers how many units are held that were not.
+pub(crate) fn confirm(transaction: &mut Transaction, name: &str, found: &[Sent]) -> Result<u64> {
+    let delivery = Noted::read(transaction, name)?;
+    let mut held = 0;
+    for Sent { place, units, .. } in found {
+        for key in units {
+            let Some(pending) = still(transaction, key, place)? else { continue };
+            transaction.remove(key.clone());
+            settle(transaction, &delivery, pending.cut, 1)?;
+            held += 1;
+        }
+    }
+    Ok(held)
+}
+
+/// A segment that was sent was looked for and not found: its units are wanted again. Answers how many.
+pub(crate) fn missed(transaction: &mut Transaction, name: &str, missing: &Sent) -> Result<u64> {
+    Noted::read(transaction, name)?;
+    let mut wanted = 0;
+    for key in &missing.units {
+        let Some(pending) = still(transaction, key, &missing.place)? else { continue };
+        transaction.put(key.clone(), encode(&PendingForm { sent: None, ..pending }));
+        wanted += 1;
+    }
+    Ok(wanted)
 }
 
 /// Goes on behind a cut that both sides know, under another incarnation: whatever was cut behind it is forgotten, to be cut again. What

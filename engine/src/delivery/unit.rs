@@ -1,8 +1,9 @@
 //! Units that are not held yet.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::form::{PendingForm, UnitForm, decode, units};
+use super::form::{PendingForm, SentForm, UnitForm, all_units, decode, units};
 use crate::catalog::{KeyRange, Stored};
 use crate::error::Result;
 use crate::keyspace::{Direction, Transaction, View, prefix};
@@ -48,6 +49,17 @@ pub(super) fn within(
     Ok(found)
 }
 
+/// How a segment stands with a delivery, some cut of which has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Within {
+    /// It holds a unit that was not sent.
+    Wanted(Wanted),
+    /// All its units were sent, and some not looked for since.
+    Sent,
+    /// All its units are held.
+    Held,
+}
+
 /// Why a segment is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Wanted {
@@ -57,16 +69,55 @@ pub(crate) struct Wanted {
     pub(crate) taken_at: i64,
 }
 
-/// The oldest unit that a segment holds and nobody else does yet; `None` where there is none.
-pub(crate) fn oldest_within(view: &View, delivery: u32, entry: &SegmentEntry) -> Result<Option<Wanted>> {
+/// How a segment of a cut stands: for the oldest unit that it holds and that was not sent yet; else whether all are seen to be held.
+pub(crate) fn within_segment(view: &View, delivery: u32, entry: &SegmentEntry) -> Result<Within> {
     let range = ending(delivery, entry.table, (entry.first_sequence, entry.last_sequence));
+    let mut within = Within::Held;
     for cell in view.scan(&range, Direction::Forward)? {
         let (_, pending) = read(cell?)?;
-        if holds_unit(entry, &pending.unit) {
-            return Ok(Some(Wanted { incarnation: pending.incarnation, taken_at: pending.taken_at }));
+        if !holds_unit(entry, &pending.unit) {
+            continue;
+        }
+        if pending.sent.is_none() {
+            return Ok(Within::Wanted(Wanted { incarnation: pending.incarnation, taken_at: pending.taken_at }));
+        }
+        within = Within::Sent;
+    }
+    Ok(within)
+}
+
+/// A segment that was sent and not looked for since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sent {
+    /// What it is called there.
+    pub place: String,
+    /// Its BLAKE3.
+    pub hash: [u8; 32],
+    /// Its bytes.
+    pub bytes: u64,
+    /// Its units.
+    pub(super) units: Vec<Key>,
+}
+
+/// The segments that were sent and not looked for since: the first so many.
+pub(crate) fn sent(transaction: &Transaction, delivery: u32, limit: usize) -> Result<Vec<Sent>> {
+    let mut found: BTreeMap<SentForm, Vec<Key>> = BTreeMap::new();
+    for cell in transaction.scan(prefix(&all_units(delivery)), Direction::Forward)? {
+        let (key, pending) = read(cell?)?;
+        let Some(sent) = pending.sent else { continue };
+        if found.len() < limit || found.contains_key(&sent) {
+            found.entry(sent).or_default().push(key);
         }
     }
-    Ok(None)
+    Ok(found.into_iter().map(|(SentForm { place, hash, bytes }, units)| Sent { place, hash, bytes, units }).collect())
+}
+
+/// The unit of a key, as it stands, if it was sent to a place and not elsewhere since.
+pub(super) fn still(transaction: &Transaction, key: &Key, place: &str) -> Result<Option<PendingForm>> {
+    let Some((_, cell)) = transaction.get(key)? else { return Ok(None) };
+    let pending: PendingForm = decode(&cell)?;
+    Ok(pending.sent.as_ref().is_some_and(|sent| sent.place == place).then_some(pending))
 }
 
 /// All units of a table that are not held, those that end with the oldest records first.

@@ -9,7 +9,7 @@ use crate::document::{CollectionState, DocumentState, SchemaVersion};
 use crate::model::{Sequence, SeriesKey, TableSchema, TimeRange};
 use crate::principal::{Grant, Principal};
 use crate::queue::{ItemContent, ItemState, QueueState};
-use crate::record::{Moment, Receipt, RowsOutline, SegmentId};
+use crate::record::{Evictions, Moment, Receipt, RowsOutline, SegmentId};
 
 /// What one record of the log did, all of which happened together.
 #[derive(Debug, Clone)]
@@ -68,6 +68,15 @@ pub enum Event {
         removed: Vec<SegmentId>,
         /// Those in their place, with their tables.
         added: Vec<(Arc<TableSchema>, SegmentId)>,
+    },
+    /// Segments were let go of to make room, with their rows.
+    Evicted {
+        /// Their table.
+        table: Arc<TableSchema>,
+        /// Those that are gone.
+        removed: Vec<SegmentId>,
+        /// All that the table has let go of by then.
+        total: Evictions,
     },
     /// Something was lost and this is what is known of it.
     Receipt(Receipt),
@@ -210,7 +219,7 @@ impl Event {
             Event::SeriesAdded { .. } => ChangeKind::Series,
             Event::Rows(_) | Event::Sealed(_) => ChangeKind::Rows,
             Event::RowsDeleted { .. } => ChangeKind::Deletions,
-            Event::Seal { .. } | Event::Compacted { .. } => ChangeKind::Segments,
+            Event::Seal { .. } | Event::Compacted { .. } | Event::Evicted { .. } => ChangeKind::Segments,
             Event::Receipt(_) => ChangeKind::Receipts,
             Event::Pair { .. } => ChangeKind::Pairs,
             Event::Collection { .. } | Event::Schema { .. } => ChangeKind::Collections,
@@ -227,7 +236,9 @@ impl Event {
     pub fn table(&self) -> Option<&str> {
         match self {
             Event::TableCreated(schema) | Event::TableChanged(schema) | Event::TableDropped(schema) => Some(&schema.name),
-            Event::SeriesAdded { table, .. } | Event::RowsDeleted { table, .. } => Some(&table.name),
+            Event::SeriesAdded { table, .. } | Event::RowsDeleted { table, .. } | Event::Evicted { table, .. } => {
+                Some(&table.name)
+            }
             Event::Rows(rows) => Some(&rows.table().name),
             Event::Sealed(rows) => Some(&rows.table.name),
             _ => None,

@@ -11,7 +11,7 @@ use super::rows::Rows;
 use crate::error::Error;
 use crate::model::{Sequence, SeriesKey, TableId, TableSchema};
 use crate::record::{
-    self, DecodeError, Deletion, Moment, Record, RecordKind, RowsOutline, SegmentEntry, SegmentId, SeriesSelection,
+    self, DecodeError, Deletion, Evicted, Moment, Record, RecordKind, RowsOutline, SegmentEntry, SegmentId, SeriesSelection,
 };
 use crate::table::{Registry, Table};
 
@@ -83,6 +83,10 @@ impl Decoder<'_> {
             Record::Sealed(sealed) => Event::Seal { through: sealed.through, segments: self.segments(&sealed.segments)? },
             Record::Compacted(compacted) => {
                 Event::Compacted { removed: compacted.removed, added: self.segments(&compacted.added)? }
+            }
+            Record::Evicted(Evicted { table, removed, total, receipt }) => {
+                let evicted = Event::Evicted { table: self.schema(table)?, removed, total };
+                return Ok((None, [evicted].into_iter().chain(receipt.map(Event::Receipt)).collect()));
             }
             Record::Receipt(receipt) => Event::Receipt(receipt),
             Record::PutRows { .. } | Record::Transaction(_) => return Ok((None, Vec::new())),

@@ -97,6 +97,7 @@ impl Filter {
             RecordKind::PutRows => self.wants(ChangeKind::Rows),
             RecordKind::DeleteRows => self.wants(ChangeKind::Deletions),
             RecordKind::Sealed | RecordKind::Compacted => self.wants(ChangeKind::Segments),
+            RecordKind::Evicted => self.wants(ChangeKind::Segments) || self.wants(ChangeKind::Receipts),
             RecordKind::Receipt => self.wants(ChangeKind::Receipts),
             RecordKind::Transaction => true,
         }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::keyspace::{self, Transaction};
 use crate::memtable::Run;
 use crate::model::{TableId, TableSchema};
-use crate::record::{Compacted, Deletion, Effect, Receipt, Record, RecordKind, Sealed};
+use crate::record::{Compacted, Deletion, Effect, Evicted, Receipt, Record, RecordKind, Sealed};
 use crate::settings::Durability;
 use crate::wal::Payload;
 
@@ -21,6 +21,7 @@ pub(crate) enum Mutation {
     Delete(Deletion),
     Sealed(Sealed),
     Compacted(Compacted),
+    Evicted(Evicted),
     Receipt(Receipt),
     Transaction(Effects),
 }
@@ -132,6 +133,7 @@ impl Work {
             Record::DeleteRows(deletion) => Mutation::Delete(deletion),
             Record::Sealed(sealed) => Mutation::Sealed(sealed),
             Record::Compacted(compacted) => Mutation::Compacted(compacted),
+            Record::Evicted(evicted) => Mutation::Evicted(evicted),
             Record::Receipt(receipt) => Mutation::Receipt(receipt),
             Record::PutRows { .. } | Record::CreateSeries { .. } | Record::Transaction(_) => {
                 return Err(Error::Internal("rows, series and transactions have a path of their own".to_owned()));

@@ -20,7 +20,7 @@ mod validate;
 pub use builder::{RowBuilder, RowWriter};
 pub(crate) use commit::Committer;
 pub(crate) use group::{Effects, Mutation, Outcome, Work};
-pub(crate) use publish::{News, Publisher, compacted_changes, sealed_changes};
+pub(crate) use publish::{News, Publisher, compacted_changes, evicted_changes, sealed_changes};
 pub(crate) use reads::{RowsOutcome, RowsRead};
 
 use std::sync::Arc;

@@ -9,7 +9,8 @@ use crate::error::Result;
 use crate::keyspace::Keyspace;
 use crate::memtable::{MemoryGauge, Run};
 use crate::model::{Sequence, TableId};
-use crate::record::{Compacted, Effect, Sealed, SegmentEntry};
+use crate::record::{Compacted, Effect, Evicted, Sealed, SegmentEntry};
+use crate::retention;
 use crate::table::{Registry, Table, TableState};
 
 /// Materialises mutations: columns in the tables' memory at once, tables in the catalog.
@@ -73,6 +74,12 @@ impl Publisher {
             }
             Mutation::Sealed(sealed) => self.publish_seal(sealed, changes)?,
             Mutation::Compacted(compacted) => self.publish_compaction(compacted, changes)?,
+            Mutation::Evicted(evicted) => {
+                let table = self.registry.by_id(evicted.table);
+                table.iter().for_each(|table| table.state.write().replace_segments(&evicted.removed, []));
+                news.cells.push((sequence, vec![retention::total(&evicted)]));
+                changes.extend(evicted_changes(sequence, evicted));
+            }
             Mutation::Receipt(receipt) => changes.push(Change::PutReceipt { sequence, receipt }),
             Mutation::Transaction(Effects { cells, rows, deletions }) => {
                 for deletion in &deletions {
@@ -210,6 +217,12 @@ pub(crate) fn compacted_changes(compacted: Compacted) -> Vec<Change> {
     let added = compacted.added.into_iter().map(Change::PutSegment);
     let retired = compacted.retired_deletions.into_iter().map(Change::RemoveDeletions);
     removed.chain(added).chain(retired).collect()
+}
+
+/// What the catalog must learn of an eviction, besides the table's total.
+pub(crate) fn evicted_changes(sequence: Sequence, evicted: Evicted) -> Vec<Change> {
+    let removed = evicted.removed.into_iter().map(Change::RemoveSegment);
+    removed.chain(evicted.receipt.map(|receipt| Change::PutReceipt { sequence, receipt })).collect()
 }
 
 /// The segment list in memory goes without the indexes, which are read when they are needed.

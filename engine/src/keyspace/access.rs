@@ -89,6 +89,8 @@ pub(crate) mod space {
     pub(crate) const UNIT: u8 = 0xc2;
     /// What whoever sends has noted, by delivery.
     pub(crate) const DELIVERY_NOTE: u8 = 0xc3;
+    /// What tables have let go of, by table.
+    pub(crate) const EVICTIONS: u8 = 0xc4;
 }
 
 /// Somewhere to read and write. The product has two: a database, where every write is a transaction of its own and durable when

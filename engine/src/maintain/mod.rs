@@ -3,7 +3,7 @@
 mod policy;
 mod source;
 
-pub(crate) use policy::{Effort, Job, next_job, retirable_deletions};
+pub(crate) use policy::{Effort, Job, by_partition, next_job, retirable_deletions};
 
 use std::sync::Arc;
 

@@ -74,7 +74,7 @@ pub(crate) fn next_job(state: &TableState, kind: PartitionKind, effort: Effort, 
         // Oldest first: what is split no longer stands between neighbours.
         return Ok(Some(Job { inputs: vec![spill.clone()], partition: None, kind }));
     }
-    for (partition, segments) in groups(state) {
+    for (partition, segments) in by_partition(state) {
         let generations = generations(segments);
         // How segments stand is looked up only where there would be something to do.
         if choose(state, &generations, effort).is_none() {
@@ -144,7 +144,7 @@ fn masks_nothing(state: &TableState) -> Vec<Sequence> {
 type Generation = Vec<Arc<SegmentEntry>>;
 
 /// Segments by the widest partition that holds them: partitions nest, and tables may have coarsened.
-fn groups(state: &TableState) -> Vec<(Partition, Vec<Arc<SegmentEntry>>)> {
+pub(crate) fn by_partition(state: &TableState) -> Vec<(Partition, Vec<Arc<SegmentEntry>>)> {
     let mut by_start: Vec<(Partition, Arc<SegmentEntry>)> =
         state.segments.iter().filter_map(|entry| entry.partition.map(|partition| (partition, entry.clone()))).collect();
     by_start.sort_by_key(|(partition, entry)| (partition.range.start, std::cmp::Reverse(partition.kind), entry.id));

@@ -27,6 +27,8 @@ pub enum RecordKind {
     Transaction = 9,
     /// A table was dropped.
     DropTable = 10,
+    /// Segments were let go of.
+    Evicted = 11,
 }
 
 impl RecordKind {
@@ -48,6 +50,7 @@ impl RecordKind {
             8 => RecordKind::Receipt,
             9 => RecordKind::Transaction,
             10 => RecordKind::DropTable,
+            11 => RecordKind::Evicted,
             _ => return None,
         })
     }
@@ -67,6 +70,7 @@ impl Record {
             Record::Receipt(_) => RecordKind::Receipt,
             Record::Transaction(_) => RecordKind::Transaction,
             Record::DropTable(_) => RecordKind::DropTable,
+            Record::Evicted(_) => RecordKind::Evicted,
         }
     }
 
@@ -83,6 +87,7 @@ impl Record {
             Record::Compacted(compacted) => persist::segment::encode_compacted(compacted),
             Record::Receipt(receipt) => persist::receipt::encode(receipt),
             Record::Transaction(transaction) => transaction::encode(transaction)?,
+            Record::Evicted(evicted) => persist::evicted::encode(evicted),
         })
     }
 
@@ -106,6 +111,7 @@ impl Record {
             RecordKind::Receipt => Record::Receipt(persist::receipt::decode(payload)?),
             RecordKind::Transaction => Record::Transaction(transaction::decode(payload)?),
             RecordKind::DropTable => Record::DropTable(persist::table::decode(payload)?),
+            RecordKind::Evicted => Record::Evicted(persist::evicted::decode(payload)?),
         })
     }
 }

@@ -57,6 +57,8 @@ pub enum Record {
     Transaction(Transaction),
     /// A table was dropped; its schema as it last stood, one version on.
     DropTable(TableSchema),
+    /// Segments were let go of.
+    Evicted(Evicted),
 }
 
 /// A deletion of rows older than its own record, with the series already resolved.
@@ -144,6 +146,38 @@ pub struct Compacted {
     pub retired_deletions: Vec<Sequence>,
 }
 
+/// An eviction: segments of a table that were let go of, to make room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evicted {
+    /// The table.
+    pub table: TableId,
+    /// Segments no longer part of it.
+    pub removed: Vec<SegmentId>,
+    /// All that the table has let go of by now.
+    pub total: Evictions,
+    /// What is lost with them, where nobody else holds it who was to.
+    pub receipt: Option<Receipt>,
+}
+
+/// What a table has let go of, ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Evictions {
+    /// Segments.
+    pub segments: u64,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of files.
+    pub bytes: u64,
+    /// Rows among these that nobody else was known to hold.
+    pub unheld_rows: u64,
+    /// Earliest and latest time, both within, in the table's unit.
+    pub times: (i64, i64),
+    /// The last log record of which rows are among these.
+    pub last_sequence: Sequence,
+    /// When it last did, by the wall clock, in microseconds since 1970.
+    pub at_micros: i64,
+}
+
 /// What kind of loss a receipt speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReceiptKind {
@@ -155,6 +189,8 @@ pub enum ReceiptKind {
     SegmentDamage,
     /// The catalog was rebuilt. Nothing is lost unless another receipt says so.
     CatalogRebuilt,
+    /// Rows were let go of to make room, and nobody is known to hold them.
+    Evicted,
 }
 
 /// A durable statement of what was lost, as far as known.

@@ -6,11 +6,12 @@ use super::Layout;
 use crate::catalog::{Catalog, Cell, Change};
 use crate::error::{Error, Result};
 use crate::format::{limits, names};
-use crate::ingest::{Effects, Mutation, News, Publisher, compacted_changes, sealed_changes};
+use crate::ingest::{Effects, Mutation, News, Publisher, compacted_changes, evicted_changes, sealed_changes};
 use crate::io::Components;
 use crate::memtable::Run;
 use crate::model::{Block, Sequence, SeriesId, SeriesKey, TableId, TableSchema};
 use crate::record::{Deletion, Effect, Receipt, ReceiptKind, Record, RecordKind, Transaction};
+use crate::retention;
 use crate::table::Table;
 use crate::wal::{self, FrameRef, LogDamage, ScanReport};
 
@@ -358,8 +359,9 @@ fn materialise(publisher: &Publisher, known: &mut Known, frame: &FrameRef<'_>, r
             compacted.added.retain(|entry| !gone(entry.table));
             Mutation::Compacted(compacted)
         }
+        Record::Evicted(evicted) if new => Mutation::Evicted(evicted),
         Record::Receipt(receipt) if new => Mutation::Receipt(receipt),
-        Record::Sealed(_) | Record::Compacted(_) | Record::Receipt(_) => return Ok(()),
+        Record::Sealed(_) | Record::Compacted(_) | Record::Evicted(_) | Record::Receipt(_) => return Ok(()),
     };
     publisher.publish(sequence, mutation, &mut known.news)
 }
@@ -469,6 +471,10 @@ fn changes_of(sequence: Sequence, record: Record) -> Vec<Change> {
         Record::DeleteRows(deletion) => vec![Change::PutDeletions { sequence, deletions: vec![deletion] }],
         Record::Sealed(sealed) => sealed_changes(sealed),
         Record::Compacted(compacted) => compacted_changes(compacted),
+        Record::Evicted(evicted) => {
+            let total = put_cells(sequence, vec![retention::total(&evicted)]);
+            [total].into_iter().chain(evicted_changes(sequence, evicted)).collect()
+        }
         Record::Receipt(receipt) => vec![Change::PutReceipt { sequence, receipt }],
         Record::Transaction(Transaction { cells, deletions, .. }) => {
             let deletions = (!deletions.is_empty()).then_some(Change::PutDeletions { sequence, deletions });

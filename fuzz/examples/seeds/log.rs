@@ -19,8 +19,11 @@ fn groups(records: &[Record]) -> Vec<u8> {
 
 pub fn seeds() -> Seeds {
     let records = samples::records();
-    let history: Vec<Record> =
-        records.iter().filter(|record| !matches!(record, Record::Sealed(_) | Record::Compacted(_))).cloned().collect();
+    let history: Vec<Record> = records
+        .iter()
+        .filter(|record| !matches!(record, Record::Sealed(_) | Record::Compacted(_) | Record::Evicted(_)))
+        .cloned()
+        .collect();
     let one_group: Vec<u8> = history.iter().flat_map(|record| frame(FRAME, record)).collect();
     let definitions: Vec<u8> = history
         .iter()

@@ -105,6 +105,20 @@ pub fn records() -> Vec<Record> {
             added: vec![SegmentEntry { id: SegmentId(2), ..entry() }],
             retired_deletions: vec![7],
         }),
+        Record::Evicted(alluvium::record::Evicted {
+            table,
+            removed: vec![SegmentId(2)],
+            total: alluvium::record::Evictions {
+                segments: 1,
+                rows: 3,
+                bytes: 4_096,
+                unheld_rows: 3,
+                times: (START, START + 180_000_000),
+                last_sequence: 7,
+                at_micros: START,
+            },
+            receipt: Some(receipt()),
+        }),
         Record::Transaction(Transaction {
             at: Moment { engine_micros: 5_000_000, wall_micros: START },
             cells: vec![

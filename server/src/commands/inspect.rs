@@ -232,6 +232,7 @@ fn kind_name(kind: ReceiptKind) -> &'static str {
         ReceiptKind::LogDamage => "log_damage",
         ReceiptKind::SegmentDamage => "segment_damage",
         ReceiptKind::CatalogRebuilt => "catalog_rebuilt",
+        ReceiptKind::Evicted => "evicted",
     }
 }
 

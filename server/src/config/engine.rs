@@ -30,6 +30,9 @@ pub(super) struct Described {
     audit_entries: u64,
     writers: usize,
     ballast_bytes: u64,
+    /// In a section of its own.
+    #[serde(skip)]
+    retention: alluvium::Retention,
     /// A server has nobody to make the steps by hand.
     #[serde(skip)]
     background: bool,

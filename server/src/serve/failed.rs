@@ -30,7 +30,7 @@ fn code(error: &Error) -> Code {
         Error::Gap { .. } => Code::Gap,
         Error::Cancelled => Code::Cancelled,
         Error::Conflict | Error::Stale { .. } => Code::Conflict,
-        Error::DiskFull { .. } => Code::DiskFull,
+        Error::DiskFull { .. } | Error::DiskBudget { .. } => Code::DiskFull,
         Error::Damaged { .. } => Code::Damaged,
         Error::Stopped { .. } | Error::Io { .. } => Code::Stopped,
         Error::Closed => Code::Closing,

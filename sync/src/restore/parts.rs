@@ -185,6 +185,7 @@ fn noticed(gap: &Gap) -> Receipt {
         "torn_tail" => ReceiptKind::TornTail,
         "log_damage" => ReceiptKind::LogDamage,
         "catalog_rebuilt" => ReceiptKind::CatalogRebuilt,
+        "evicted" => ReceiptKind::Evicted,
         _ => ReceiptKind::SegmentDamage,
     };
     Receipt {

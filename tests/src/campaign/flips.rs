@@ -267,7 +267,7 @@ impl Losses {
                         .and_then(|id| db.tables().iter().find(|table| table.id == id).map(|table| table.name.clone()));
                     losses.segments.extend(table.zip(receipt.times.map(|(first, _)| first.div_euclid(DAY))));
                 }
-                ReceiptKind::CatalogRebuilt => {}
+                ReceiptKind::CatalogRebuilt | ReceiptKind::Evicted => {}
             }
         }
         losses

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use elsewhere::Elsewhere;
 
-use super::form::{ContentForm, CutForm, DeliveryForm, PendingForm, UnitForm, cut_key, decode, encode, unit_key};
+use super::form::{ContentForm, CutForm, DeliveryForm, PendingForm, SentForm, UnitForm, cut_key, decode, encode, unit_key};
 use crate::io::MemoryDisk;
 use crate::keyspace::{Direction, prefix, space};
 use crate::record::ReceiptKind;
@@ -66,9 +66,12 @@ fn delivered(db: &Database) -> Option<u64> {
 fn what_is_noted_has_these_bytes() {
     let unit = UnitForm { table: 3, kind: 1, start: -1, end: 0, records: (5, 9), rows: 2, times: (-1, -1) };
     assert_eq!(*encode(&unit), [3, 1, 1, 0, 5, 9, 2, 1, 1]);
-    let pending = PendingForm { cut: 7, incarnation: [4; 16], taken_at: 1, unit };
-    let expected = [&[7][..], &[4; 16], &[2, 3, 1, 1, 0, 5, 9, 2, 1, 1]];
+    let pending = PendingForm { cut: 7, incarnation: [4; 16], taken_at: 1, unit, sent: None };
+    let expected = [&[7][..], &[4; 16], &[2, 3, 1, 1, 0, 5, 9, 2, 1, 1, 0]];
     assert_eq!(*encode(&pending), expected.concat());
+    let sent = SentForm { place: "a/b".to_owned(), hash: [6; 32], bytes: 300 };
+    let expected = [&[7][..], &[4; 16], &[2, 3, 1, 1, 0, 5, 9, 2, 1, 1, 1, 3], b"a/b", &[6; 32], &[0xac, 2]];
+    assert_eq!(*encode(&PendingForm { sent: Some(sent), ..pending }), expected.concat());
     let key = unit_key(2, &unit);
     let expected = [&[0xc2, 0, 0, 0, 2, 0, 0, 0, 3][..], &9_u64.to_be_bytes(), &5_u64.to_be_bytes(), &[1], &[127], &[255; 7]];
     assert_eq!(*key, expected.concat());

@@ -26,6 +26,7 @@ pub(super) fn told(event: &Event) -> String {
         }
         Event::Seal { through, segments } => format!("seal {through} {}", segments.len()),
         Event::Compacted { removed, added } => format!("compacted {} {}", removed.len(), added.len()),
+        Event::Evicted { table, removed, total } => format!("evicted {} {} {}", table.name, removed.len(), total.rows),
         Event::Receipt(receipt) => format!("receipt {}", receipt.detail),
         Event::Pair { key, value: None } => format!("pair {key} gone"),
         Event::Pair { key, value: Some(put) } => format!("pair {key} {:?} {:?}", put.value, put.expires_at),
@@ -86,7 +87,7 @@ impl Story {
                     self.rows(&rows.table.name, rows.rows);
                 }
                 // Other steps of the same life.
-                Event::Seal { .. } | Event::Compacted { .. } | Event::SeriesAdded { .. } => {}
+                Event::Seal { .. } | Event::Compacted { .. } | Event::Evicted { .. } | Event::SeriesAdded { .. } => {}
                 other => self.tell(change.sequence, told(other)),
             }
         }

@@ -5,6 +5,7 @@
 //! catalog share these forms.
 
 pub(crate) mod deletion;
+pub(crate) mod evicted;
 pub(crate) mod receipt;
 pub(crate) mod segment;
 pub(crate) mod series;

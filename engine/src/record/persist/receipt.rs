@@ -24,6 +24,7 @@ enum KindForm {
     LogDamage,
     SegmentDamage,
     CatalogRebuilt,
+    Evicted,
 }
 
 pub(crate) fn encode(receipt: &Receipt) -> Vec<u8> {
@@ -34,6 +35,7 @@ pub(crate) fn encode(receipt: &Receipt) -> Vec<u8> {
             ReceiptKind::LogDamage => KindForm::LogDamage,
             ReceiptKind::SegmentDamage => KindForm::SegmentDamage,
             ReceiptKind::CatalogRebuilt => KindForm::CatalogRebuilt,
+            ReceiptKind::Evicted => KindForm::Evicted,
         },
         file: &receipt.file,
         sequences: receipt.sequences,
@@ -54,6 +56,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Receipt, DecodeError> {
             KindForm::LogDamage => ReceiptKind::LogDamage,
             KindForm::SegmentDamage => ReceiptKind::SegmentDamage,
             KindForm::CatalogRebuilt => ReceiptKind::CatalogRebuilt,
+            KindForm::Evicted => ReceiptKind::Evicted,
         },
         file: form.file.to_owned(),
         sequences: form.sequences,

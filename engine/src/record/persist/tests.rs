@@ -1,7 +1,9 @@
 use std::fmt::Debug;
 
-use super::super::{Compacted, DecodeError, Deletion, Receipt, ReceiptKind, Sealed, SegmentEntry, SegmentId, SeriesSelection};
-use super::{deletion, receipt, segment, series, table};
+use super::super::{
+    Compacted, DecodeError, Deletion, Evicted, Evictions, Receipt, ReceiptKind, Sealed, SegmentEntry, SegmentId, SeriesSelection,
+};
+use super::{deletion, evicted, receipt, segment, series, table};
 use crate::model::{
     Field, FieldType, Partition, PartitionKind, Partitioning, SeriesId, SeriesKey, TableId, TableSchema, Tag, TimeRange, TimeUnit,
 };
@@ -155,8 +157,38 @@ fn seal_and_compaction() {
 }
 
 #[test]
+fn evictions() {
+    let total =
+        Evictions { segments: 2, rows: 300, bytes: 4096, unheld_rows: 1, times: (-1, 3), last_sequence: 9, at_micros: 1_000_000 };
+    let hex = "02 ac 02 80 20 01 01 06 09 80 89 7a";
+    golden(&total, evicted::encode_total(&total), hex, evicted::decode_total);
+    let receipt = Receipt {
+        at_micros: 1,
+        kind: ReceiptKind::Evicted,
+        file: String::new(),
+        sequences: None,
+        table: None,
+        series: vec![],
+        times: None,
+        bytes: 0,
+        detail: String::new(),
+    };
+    let full = Evicted { table: TableId(7), removed: vec![SegmentId(1), SegmentId(300)], total, receipt: Some(receipt) };
+    let hex = format!("07 02 01 ac 02 {hex} 01 09 02 04 00 00 00 00 00 00 00");
+    golden(&full, evicted::encode(&full), &hex, evicted::decode);
+    let bare = Evicted { receipt: None, ..full };
+    golden(&bare, evicted::encode(&bare), &format!("{} 00", hex.split(" 01 09").next().unwrap()), evicted::decode);
+}
+
+#[test]
 fn receipts() {
-    let kinds = [ReceiptKind::TornTail, ReceiptKind::LogDamage, ReceiptKind::SegmentDamage, ReceiptKind::CatalogRebuilt];
+    let kinds = [
+        ReceiptKind::TornTail,
+        ReceiptKind::LogDamage,
+        ReceiptKind::SegmentDamage,
+        ReceiptKind::CatalogRebuilt,
+        ReceiptKind::Evicted,
+    ];
     for (code, kind) in kinds.into_iter().enumerate() {
         let full = Receipt {
             at_micros: 1_000_000,
@@ -186,5 +218,6 @@ fn declared_lengths_allocate_nothing_that_is_not_there() {
         assert!(series::decode(&hostile).is_err());
         assert!(segment::decode_sealed(&hostile).is_err());
         assert!(segment::decode_compacted(&hostile).is_err());
+        assert!(evicted::decode(&hostile).is_err());
     }
 }

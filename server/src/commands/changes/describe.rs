@@ -21,6 +21,7 @@ fn name_of(event: &Event) -> &'static str {
         Event::RowsDeleted { .. } => "rows_deleted",
         Event::Seal { .. } => "seal",
         Event::Compacted { .. } => "compacted",
+        Event::Evicted { .. } => "evicted",
         Event::Receipt(_) => "receipt",
         Event::Pair { value: Some(_), .. } => "pair_put",
         Event::Pair { value: None, .. } => "pair_removed",
@@ -81,6 +82,13 @@ pub(crate) fn describe(event: &Event) -> Json {
         Event::Compacted { removed, added } => json!({
             "removed": removed.iter().map(|id| id.0).collect::<Vec<_>>(),
             "added": added.iter().map(|(table, id)| json!([table.name, id.0])).collect::<Vec<_>>(),
+        }),
+        Event::Evicted { table, removed, total } => json!({
+            "table": table.name,
+            "segments": removed.iter().map(|id| id.0).collect::<Vec<_>>(),
+            "total_rows": total.rows,
+            "total_unheld_rows": total.unheld_rows,
+            "latest": timestamp::utc(total.times.1, table.time_unit),
         }),
         Event::Receipt(receipt) => {
             json!({ "file": receipt.file, "sequences": receipt.sequences, "bytes": receipt.bytes, "detail": receipt.detail })
