@@ -7,7 +7,8 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
-    access, central, changes, config, cursors, delete, demo, doc, import, kv, query, queue, restore, serve, status, sync, tables,
+    access, central, changes, config, cursors, delete, demo, doc, evict, import, kv, query, queue, restore, serve, status, sync,
+    tables,
 };
 use crate::failure::{Failure, Outcome};
 use crate::remote::{Credentials, ServerAt};
@@ -50,6 +51,8 @@ pub(crate) enum Command {
     Verify,
     /// Seals what is in memory and merges small segments
     Compact,
+    /// Lets go of rows that need not be kept, as `[retention]` of the settings says
+    Evict(evict::Arguments),
     /// Deletes rows by tags and time
     Delete(delete::Arguments),
     /// Lists tables with their columns, renames and drops them

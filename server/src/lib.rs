@@ -6,6 +6,7 @@ mod certificates;
 mod cli;
 mod commands;
 mod config;
+mod eviction;
 mod failure;
 mod import;
 #[cfg(feature = "internals")]

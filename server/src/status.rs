@@ -69,6 +69,9 @@ pub(crate) struct OfTable {
     pub(crate) segments: u64,
     /// Bytes of segments.
     pub(crate) bytes: u64,
+    /// Rows that it has let go of, ever.
+    #[serde(default)]
+    pub(crate) evicted_rows: u64,
 }
 
 /// A queue, and how many of its items are where.
@@ -193,6 +196,7 @@ impl OfTable {
             series: table.series,
             segments: table.segments,
             bytes: table.bytes_on_disk,
+            evicted_rows: table.evicted.map_or(0, |evicted| evicted.rows),
         }
     }
 }

@@ -261,11 +261,13 @@ impl Delivery<'_> {
     }
 
     /// Goes on behind a cut that both sides know, or from the beginning, under a new incarnation: for who meets another of his name, or
-    /// someone who has forgotten what he held. What was cut behind it is cut again.
+    /// someone who has forgotten what he held. What was cut behind it is cut again; of what was let go of since a receipt tells.
     pub fn fork(&self, common: Option<Announced>) -> Result<DeliveryState> {
         let incarnation = self.db.inner.shared.random()?;
         let name = self.name.to_owned();
         let mut access = self.db;
+        // First, so that it is said at least once whatever happens.
+        self.db.inner.tell_forgotten(&name, common.map_or(0, |common| common.through))?;
         let fork = move |transaction: &mut _| {
             delivery::rebase(transaction, &name, incarnation, common)?;
             delivery::state(transaction, &name)

@@ -7,7 +7,8 @@ use super::inner::Inner;
 use crate::error::Result;
 use crate::format;
 use crate::model::{FieldType, PartitionKind, TIME_COLUMN, TableSchema};
-use crate::record::Receipt;
+use crate::record::{Evictions, Receipt};
+use crate::retention;
 use crate::segment::ColumnRef;
 use crate::table::{Table, TableState};
 
@@ -60,6 +61,8 @@ pub struct TableInspection {
     pub bytes_on_disk: u64,
     /// Rows not yet in segments.
     pub unsealed_rows: u64,
+    /// What it has let go of, ever; `None` where that is nothing.
+    pub evicted: Option<Evictions>,
     /// Earliest and latest time, in the table's unit.
     pub times: Option<(i64, i64)>,
     /// Length of the longest partition in use.
@@ -125,6 +128,7 @@ impl Inner {
             segments: state.segments.len() as u64,
             bytes_on_disk,
             unsealed_rows,
+            evicted: retention::of_table(&self.begin_keys()?, table.id)?,
             times: times.reduce(|(a, b), (c, d)| (a.min(c), b.max(d))),
             partitions: state.segments.iter().filter_map(|entry| entry.partition).map(|partition| partition.kind).max(),
             bytes_per_point: (sealed_points > 0).then(|| bytes_on_disk as f64 / sealed_points as f64),

@@ -12,6 +12,7 @@ use crate::delivery::Fences;
 use crate::error::{Error, Result};
 use crate::ingest::Work;
 use crate::keyspace::Access;
+use crate::model::Sequence;
 use crate::record::{Evicted, Evictions, Moment, Receipt, ReceiptKind, Record};
 use crate::retention::{self, Candidate, Eviction, Group, Scales, Standing, Unheld};
 
@@ -202,6 +203,30 @@ impl Inner {
         };
         let required = retention.required.iter().filter(is_lacking).cloned().collect();
         Ok(Standing { blocked, required, is_unheld: !lacking.is_empty() })
+    }
+
+    /// Leaves a receipt of rows that were let go of and that a delivery, which knows nothing behind a record, has forgotten.
+    pub(super) fn tell_forgotten(&self, delivery: &str, through: Sequence) -> Result<()> {
+        for table in self.publisher.registry.all() {
+            let evicted = retention::of_table(&self.begin_keys()?, table.id)?;
+            let Some(evicted) = evicted.filter(|evicted| evicted.last_sequence > through) else { continue };
+            let receipt = Receipt {
+                at_micros: self.engine_clock.now().wall_micros,
+                kind: ReceiptKind::Evicted,
+                file: String::new(),
+                sequences: Some((through + 1, evicted.last_sequence)),
+                table: Some(table.id),
+                series: Vec::new(),
+                times: Some(evicted.times),
+                bytes: evicted.bytes,
+                detail: format!(
+                    "{delivery} has forgotten what it held, and of {} rows those were let go of here meanwhile",
+                    evicted.rows
+                ),
+            };
+            self.ballast.lend(|| self.committer.submit(Work::record(Record::Receipt(receipt.clone()))?))?;
+        }
+        Ok(())
     }
 
     /// The order is that of a compaction: the record, then the new version; the files go when nobody reads them any more.

@@ -6,7 +6,10 @@ use super::Database;
 use super::inner::Inner;
 use crate::audit::AuditHead;
 use crate::error::{Error, Result};
+use crate::keyspace::{Access, Transaction};
 use crate::queue::QueueSizes;
+use crate::record::Evictions;
+use crate::retention;
 use crate::table::Table;
 
 /// Queues whose sizes are told, the first by name.
@@ -36,6 +39,10 @@ pub struct Status {
     pub history_bytes: u64,
     /// Bytes of the catalog, its checksums and snapshots.
     pub catalog_bytes: u64,
+    /// Bytes of all files.
+    pub bytes_used: u64,
+    /// Bytes that they may take; `None` where that is as many as there are.
+    pub bytes_allowed: Option<u64>,
     /// Bytes written to the directory since it was created.
     pub bytes_written: u64,
     /// Bytes written to the directory since it was opened.
@@ -68,6 +75,8 @@ pub struct TableStatus {
     pub segments: u64,
     /// Bytes of segments.
     pub bytes_on_disk: u64,
+    /// What it has let go of, ever; `None` where that is nothing.
+    pub evicted: Option<Evictions>,
 }
 
 impl Database {
@@ -95,7 +104,8 @@ impl Database {
         let queues = self.queues()?;
         let sizes = |name: String| self.queue(&name).sizes_within(DUE_ITEMS).map(|sizes| (name, sizes));
         Ok(Status {
-            tables: inner.publisher.registry.all().iter().map(|table| of_table(table)).collect(),
+            tables: self
+                .read(|transaction| inner.publisher.registry.all().iter().map(|table| of_table(table, transaction)).collect())?,
             queue_count: queues.len() as u64,
             queues: queues.into_iter().take(QUEUES).map(|spec| sizes(spec.name)).collect::<Result<_>>()?,
             log_bytes: log.on_disk,
@@ -104,6 +114,8 @@ impl Database {
             memtable_bytes: inner.publisher.memory.used() as u64,
             history_bytes: inner.feed.history.bytes_on_disk(),
             catalog_bytes: inner.publisher.catalog.get().map_or(Ok(0), |catalog| catalog.bytes_on_disk())?,
+            bytes_used: inner.bytes_used()?,
+            bytes_allowed: inner.settings.retention.disk_bytes,
             bytes_written: inner.bytes_written(),
             bytes_written_since_opening: inner.meter.bytes(),
             syncs_since_opening: inner.meter.syncs(),
@@ -122,16 +134,17 @@ impl Inner {
     }
 }
 
-fn of_table(table: &Table) -> TableStatus {
+fn of_table(table: &Table, transaction: &Transaction) -> Result<TableStatus> {
     let state = table.snapshot();
     let sealed = |of: fn(&crate::record::SegmentEntry) -> u64| state.segments.iter().map(|entry| of(entry)).sum::<u64>();
     let unsealed_rows = state.unsealed_rows();
-    TableStatus {
+    Ok(TableStatus {
         name: table.schema().name.clone(),
         rows: sealed(|entry| entry.rows) + unsealed_rows,
         unsealed_rows,
         series: u64::from(table.series.read().len()),
         segments: state.segments.len() as u64,
         bytes_on_disk: sealed(|entry| entry.bytes),
-    }
+        evicted: retention::of_table(transaction, table.id)?,
+    })
 }

@@ -8,7 +8,10 @@ use arrow::datatypes::{DataType, Decimal64Type, Float32Type, Float64Type, Int64T
 
 use fastrand::Rng;
 
-use super::{Deletion, Effect, Moment, Receipt, ReceiptKind, Record, RecordKind, SeriesSelection, Transaction, encode_rows};
+use super::{
+    Deletion, Effect, Evicted, Evictions, Moment, Receipt, ReceiptKind, Record, RecordKind, SegmentId, SeriesSelection,
+    Transaction, encode_rows,
+};
 use crate::error::{Error, ErrorKind};
 use crate::model::{Block, Column, SeriesId, SeriesKey, TableId, TimeRange};
 
@@ -293,15 +296,17 @@ fn kinds_have_their_numbers_and_records_come_back() {
         bytes: 0,
         detail: String::new(),
     };
+    let total = Evictions { segments: 1, rows: 2, bytes: 3, unheld_rows: 2, times: (-4, 5), last_sequence: 6, at_micros: -7 };
     let keys = vec![SeriesKey(vec![None, Some(String::new())])];
     let schema = crate::TableSpec::new("t").tag("a").into_schema(TableId(3)).unwrap();
     let records = [
         (3, Record::CreateSeries { table: TableId(2), first: SeriesId(0), keys }),
         (4, Record::PutRows { table: TableId(2), block: Block::default() }),
         (5, Record::DeleteRows(deletion)),
-        (8, Record::Receipt(receipt)),
+        (8, Record::Receipt(receipt.clone())),
         (9, Record::Transaction(transaction())),
         (10, Record::DropTable(schema)),
+        (11, Record::Evicted(Evicted { table: TableId(2), removed: vec![SegmentId(4)], total, receipt: Some(receipt) })),
     ];
     for (code, record) in records {
         assert_eq!(record.kind().code(), code);
@@ -309,7 +314,7 @@ fn kinds_have_their_numbers_and_records_come_back() {
         assert_eq!(format!("{back:?}"), format!("{record:?}"));
     }
     for code in 0..=u8::MAX {
-        assert_eq!(RecordKind::from_code(code).map(RecordKind::code), (1..=10).contains(&code).then_some(code));
+        assert_eq!(RecordKind::from_code(code).map(RecordKind::code), (1..=11).contains(&code).then_some(code));
     }
 }
 

@@ -12,6 +12,7 @@ mod collections;
 mod document;
 mod documents;
 mod doors;
+mod evictions;
 mod guard;
 mod health;
 mod influx;
@@ -88,6 +89,7 @@ fn routes() -> (Router<Arc<Server>>, Arc<OnceLock<Bytes>>) {
         .merge(audit::routes())
         .merge(status::routes())
         .merge(sync::routes())
+        .merge(evictions::routes())
         .merge(document::routes(document.clone()));
     let all = ApiRouter::new().merge(health::routes()).merge(metrics::routes()).merge(influx::routes()).nest("/api/v1", api);
     (document::finish(all, &document), document)

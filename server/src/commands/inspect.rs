@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use alluvium::record::ReceiptKind;
+use alluvium::record::{Evictions, ReceiptKind};
 use alluvium::{
     ColumnInspection, Holding, Inspection, MetadataInspection, QueueSizes, ReceiptInspection, TableInspection, TimeUnit,
 };
@@ -198,12 +198,25 @@ fn describe_table(found: &TableInspection) -> Json {
         "segments": found.segments,
         "bytes_on_disk": found.bytes_on_disk,
         "unsealed_rows": found.unsealed_rows,
+        "evicted": found.evicted.map(|evicted| describe_evictions(evicted, found.schema.time_unit)),
         "from": found.times.map(|times| timestamp::utc(times.0, found.schema.time_unit)),
         "to": found.times.map(|times| timestamp::utc(times.1, found.schema.time_unit)),
         "time_unit": unit_name(found.schema.time_unit),
         "partitioning": partitioning_name(found.schema.partitioning),
         "bytes_per_point": found.bytes_per_point,
         "columns": columns,
+    })
+}
+
+fn describe_evictions(evicted: Evictions, unit: TimeUnit) -> Json {
+    json!({
+        "rows": evicted.rows,
+        "unheld_rows": evicted.unheld_rows,
+        "segments": evicted.segments,
+        "bytes": evicted.bytes,
+        "from": timestamp::utc(evicted.times.0, unit),
+        "to": timestamp::utc(evicted.times.1, unit),
+        "at": timestamp::utc(evicted.at_micros, TimeUnit::Micro),
     })
 }
 
@@ -271,6 +284,7 @@ mod tests {
             segments: 1,
             bytes_on_disk: 10,
             unsealed_rows: 1,
+            evicted: None,
             times: Some((0, 1_500)),
             partitions: None,
             bytes_per_point: Some(2.5),
@@ -313,7 +327,7 @@ mod tests {
     #[test]
     fn for_programs() {
         let expected = concat!(
-            r#"{"tables":[{"name":"air","rows":5,"points":4,"series":1,"segments":1,"bytes_on_disk":10,"unsealed_rows":1,"#,
+            r#"{"tables":[{"name":"air","rows":5,"points":4,"series":1,"segments":1,"bytes_on_disk":10,"unsealed_rows":1,"evicted":null,"#,
             r#""from":"1970-01-01T00:00:00Z","to":"1970-01-01T00:00:01.5Z","time_unit":"ms","partitioning":"auto","bytes_per_point":2.5,"#,
             r#""columns":[{"name":"time","type":"time","encoding":"plain","bytes":3,"values":4},"#,
             r#"{"name":"co2","type":"float64","encoding":"plain","bytes":7,"values":4}]}],"#,

@@ -10,6 +10,7 @@ pub(crate) mod cursors;
 pub(crate) mod delete;
 pub(crate) mod demo;
 pub(crate) mod doc;
+pub(crate) mod evict;
 pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod kv;
@@ -38,7 +39,7 @@ use crate::remote::{Credentials, Remote, Request, ServerAt};
 const DEFAULT_DATA: &str = "./alluvium-data";
 
 /// What every command knows.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Context {
     data: Option<PathBuf>,
     server: Option<ServerAt>,
@@ -121,12 +122,7 @@ impl Context {
 
     /// The same for another directory.
     pub(crate) fn clone_in(&self, data: &Path) -> Self {
-        Context {
-            data: Some(data.to_owned()),
-            server: self.server.clone(),
-            credentials: self.credentials.clone(),
-            json: self.json,
-        }
+        Context { data: Some(data.to_owned()), ..self.clone() }
     }
 
     /// The same for another directory, unless somebody chose one.
@@ -186,6 +182,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Inspect => context.need_files("inspect reads the files themselves").and_then(|()| inspect::run(&context)),
         Command::Verify => context.need_files("verify reads the files themselves").and_then(|()| verify::run(&context)),
         Command::Compact => context.need_files("compact rewrites the files themselves").and_then(|()| compact::run(&context)),
+        Command::Evict(arguments) => evict::run(&context, &arguments),
         Command::Delete(arguments) => delete::run(&context, &arguments),
         Command::Tables { command } => tables::run(&context, command.as_ref()),
         Command::Doc(command) => doc::run(&context, command),

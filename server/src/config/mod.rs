@@ -2,9 +2,11 @@
 //!
 //! Every key of a section can be set by a variable `ALLUVIUM_SECTION__KEY`, such as `ALLUVIUM_LIMITS__CONNECTIONS`.
 
+mod age;
 mod engine;
 mod http;
 mod http_at;
+mod retention;
 mod sync;
 
 use std::net::SocketAddr;
@@ -18,6 +20,7 @@ use crate::failure::{Failure, Outcome};
 use crate::serve::Settings;
 pub(crate) use http::{ANY, HttpSettings, Network, Origin};
 pub(crate) use http_at::HttpAt;
+pub(crate) use retention::RetentionSettings;
 pub(crate) use sync::SyncSettings;
 
 /// How variables begin.
@@ -38,6 +41,7 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     pub(crate) limits: Settings,
     pub(crate) sync: SyncSettings,
+    pub(crate) retention: RetentionSettings,
     #[serde(with = "engine::Described")]
     pub(crate) engine: alluvium::Settings,
 }
@@ -115,8 +119,9 @@ impl Config {
             let checked = Config::deserialize(table.clone());
             checked.map_err(|error| Failure::usage(format_args!("{name}={value}: {}", error.message())))?;
         }
-        let config = Config::deserialize(table).map_err(of_file)?;
+        let mut config = Config::deserialize(table).map_err(of_file)?;
         config.check()?;
+        config.engine.retention = config.retention.retention(&config.sync);
         Ok(config)
     }
 
@@ -126,6 +131,7 @@ impl Config {
         filter.map_err(|error| Failure::usage(format_args!("log.level = {:?}: {error}", self.log.level)))?;
         self.http.check()?;
         self.sync.check()?;
+        self.retention.check(&self.sync)?;
         self.limits.check()
     }
 
@@ -181,6 +187,32 @@ mod tests {
         let shown = config.to_toml().unwrap();
         assert_eq!(read(&shown, &[]).unwrap(), config, "{shown}");
         assert!(shown.contains("seal_after = \"2h\"") && shown.contains("memtable_bytes = 67108864"), "{shown}");
+    }
+
+    #[test]
+    fn what_goes_waits_for_the_targets_that_are_required() {
+        let bounds = "[retention]\nkeep = '90d'\ndisk_bytes = 1000000000\n[retention.tables.air]\nbytes = 5\n";
+        let refused = refusal(bounds, &[]);
+        assert!(refused.contains("required = true") && refused.contains("unheld = \"drop\""), "{refused}");
+        let target =
+            |name: &str, required: bool| format!("[sync.targets.{name}]\nurl = 's3://b/{name}'\nrequired = {required}\n");
+        let config = read(&format!("{bounds}{}{}", target("a", true), target("b", false)), &[]).unwrap();
+        let retention = &config.engine.retention;
+        assert_eq!((&retention.required[..], retention.disk_bytes), (&["a".to_owned()][..], Some(1_000_000_000)));
+        assert_eq!(retention.keep.age, Some(Duration::from_secs(90 * 86_400)));
+        assert_eq!((retention.tables["air"].age, retention.tables["air"].bytes), (None, Some(5)));
+        assert_eq!(read(&config.to_toml().unwrap(), &[]).unwrap(), config);
+        let dropping = read(&bounds.replace("keep = '90d'", "keep = '90d'\nunheld = 'drop'"), &[]).unwrap();
+        assert_eq!(dropping.engine.retention.unheld, alluvium::Unheld::Drop);
+        // Ages are written as they are said.
+        let ages = |text: &str| read(&format!("[retention]\nunheld = 'drop'\nkeep = '{text}'\n"), &[]);
+        let shown = |text: &str| ages(text).unwrap().to_toml().unwrap();
+        assert!(shown("2w").contains("keep = \"14d\"") && shown("1d 30m").contains("keep = \"24h 30m\""), "{}", shown("1d 30m"));
+        for wrong in ["1 month", "-1d", "soon"] {
+            assert!(matches!(ages(wrong), Err(Failure::Usage(said)) if said.contains(wrong)), "{wrong}");
+        }
+        // A budget by itself makes writers wait for room, whoever makes it.
+        read("[retention]\ndisk_bytes = 1000000000\n", &[]).unwrap();
     }
 
     #[test]

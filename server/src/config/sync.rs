@@ -75,6 +75,11 @@ impl SyncSettings {
         }
     }
 
+    /// The targets that have to hold rows before these are let go of.
+    pub(super) fn required(&self) -> impl Iterator<Item = &str> {
+        self.targets.iter().filter(|(_, target)| target.required).map(|(name, _)| name.as_str())
+    }
+
     /// Refuses what cannot be meant.
     pub(super) fn check(&self) -> Outcome {
         if self.parallel == 0 {

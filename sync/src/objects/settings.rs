@@ -14,6 +14,9 @@ pub struct Settings {
     /// A folder (`/mnt/archive` or `file:///mnt/archive`), `s3://bucket/prefix`, `az://container/prefix`,
     /// `abfss://container@account.dfs.core.windows.net/prefix` or `https://account.blob.core.windows.net/container/prefix`.
     pub url: String,
+    /// Whether it has to hold rows before these are let go of where they were written.
+    #[serde(default)]
+    pub required: bool,
     /// Of a store that is not Amazon's or Microsoft's own: where it listens, as `https://minio.plant.example:9000`. With
     /// `virtual_hosted` the host begins with the bucket's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,6 +95,7 @@ impl Settings {
     pub fn new(url: impl Into<String>) -> Self {
         Settings {
             url: url.into(),
+            required: false,
             endpoint: None,
             region: None,
             allow_http: false,

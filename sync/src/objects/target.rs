@@ -27,6 +27,8 @@ pub struct Target {
 }
 
 pub(super) struct Shared {
+    /// What it was opened with; none of a target in memory.
+    settings: Option<Settings>,
     /// The URL, as it may be shown.
     url: String,
     pub(super) store: Arc<dyn ObjectStore>,
@@ -88,7 +90,20 @@ impl Target {
         let settings = Settings::new("memory:///");
         let parts = Arc::clone(&store);
         let shared = Shared::over_http(&settings, store, parts, Path::default(), Arc::new(throttle));
-        Target { shared: Arc::new(Shared { slowed_here: true, ..shared }) }
+        Target { shared: Arc::new(Shared { settings: None, slowed_here: true, ..shared }) }
+    }
+
+    /// The same with connections of its own, so that what it answers is not what somebody on the way remembers. One in memory has none to
+    /// make anew.
+    ///
+    /// # Errors
+    ///
+    /// As [`Target::open`].
+    pub fn afresh(&self) -> Result<Self, NotASetting> {
+        match &self.shared.settings {
+            Some(settings) => Target::open_with(settings, self.shared.throttle.clone()),
+            None => Ok(self.clone()),
+        }
     }
 
     /// How fast, and how much a day, may be sent there.
@@ -204,7 +219,8 @@ impl Shared {
         throttle: Arc<Throttle>,
     ) -> Self {
         let url = location::without_secrets(&settings.url);
-        Shared { url, store, parts: Some(parts), folder: None, slowed_here: false, prefix, throttle }
+        let settings = Some(settings.clone());
+        Shared { settings, url, store, parts: Some(parts), folder: None, slowed_here: false, prefix, throttle }
     }
 
     fn in_folder(settings: &Settings, path: PathBuf, throttle: Arc<Throttle>) -> Result<Self, NotASetting> {
@@ -223,6 +239,7 @@ impl Shared {
         let root = made.map_err(|error| settings.wrong("url", error.to_string(), advice))?;
         let store = LocalFileSystem::new_with_prefix(&root).map_err(|error| settings.wrong("url", error.to_string(), advice))?;
         Ok(Shared {
+            settings: Some(settings.clone()),
             url: settings.url.clone(),
             store: Arc::new(store.with_fsync(true)),
             parts: None,

@@ -38,6 +38,20 @@ impl Target {
         self.hash_of(key, &self.path(key)?).await
     }
 
+    /// Whether the target has an object, as it says by now: a folder by all its bytes, which it may have lost since; stores by their own record of
+    /// it, since they took it by its checksum or had it read back, and never give a name to another.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] of the store.
+    pub async fn has(&self, key: &str, hash: Hash, bytes: u64) -> Result<bool, Trouble> {
+        let path = self.path(key)?;
+        if self.shared.folder.is_some() {
+            return Ok(self.hash_of(key, &path).await? == Some(hash));
+        }
+        Ok(self.look(key, &path).await?.is_some_and(|(found, _)| found.size == bytes))
+    }
+
     /// What there is of an object, and the MD5 that the store has of it; none where there is none.
     pub(super) async fn look(&self, key: &str, path: &Path) -> Result<Option<(ObjectMeta, Option<Sum>)>, Trouble> {
         let (found, exchange) = observed(self.shared.store.head(path)).await;

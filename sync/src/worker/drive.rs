@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use alluvium::Shipment;
@@ -153,7 +154,7 @@ impl Drive {
         let (due, machine) = (&self.due, &mut self.machine);
         machine.keep_aside(|key| due.contains_key(key));
         self.why_aside.retain(|key, _| machine.aside().contains_key(key));
-        Ok(Work { to_announce, due: keys })
+        Ok(Work { to_announce, to_confirm: self.shared.to_confirm.load(Ordering::Acquire), due: keys })
     }
 
     fn begin(&mut self, action: Action<Id>) {
@@ -163,6 +164,7 @@ impl Drive {
                 self.has_cut = true;
                 self.tasks.spawn_blocking(move || (action, shared.cut(everything).map(|()| false)));
             }
+            Action::Confirm => drop(self.tasks.spawn(async move { (action, shared.confirm().await.map(|()| false)) })),
             Action::Meet => drop(self.tasks.spawn(async move { (action, shared.meet().await) })),
             Action::Announce => drop(self.tasks.spawn(async move { (action, shared.announce().await.map(|()| false)) })),
             Action::Send(key) => {
@@ -222,7 +224,7 @@ impl Drive {
             Circuit::Closed => self.orders.paused,
             Circuit::Open { failures, until } => failures >= TRIES || until > self.now() + PATIENCE,
         };
-        let is_left = work.to_announce || work.due.iter().any(|key| !self.machine.aside().contains_key(key));
+        let is_left = work.to_announce || work.to_confirm || work.due.iter().any(|key| !self.machine.aside().contains_key(key));
         is_hopeless || (self.has_cut && !is_left)
     }
 

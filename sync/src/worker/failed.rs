@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::machine::Failure;
 use crate::metadata::NotWritten;
-use crate::objects::{Kind, NotPut, Trouble};
+use crate::objects::{Kind, NotASetting, NotPut, Trouble};
 use crate::remote::Malformed;
 
 /// Something was not done.
@@ -27,6 +27,17 @@ pub enum Failed {
     /// Metadata could not be written down.
     #[error(transparent)]
     Metadata(#[from] NotWritten),
+    /// What was sent was there, and is no more.
+    #[error("{key:?} was sent to {target} and is not there any more; it is sent again: find out who removes objects there")]
+    Missed {
+        /// The object.
+        key: String,
+        /// The target.
+        target: String,
+    },
+    /// The target cannot be opened anew.
+    #[error("what was sent cannot be looked for: {0}")]
+    Unopened(#[from] NotASetting),
     /// A manifest is not what it has to be.
     #[error("the manifest {key:?} cannot be used: {why}")]
     Manifest {

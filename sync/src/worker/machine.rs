@@ -10,6 +10,8 @@ use super::circuit::{BackOff, Circuit};
 const TARGET: BackOff = BackOff { first: Duration::from_secs(2), most: Duration::from_secs(300) };
 /// Waits for an item that is refused.
 const ITEM: BackOff = BackOff { first: Duration::from_secs(60), most: Duration::from_secs(6 * 3600) };
+/// How often what was sent is looked for while there is more to send.
+const CONFIRM_EVERY: Duration = Duration::from_secs(60);
 
 /// What is to be done. All times are counted from the start of the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,6 +24,8 @@ pub(super) enum Action<K> {
     Announce,
     /// Send an item.
     Send(K),
+    /// Look for what was sent.
+    Confirm,
 }
 
 /// What there is to do.
@@ -29,6 +33,8 @@ pub(super) enum Action<K> {
 pub(super) struct Work<K> {
     /// Whether a cut was not announced.
     pub(super) to_announce: bool,
+    /// Whether something was sent and not looked for since.
+    pub(super) to_confirm: bool,
     /// Items that are worth sending, those wanted most first, none of them on its way: at least as many as may be sent together and are set
     /// aside, if there are so many.
     pub(super) due: Vec<K>,
@@ -63,6 +69,7 @@ pub(super) struct Machine<K> {
     parallel: usize,
     cut_every: Duration,
     next_cut: Duration,
+    next_confirm: Duration,
     paused: bool,
     met: bool,
     circuit: Circuit,
@@ -80,6 +87,7 @@ impl<K: Copy + Eq + Hash> Machine<K> {
             parallel: parallel.max(1),
             cut_every,
             next_cut: Duration::ZERO,
+            next_confirm: Duration::ZERO,
             paused: false,
             met: false,
             circuit: Circuit::Closed,
@@ -124,6 +132,11 @@ impl<K: Copy + Eq + Hash> Machine<K> {
                 self.begin(Action::Send(key), &mut actions);
             }
         }
+        let is_time = self.sending.is_empty() || now >= self.next_confirm;
+        if work.to_confirm && is_time && may_send && self.serial.is_none() && !(probing && self.is_asking()) {
+            self.next_confirm = now.saturating_add(CONFIRM_EVERY);
+            self.begin(Action::Confirm, &mut actions);
+        }
         actions
     }
 
@@ -137,7 +150,7 @@ impl<K: Copy + Eq + Hash> Machine<K> {
 
     /// Whether the target is being asked anything.
     fn is_asking(&self) -> bool {
-        !self.sending.is_empty() || matches!(self.serial, Some(Action::Meet | Action::Announce))
+        !self.sending.is_empty() || matches!(self.serial, Some(Action::Meet | Action::Announce | Action::Confirm))
     }
 
     /// What became of something.
@@ -190,6 +203,9 @@ impl<K: Copy + Eq + Hash> Machine<K> {
             _ => {
                 let aside = work.due.iter().filter_map(|key| self.aside.get(key)).map(|aside| aside.until);
                 wake = wake.min(aside.filter(|until| *until > now).min().unwrap_or(Duration::MAX));
+                if work.to_confirm && self.serial.is_none() && self.next_confirm > now {
+                    wake = wake.min(self.next_confirm);
+                }
             }
         }
         wake

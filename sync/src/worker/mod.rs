@@ -1,7 +1,7 @@
 //! The worker: carries what a database holds to one target, for as long as it is asked to.
 //!
 //! - `machine`: decides what to do next, without I/O;
-//! - `cut`, `meet`, `announce`, `send`: what it decides to do;
+//! - `cut`, `meet`, `announce`, `send`, `confirm`: what it decides to do;
 //! - `drive`: does it, several things at a time, and tells how it stands;
 //! - `notes`: what it notes in the database, so that a restart goes on where it was.
 //!
@@ -10,6 +10,7 @@
 
 mod announce;
 mod circuit;
+mod confirm;
 mod cut;
 mod drive;
 mod failed;
@@ -24,6 +25,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use alluvium::{Database, SendOrder};
@@ -120,6 +122,8 @@ struct Shared {
     tried: Mutex<Option<Instant>>,
     /// Whether the target creates a name only once.
     create_only: OnceCell<bool>,
+    /// Whether something may have been sent and not looked for since.
+    to_confirm: AtomicBool,
     reporter: Reporter,
     orders: watch::Sender<Orders>,
 }
@@ -157,6 +161,7 @@ impl Worker {
             scratch: scratch.to_owned(),
             tried: Mutex::default(),
             create_only: OnceCell::new(),
+            to_confirm: AtomicBool::new(true),
             reporter: Reporter::new(),
             orders: watch::Sender::default(),
             db,

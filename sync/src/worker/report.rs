@@ -54,6 +54,8 @@ pub struct Counts {
     pub announced: u64,
     /// Segments sent, or found to be there.
     pub segments: u64,
+    /// Segments that were looked for and found, by a connection of its own.
+    pub confirmed: u64,
     /// Bytes of bodies sent, with those that were sent in vain.
     pub bytes_sent: u64,
     /// Bytes of bodies read.

@@ -1,5 +1,7 @@
 //! Sends segments.
 
+use std::sync::atomic::Ordering;
+
 use alluvium::Shipment;
 
 use super::failed::Failed;
@@ -33,7 +35,7 @@ impl Shared {
         i128::from(self.db.now().wall_micros) >= end.saturating_add(late)
     }
 
-    /// Sends a segment, and notes that it is held once that is certain.
+    /// Sends a segment, and notes where it is to be looked for.
     pub(super) async fn send(&self, shipment: &Shipment) -> Result<(), Failed> {
         let delivery = self.db.delivery(&self.name);
         let _sending = delivery.sending(shipment);
@@ -46,8 +48,10 @@ impl Shared {
             records: shipment.records,
             hash: Hash(shipment.hash),
         });
-        put(self, &key.to_string(), &Source::File(&shipment.path), Hash(shipment.hash), shipment.bytes).await?;
-        delivery.hold(std::slice::from_ref(shipment))?;
+        let place = key.to_string();
+        put(self, &place, &Source::File(&shipment.path), Hash(shipment.hash), shipment.bytes).await?;
+        delivery.sent(shipment, &place)?;
+        self.to_confirm.store(true, Ordering::Release);
         self.reporter.count(|counts| counts.segments += 1);
         Ok(())
     }

@@ -463,3 +463,29 @@ async fn what_is_in_memory_is_a_target_too() {
     let (store, prefix) = target.store();
     assert!(prove(store, prefix, Depth::Contents, &mut |_| {}).await.unwrap().hold());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_and_is_not_there_when_it_is_looked_for_is_sent_again() {
+    let world = World::new();
+    let db = world.open();
+    append(&db, 0, 0..5);
+    append(&db, 1, 0..5);
+    let worker = world.worker(&db);
+    assert!(!worker.shared.meet().await.unwrap());
+    worker.shared.cut(true).unwrap();
+    worker.shared.announce().await.unwrap();
+    for shipment in db.delivery("bucket").pending(SendOrder::Oldest, 9).unwrap() {
+        worker.shared.send(&shipment).await.unwrap();
+    }
+    let state = db.delivery("bucket").state().unwrap();
+    assert_eq!((state.units_left, state.delivered, worker.reports().borrow().counts.confirmed), (2, None, 0));
+    let sent = world.files(".parquet");
+    std::fs::remove_file(&sent[0]).unwrap();
+    drop(worker);
+    let report = done(world.worker(&db).run_once().await);
+    assert_eq!((report.counts.segments, report.counts.confirmed, report.counts.failures), (1, 2, 1));
+    assert_eq!(world.files(".parquet").len(), 2);
+    assert_eq!(world.branch().await.delivered_through.unwrap().cut, 1);
+    assert_eq!(db.delivery("bucket").state().unwrap().delivered.unwrap().cut, 1);
+    assert!(db.delivery("bucket").unconfirmed(9).unwrap().is_empty());
+}

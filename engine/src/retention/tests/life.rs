@@ -294,3 +294,27 @@ fn the_change_feed_tells_of_it() {
     let [Event::Receipt(receipt)] = &told(ChangeKind::Receipts)[..] else { panic!() };
     assert_eq!(receipt.detail, "1 rows were let go of (age) before they were held elsewhere");
 }
+
+#[test]
+fn what_a_target_has_forgotten_that_was_let_go_of_is_stated() {
+    let (_, clock, db) = begin(a_day());
+    db.delivery("cloud").begin().unwrap();
+    append(&db, &[(0, 1)]);
+    cut(&db);
+    let first = db.delivery("cloud").head().unwrap().announced;
+    append(&db, &[(HOUR, 1), (99 * HOUR, 1)]);
+    cut(&db);
+    send(&db);
+    confirm(&db);
+    late(&clock);
+    assert_eq!(db.evict().unwrap().len(), 2);
+    // It knows both cuts.
+    db.delivery("cloud").fork(db.delivery("cloud").head().unwrap().announced).unwrap();
+    assert_eq!(db.inspect().unwrap().receipts.len(), 0);
+    db.delivery("cloud").fork(first).unwrap();
+    let cut = cut(&db);
+    assert_eq!(cut.units.len(), 1);
+    let [loss] = &cut.losses[..] else { panic!("{:?}", cut.losses) };
+    assert_eq!((loss.kind, loss.sequences.unwrap().0), (ReceiptKind::Evicted, first.unwrap().through + 1));
+    assert!(loss.detail.contains("cloud has forgotten"), "{}", loss.detail);
+}

@@ -91,9 +91,10 @@ fn tables(tables: &[OfTable]) -> Table {
         number("series"),
         number("segments"),
         number("on disk"),
+        number("let go of"),
     ]);
     let count = terminal::count;
-    for OfTable { name, rows, unsealed_rows, series, segments, bytes } in tables {
+    for OfTable { name, rows, unsealed_rows, series, segments, bytes, evicted_rows } in tables {
         shown.push([
             name.clone(),
             count(*rows),
@@ -101,6 +102,7 @@ fn tables(tables: &[OfTable]) -> Table {
             count(*series),
             count(*segments),
             terminal::bytes(*bytes),
+            count(*evicted_rows),
         ]);
     }
     shown
@@ -145,7 +147,15 @@ pub(super) mod tests {
                 checks: Checks { storage: ok(), disk: "it is full".to_owned(), clock: ok() },
             }),
             table_count: 1,
-            tables: vec![OfTable { name: "air".to_owned(), rows: 5_000, unsealed_rows: 7, series: 3, segments: 2, bytes: 2_048 }],
+            tables: vec![OfTable {
+                name: "air".to_owned(),
+                rows: 5_000,
+                unsealed_rows: 7,
+                series: 3,
+                segments: 2,
+                bytes: 2_048,
+                evicted_rows: 900,
+            }],
             queue_count: 1,
             queues: vec![OfQueue { queue: "jobs".to_owned(), ready: 4, scheduled: 0, leased: 1, delayed: 0, dead: 9 }],
             log: Log { bytes: 4_096, unsealed_bytes: 1_024, unsealed_files: 1 },
@@ -179,9 +189,9 @@ catalog        2.0 KiB, and 0 B of history
 disk           10.0 KiB written so far, 3.0 GiB free: full, rows are refused
 audit          12 entries, the last abababababababab…
 
-table   rows  unsealed  series  segments  on disk
-─────  ─────  ────────  ──────  ────────  ───────
-air    5,000         7       3         2  2.0 KiB
+table   rows  unsealed  series  segments  on disk  let go of
+─────  ─────  ────────  ──────  ────────  ───────  ─────────
+air    5,000         7       3         2  2.0 KiB        900
 
 queue  ready  scheduled  leased  delayed  dead
 ─────  ─────  ─────────  ──────  ───────  ────

@@ -94,10 +94,18 @@ fn storage(registry: &mut Registry, Sample { at, status, counts, .. }: &Sample) 
         ("memtable_bytes", "Memory of rows not yet in segments", status.memtable_bytes),
         ("history_bytes", "Bytes kept for the change feed", status.history_bytes),
         ("catalog_bytes", "Bytes of the catalog and its snapshots", status.catalog_bytes),
+        ("used_bytes", "Bytes of all files of the database", status.bytes_used),
         ("audit_entries", "Entries of the audit trail that are kept", status.audit.number.saturating_sub(status.audit.dropped)),
     ];
     for (name, help, value) in gauges {
         registry.register(name, help, gauge(value));
+    }
+    if let Some(allowed) = status.bytes_allowed {
+        registry.register(
+            "allowed_bytes",
+            "Bytes that the files of the database may take: writes are refused beyond",
+            gauge(allowed),
+        );
     }
     registry.register(
         "audit_entries_written",
@@ -113,12 +121,13 @@ type Described = (&'static str, &'static str, fn(&TableStatus) -> u64);
 fn tables(registry: &mut Registry, tables: &[TableStatus]) {
     registry.register("tables", "Tables there are", gauge(tables.len() as u64));
     let told = &tables[..tables.len().min(TABLES)];
-    let gauges: [Described; 5] = [
+    let gauges: [Described; 6] = [
         ("table_rows", "Rows, once for each segment or unsealed run that holds them", |table| table.rows),
         ("table_unsealed_rows", "Rows not yet in segments", |table| table.unsealed_rows),
         ("table_series", "Different series", |table| table.series),
         ("table_segments", "Segments", |table| table.segments),
         ("table_bytes", "Bytes of segments", |table| table.bytes_on_disk),
+        ("table_evicted_rows", "Rows that were let go of, ever", |table| table.evicted.map_or(0, |evicted| evicted.rows)),
     ];
     for (name, help, of) in gauges {
         registry.register(name, help, family(told.iter().map(|table| (OfTable { table: table.name.clone() }, of(table)))));

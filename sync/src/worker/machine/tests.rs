@@ -7,7 +7,7 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn work(to_announce: bool, due: impl IntoIterator<Item = u32>) -> Work<u32> {
-    Work { to_announce, due: due.into_iter().collect() }
+    Work { to_announce, to_confirm: false, due: due.into_iter().collect() }
 }
 
 /// A machine that has met, with nothing to cut for long.
@@ -89,6 +89,24 @@ fn who_meets_a_stranger_meets_again_before_all_else() {
     assert_eq!(machine.decide(SECOND, &work(true, [2])), [Action::Meet]);
 }
 
+#[test]
+fn what_was_sent_is_looked_for_when_there_is_nothing_to_send_and_else_at_times() {
+    let mut machine = met();
+    let work = |due: &[u32]| Work { to_announce: false, to_confirm: true, due: due.to_vec() };
+    assert_eq!(machine.decide(SECOND, &work(&[1])), [Action::Send(1), Action::Confirm], "it never did");
+    machine.ended(SECOND, Action::Confirm, Ok(()));
+    assert_eq!(machine.decide(60 * SECOND, &work(&[])), [], "something is on its way");
+    assert_eq!(machine.wake_at(60 * SECOND, &work(&[])), 61 * SECOND);
+    assert_eq!(machine.decide(61 * SECOND, &work(&[])), [Action::Confirm]);
+    machine.ended(61 * SECOND, Action::Confirm, Ok(()));
+    machine.ended(61 * SECOND, Action::Send(1), Ok(()));
+    assert_eq!(machine.decide(62 * SECOND, &work(&[])), [Action::Confirm], "nothing is");
+    // What was not there is sent again, but not without end.
+    machine.ended(62 * SECOND, Action::Confirm, Err(Failure::Item));
+    assert_eq!(machine.decide(62 * SECOND, &work(&[1])), []);
+    assert_eq!(machine.circuit().failures(), 1);
+}
+
 /// Whatever fails, in the end everything is done, once each, in order where that counts.
 #[test]
 fn in_the_end_everything_is_done() {
@@ -112,6 +130,7 @@ struct World {
     cuts: u32,
     announced: u32,
     sent: BTreeSet<u32>,
+    confirmed: BTreeSet<u32>,
     poisoned: BTreeSet<u32>,
     parallel: usize,
 }
@@ -122,7 +141,7 @@ impl World {
         let parallel = random.usize(1..6);
         let machine = Machine::new(parallel, 20 * SECOND, random.u64(..));
         let poisoned = (0..40).filter(|_| random.u8(..10) == 0).collect();
-        let (under_way, sent) = Default::default();
+        let (under_way, sent, confirmed) = Default::default();
         World {
             random,
             machine,
@@ -133,6 +152,7 @@ impl World {
             cuts: 0,
             announced: 0,
             sent,
+            confirmed,
             poisoned,
             parallel,
         }
@@ -142,7 +162,7 @@ impl World {
     fn work(&self) -> Work<u32> {
         let on_its_way = |key: &u32| self.under_way.values().any(|(_, action)| *action == Action::Send(*key));
         let due = (0..self.announced).filter(|key| !self.sent.contains(key) && !on_its_way(key)).collect();
-        Work { to_announce: self.announced < self.cuts, due }
+        Work { to_announce: self.announced < self.cuts, to_confirm: self.confirmed.len() < self.sent.len(), due }
     }
 
     fn live(&mut self, case: usize) {
@@ -153,7 +173,7 @@ impl World {
             } else if self.random.u8(..50) == 0 {
                 self.down = !self.down;
             }
-            if self.cuts == 40 && self.sent.len() == 40 {
+            if self.cuts == 40 && self.confirmed.len() == 40 {
                 return;
             }
             self.step(case);
@@ -218,6 +238,13 @@ impl World {
             Action::Send(key) => {
                 self.sent.insert(key);
                 Ok(())
+            }
+            Action::Confirm => {
+                // One of them is gone.
+                let lost = self.sent.difference(&self.confirmed).copied().find(|_| self.random.u8(..20) == 0);
+                self.sent.retain(|key| Some(*key) != lost);
+                self.confirmed = self.sent.clone();
+                lost.map_or(Ok(()), |_| Err(Failure::Item))
             }
             Action::Meet => Ok(()),
         };
