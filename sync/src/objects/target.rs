@@ -14,6 +14,7 @@ use super::connect::{self, Environment};
 use super::exchange::{self, observed};
 use super::folder;
 use super::location::{self, Location};
+use super::parts::Sizes;
 use super::settings::{NotASetting, Settings};
 use super::throttle::{Admitted, Throttle};
 use super::trouble::{Kind, Trouble};
@@ -38,6 +39,7 @@ pub(super) struct Shared {
     slowed_here: bool,
     prefix: Path,
     pub(super) throttle: Arc<Throttle>,
+    pub(super) sizes: Sizes,
 }
 
 impl Target {
@@ -85,10 +87,19 @@ impl Target {
     /// A target in memory, for tests: it ends with its last clone.
     pub fn in_memory(throttle: Throttle) -> Self {
         let store = Arc::new(InMemory::new());
-        let settings = Settings::new("memory:///");
-        let parts = Arc::clone(&store);
-        let shared = Shared::over_http(&settings, store, parts, Path::default(), Arc::new(throttle));
-        Target { shared: Arc::new(Shared { slowed_here: true, ..shared }) }
+        Target::in_store("memory:///", Arc::clone(&store) as _, store, Sizes::default(), throttle)
+    }
+
+    /// A target in a store of the caller's, which marks its objects by ETags as all do, known by a URL that is shown and not used.
+    pub fn in_store(
+        url: &str,
+        store: Arc<dyn ObjectStore>,
+        parts: Arc<dyn MultipartStore>,
+        sizes: Sizes,
+        throttle: Throttle,
+    ) -> Self {
+        let shared = Shared::over_http(&Settings::new(url), store, parts, Path::default(), Arc::new(throttle));
+        Target { shared: Arc::new(Shared { slowed_here: true, sizes, ..shared }) }
     }
 
     /// How fast, and how much a day, may be sent there.
@@ -204,7 +215,8 @@ impl Shared {
         throttle: Arc<Throttle>,
     ) -> Self {
         let url = location::without_secrets(&settings.url);
-        Shared { url, store, parts: Some(parts), folder: None, slowed_here: false, prefix, throttle }
+        let sizes = Sizes::default();
+        Shared { url, store, parts: Some(parts), folder: None, slowed_here: false, prefix, throttle, sizes }
     }
 
     fn in_folder(settings: &Settings, path: PathBuf, throttle: Arc<Throttle>) -> Result<Self, NotASetting> {
@@ -230,6 +242,7 @@ impl Shared {
             slowed_here: true,
             prefix: Path::default(),
             throttle,
+            sizes: Sizes::default(),
         })
     }
 }
