@@ -171,7 +171,8 @@ impl Runner {
     }
 }
 
-fn write(db: &Database, effect: &Effect) -> Result<()> {
+/// Does what a record does.
+pub(crate) fn write(db: &Database, effect: &Effect) -> Result<()> {
     match effect {
         Effect::Create(spec) => db.create_table(spec.clone()).map(drop),
         Effect::Extend(table, more) => db.add_columns(table, &more.tags, &more.fields).map(drop),

@@ -1,10 +1,12 @@
 //! A power cut takes nothing that was acknowledged, wherever it comes.
 
+use alluvium::{FieldType, TableSpec};
 use alluvium_tests::campaign::power::{self, Plan};
 use alluvium_tests::campaign::workload::{self, Recording};
 use alluvium_tests::seed;
-use alluvium_tests::sim::Change;
+use alluvium_tests::sim::{Change, Machine, small_settings};
 use alluvium_tests::steps::Step;
+use fastrand::Rng;
 
 #[test]
 fn power_cuts() {
@@ -15,6 +17,21 @@ fn power_cuts() {
     let plan = Plan { survivals: 1, again_every: 8, stride: 9 };
     let trials = power::run(&recording, seed, plan, &|_| ()).unwrap_or_else(|violation| panic!("{violation}"));
     println!("{trials} trials");
+}
+
+/// Whoever names a directory in one that is not there yet gets both, for good.
+#[test]
+fn directories_made_with_a_database_stay() {
+    let seed = seed(1);
+    let path = "/srv/plant/data";
+    for survival in 0..40 {
+        let machine = Machine::new(seed);
+        let db = machine.builder(small_settings()).open(path).expect("opens");
+        db.create_table(TableSpec::new("t").field("v", FieldType::Int64)).expect("a table");
+        let image = machine.disk.after_power_cut(&mut Rng::with_seed(seed + survival));
+        let db = Machine::from_image(&image, seed).builder(small_settings()).open(path).expect("opens again");
+        assert!(db.table("t").is_ok(), "survival {survival}");
+    }
 }
 
 /// What a trial does not touch it does not prove.

@@ -8,7 +8,7 @@ use super::background::Background;
 use super::inner::Inner;
 use crate::error::{Error, Result};
 use crate::format::names;
-use crate::io::{Components, DirectoryLock, MeteredDisk, WriteMeter};
+use crate::io::{Components, DirectoryLock, Disk, MeteredDisk, SyncLabel, WriteMeter};
 use crate::recover::{self, Ballast};
 use crate::settings::Settings;
 
@@ -63,15 +63,24 @@ impl Builder {
     }
 }
 
+/// Makes a directory and those above it. Its own name is synced with its identity; those of the others are here, or a power cut would take
+/// them with all that is below.
+fn make_directory(disk: &dyn Disk, root: &Path) -> Result<()> {
+    let is_missing = |dir: &&Path| disk.list(dir).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+    let missing: Vec<_> = root.ancestors().skip(1).take_while(is_missing).collect();
+    disk.create_dir_all(root).map_err(|source| Error::io("create", root, source))?;
+    let above = missing.into_iter().filter_map(Path::parent).filter(|dir| dir.components().next().is_some());
+    let sync = |dir: &Path| disk.sync_dir(dir, SyncLabel::Identity).map_err(|source| Error::io("sync", dir, source));
+    above.into_iter().try_for_each(sync)
+}
+
 fn prepare_directory(components: &Components, root: &Path, existing_only: bool) -> Result<()> {
     match components.disk.list(root) {
         Ok(entries) if existing_only && !entries.iter().any(|entry| entry.name == names::IDENTITY) => {
             Err(Error::NotADatabase { path: root.to_owned(), reason: "it has no identity file".to_owned() })
         }
         Ok(_) => Ok(()),
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound && !existing_only => {
-            components.disk.create_dir_all(root).map_err(|source| Error::io("create", root, source))
-        }
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound && !existing_only => make_directory(&*components.disk, root),
         Err(source) if source.kind() == std::io::ErrorKind::NotADirectory => {
             Err(Error::NotADatabase { path: root.to_owned(), reason: "it is a file".to_owned() })
         }

@@ -261,7 +261,8 @@ impl Delivery<'_> {
     }
 
     /// Goes on behind a cut that both sides know, or from the beginning, under a new incarnation: for who meets another of his name, or
-    /// someone who has forgotten what he held. What was cut behind it is cut again; of what was let go of since a receipt tells.
+    /// someone who has forgotten what he held. What was announced behind it is cut again, and of what was let go of since a receipt tells; what was
+    /// only cut is announced as the new incarnation's.
     pub fn fork(&self, common: Option<Announced>) -> Result<DeliveryState> {
         let incarnation = self.db.inner.shared.random()?;
         let name = self.name.to_owned();

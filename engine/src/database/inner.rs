@@ -174,7 +174,7 @@ impl Inner {
             self.make_room();
             return Err(self.ballast.refusal());
         }
-        self.check_budget()?;
+        self.check_budget(bytes > 0)?;
         let memory = &self.publisher.memory;
         let fits = || memory.used() == 0 || memory.used() + bytes <= self.settings.memtable_bytes;
         if fits() {

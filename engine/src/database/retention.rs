@@ -104,13 +104,14 @@ impl Database {
 }
 
 impl Inner {
-    /// Refuses to take more room than the database may.
-    pub(super) fn check_budget(&self) -> Result<()> {
+    /// Refuses rows once the room is taken that there may be, and metadata when it is a tenth more: to have targets catch up is noted and audited.
+    pub(super) fn check_budget(&self, are_rows: bool) -> Result<()> {
         if !self.budget.is_spent.load(Ordering::Acquire) {
             return Ok(());
         }
-        let budget = self.settings.retention.disk_bytes.unwrap_or(u64::MAX);
-        Err(Error::DiskBudget { used: self.budget.used.load(Ordering::Acquire), budget })
+        let (budget, used) = (self.settings.retention.disk_bytes.unwrap_or(u64::MAX), self.budget.used.load(Ordering::Acquire));
+        let most = if are_rows { budget } else { budget.saturating_add(budget / 10) };
+        if used >= most { Err(Error::DiskBudget { used, budget }) } else { Ok(()) }
     }
 
     /// Bytes of all files, those included that go when nobody reads them any more.

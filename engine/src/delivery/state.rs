@@ -301,10 +301,18 @@ pub(crate) fn missed(transaction: &mut Transaction, name: &str, missing: &Sent) 
     Ok(wanted)
 }
 
-/// Goes on behind a cut that both sides know, under another incarnation: whatever was cut behind it is forgotten, to be cut again. What
-/// is not held yet of that cut and those before stays wanted, as theirs who announced it.
+/// Goes on behind a cut that both sides know, under another incarnation. Where that is the last that was announced, the cuts behind it stay:
+/// nobody else may know any more what they tell of, as deletions that were carried out since, and units that are gone. Where it is an earlier
+/// one, or another's, whatever was cut behind it is forgotten, to be cut again. What is not held yet of that cut and those before stays
+/// wanted, as theirs who announced it.
 pub(crate) fn rebase(transaction: &mut Transaction, name: &str, incarnation: [u8; 16], common: Option<Announced>) -> Result<()> {
     let mut delivery = Noted::read(transaction, name)?;
+    if common == head_of(&delivery.form).announced {
+        (delivery.form.incarnation, delivery.form.metadata_through) = (incarnation, 0);
+        give_behind(transaction, delivery.form.number, delivery.form.announced, incarnation)?;
+        delivery.write(transaction);
+        return Ok(());
+    }
     forget_behind(transaction, delivery.form.number, common.map_or(0, |common| common.cut))?;
     let none = Announced { cut: 0, through: 0, taken_at: 0, incarnation: [0; 16], hash: [0; 32] };
     let common = common.unwrap_or(none);
@@ -323,6 +331,18 @@ pub(crate) fn rebase(transaction: &mut Transaction, name: &str, incarnation: [u8
         dropped: Vec::new(),
     };
     delivery.write(transaction);
+    Ok(())
+}
+
+/// Units of cuts behind one are an incarnation's from now on.
+fn give_behind(transaction: &mut Transaction, delivery: u32, cut: u64, incarnation: [u8; 16]) -> Result<()> {
+    let mut given = Vec::new();
+    for cell in transaction.scan(prefix(&all_units(delivery)), Direction::Forward)? {
+        let (key, (_, cell)) = cell?;
+        let pending: PendingForm = decode(&cell)?;
+        given.extend((pending.cut > cut).then_some((key, PendingForm { incarnation, ..pending })));
+    }
+    given.into_iter().for_each(|(key, pending)| transaction.put(key, encode(&pending)));
     Ok(())
 }
 

@@ -113,6 +113,12 @@ impl Concluded {
     pub(super) fn is(&self, etag: &str) -> bool {
         Sum::of_etag(etag) == Some(self.whole) || etag.trim_matches('"').eq_ignore_ascii_case(&self.in_parts)
     }
+
+    /// Whether an ETag that looks like one of S3 says that the store has others.
+    pub(super) fn is_not(&self, etag: &str) -> bool {
+        let whole = etag.split_once('-').map_or(etag, |(digits, _)| digits);
+        Sum::of_etag(whole).is_some() && !self.is(etag)
+    }
 }
 
 #[cfg(test)]
@@ -134,6 +140,12 @@ mod tests {
             ["", "\"8aa99b1f439ff71293e95357bac6fd95\"", "0x8DCFCD0BA26F7C0", "8aa99b1f439ff71293e95357bac6fd94-1", "W/\"1\""]
         {
             assert!(!concluded.is(other), "{other}");
+        }
+        for other in ["\"8aa99b1f439ff71293e95357bac6fd95\"", "\"8aa99b1f439ff71293e95357bac6fd94-1\""] {
+            assert!(concluded.is_not(other), "{other}");
+        }
+        for none in ["", "0x8DCFCD0BA26F7C0", "\"8aa99b1f439ff71293e95357bac6fd94\"", &format!("\"{}\"", concluded.in_parts)] {
+            assert!(!concluded.is_not(none), "{none}");
         }
     }
 

@@ -31,7 +31,7 @@ mod verify;
 
 pub use create::NewObject;
 pub(crate) use folder::make as make_folder;
-pub use parts::{PartDone, Unfinished};
+pub use parts::{PartDone, Sizes, Unfinished};
 pub use put::{Altered, Delivered, NotPut, Upload};
 pub use read::{Listed, NotGot};
 pub use settings::{NotASetting, Settings};

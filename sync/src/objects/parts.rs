@@ -16,8 +16,6 @@ use super::trouble::{Kind, Trouble};
 use super::verify::Statement;
 use crate::remote::Hash;
 
-/// The least that stores take as a part that is not the last.
-const PART: u64 = 5 << 20;
 /// How much it says against an upload that the store answers to a part that it failed, or refuses it: some do where they know it no more.
 const ANSWERED: u32 = 3;
 /// The same where no answer is heard, as where a store does not wait for the end of a part to say that.
@@ -26,6 +24,31 @@ const UNHEARD: u32 = 1;
 const MOST_DOUBTS: u32 = 9;
 /// The most parts that S3 takes.
 const MOST_PARTS: u64 = 10_000;
+
+/// From which size on objects go in parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Bytes that go in one request, at most.
+    pub in_one: u64,
+    /// Bytes of a part that is not the last, at least.
+    pub part: u64,
+}
+
+impl Default for Sizes {
+    /// Up to 8 MiB in one request, more in parts of 5 MiB: the least that stores take.
+    fn default() -> Self {
+        Sizes { in_one: 8 << 20, part: 5 << 20 }
+    }
+}
+
+impl Sizes {
+    /// The bytes of a part of an object: no more than said, and of one so large that they would be too many, as many MiB as are needed.
+    pub(super) fn part_bytes(self, bytes: u64) -> usize {
+        let least = bytes.div_ceil(MOST_PARTS);
+        let part = if least <= self.part { self.part } else { least.next_multiple_of(1 << 20) };
+        usize::try_from(part.max(1)).unwrap_or(usize::MAX)
+    }
+}
 
 /// An upload in parts that was begun. Kept by the caller, as JSON or otherwise, and given back to go on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +85,7 @@ pub struct PartDone {
 impl Unfinished {
     fn is_of(&self, object: &Object<'_>) -> bool {
         let Unfinished { key, hash, bytes, part_bytes, parts, .. } = self;
-        let fits = *part_bytes == of_bytes(object.bytes) && parts.len() as u64 == object.bytes.div_ceil(*part_bytes);
+        let fits = *part_bytes == object.part_bytes as u64 && parts.len() as u64 == object.bytes.div_ceil(*part_bytes);
         let is_alive = self.doubts < MOST_DOUBTS;
         key == object.key && *hash == object.hash && *bytes == object.bytes && fits && is_alive
     }
@@ -71,16 +94,6 @@ impl Unfinished {
     fn has(&self, index: usize, md5: Sum) -> bool {
         self.parts.get(index).is_some_and(|part| part.as_ref().is_some_and(|part| part.md5 == md5))
     }
-}
-
-/// The bytes of a part of an object: 5 MiB, and of one so large that they would be too many, as many MiB as are needed.
-fn of_bytes(bytes: u64) -> u64 {
-    let least = bytes.div_ceil(MOST_PARTS);
-    PART.max(least.next_multiple_of(1 << 20))
-}
-
-pub(super) fn part_bytes(bytes: u64) -> usize {
-    usize::try_from(of_bytes(bytes)).unwrap_or(usize::MAX)
 }
 
 /// How a round of sending parts ended early.
@@ -189,7 +202,7 @@ impl Target {
     ) -> Result<Unfinished, Trouble> {
         let (begun, exchange) = observed(store.create_multipart(object.path)).await;
         let upload_id = begun.map_err(|error| Trouble::of(object.doing(), &error, &exchange))?;
-        let part_bytes = of_bytes(object.bytes);
+        let part_bytes = object.part_bytes as u64;
         let parts = vec![None; usize::try_from(object.bytes.div_ceil(part_bytes)).unwrap_or_default()];
         let (key, hash, bytes) = (object.key.to_owned(), object.hash, object.bytes);
         let unfinished = Unfinished { key, hash, bytes, part_bytes, upload_id, parts, doubts: 0 };
@@ -214,7 +227,9 @@ impl Target {
         let (completed, exchange) = observed(store.complete_multipart(object.path, &unfinished.upload_id, ids)).await;
         match completed {
             Ok(put) => {
-                let is_confirmed = done.iter().all(|part| part.confirmed);
+                // Parts that arrived are not yet the whole.
+                let is_other = put.e_tag.as_deref().is_some_and(|etag| ours.is_not(etag));
+                let is_confirmed = !is_other && done.iter().all(|part| part.confirmed);
                 Ok(Sent { ours, stated: Statement { etag: put.e_tag, is_confirmed } })
             }
             Err(error) => {
@@ -238,7 +253,7 @@ impl Target {
         upload: &mut Upload<'_>,
         unfinished: &mut Unfinished,
     ) -> Result<Concluded, Broken> {
-        let part_bytes = part_bytes(object.bytes);
+        let part_bytes = object.part_bytes;
         let mut reader = object.source.open().await.map_err(|error| object.unreadable(&error))?;
         let mut digests = Digests::new(part_bytes);
         let id = unfinished.upload_id.clone();
@@ -316,12 +331,13 @@ mod tests {
     #[test]
     fn there_are_never_more_parts_than_a_store_takes() {
         const MIB: u64 = 1 << 20;
-        for (bytes, expected) in
-            [(0, 5 * MIB), (PART * MOST_PARTS, 5 * MIB), (PART * MOST_PARTS + 1, 6 * MIB), (1 << 40, 105 * MIB)]
-        {
-            assert_eq!(of_bytes(bytes), expected, "{bytes}");
+        let sizes = Sizes::default();
+        let most = sizes.part * MOST_PARTS;
+        for (bytes, expected) in [(0, 5 * MIB), (most, 5 * MIB), (most + 1, 6 * MIB), (1 << 40, 105 * MIB)] {
+            assert_eq!(sizes.part_bytes(bytes) as u64, expected, "{bytes}");
             assert!(bytes.div_ceil(expected) <= MOST_PARTS);
         }
+        assert_eq!(Sizes { in_one: 10, part: 7 }.part_bytes(60_000), 7);
     }
 
     #[test]
@@ -331,7 +347,7 @@ mod tests {
             key: "a".to_owned(),
             hash: Hash::of(b""),
             bytes: 10 << 20,
-            part_bytes: PART,
+            part_bytes: 5 << 20,
             upload_id: "u".to_owned(),
             parts: vec![Some(done), None],
             doubts: 1,

@@ -7,15 +7,13 @@ use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
 
 use super::digest::{Concluded, Digests, Sum};
 use super::exchange::observed;
-use super::parts::{self, Unfinished};
+use super::parts::Unfinished;
 use super::source::{Source, digested};
 use super::target::Target;
 use super::trouble::{Kind, Trouble, is_unclear};
 use super::verify::{Statement, Verified};
 use crate::remote::Hash;
 
-/// What is larger goes in parts.
-const IN_ONE: u64 = 8 << 20;
 /// How often what came out wrong is put again before it is given up.
 const PUTS: usize = 2;
 
@@ -85,6 +83,8 @@ pub(super) struct Object<'a> {
     pub(super) source: &'a Source<'a>,
     pub(super) hash: Hash,
     pub(super) bytes: u64,
+    /// Those of a part, where it goes in parts.
+    pub(super) part_bytes: usize,
 }
 
 /// What was sent, and what the store said of it.
@@ -112,7 +112,8 @@ impl Target {
         upload: &mut Upload<'_>,
     ) -> Result<Delivered, NotPut> {
         let path = self.path(key)?;
-        let object = Object { key, path: &path, source, hash, bytes };
+        let part_bytes = self.shared.sizes.part_bytes(bytes);
+        let object = Object { key, path: &path, source, hash, bytes, part_bytes };
         let (delivered, exchange) = observed(self.deliver(&object, upload)).await;
         let (verified, already_there) = delivered?;
         Ok(Delivered { verified, already_there, sent: exchange.sent, read: exchange.received })
@@ -148,8 +149,7 @@ impl Target {
         if found.size != object.bytes {
             return Ok(None);
         }
-        let part_bytes = parts::part_bytes(object.bytes);
-        let ours = object.source.digest(part_bytes).await.map_err(|error| object.unreadable(&error))?;
+        let ours = object.source.digest(object.part_bytes).await.map_err(|error| object.unreadable(&error))?;
         object.check(&ours)?;
         let stated = Statement { etag: found.e_tag, is_confirmed: md5 == Some(ours.whole) };
         let verified = self.verify(object.key, object.path, &stated, &ours).await?;
@@ -162,7 +162,7 @@ impl Target {
     async fn send(&self, object: &Object<'_>, upload: &mut Upload<'_>) -> Result<Sent, Failed> {
         self.sweep(object.path);
         match &self.shared.parts {
-            _ if object.bytes <= IN_ONE => self.in_one(object).await,
+            _ if object.bytes <= self.shared.sizes.in_one => self.in_one(object).await,
             Some(store) => self.in_parts(&**store, object, upload).await,
             None => self.as_stream(object).await,
         }
@@ -172,7 +172,7 @@ impl Target {
         let reading = async {
             let bytes =
                 object.source.open().await?.next(usize::try_from(object.bytes).map_or(usize::MAX, |bytes| bytes + 1)).await?;
-            digested(Digests::new(parts::part_bytes(object.bytes)), bytes).await
+            digested(Digests::new(object.part_bytes), bytes).await
         };
         let (digests, bytes) = reading.await.map_err(|error| object.unreadable(&error))?;
         let ours = digests.conclude();
@@ -226,7 +226,7 @@ impl Target {
 
     async fn copy(&self, object: &Object<'_>, upload: &mut dyn MultipartUpload) -> Result<Concluded, NotPut> {
         let mut reader = object.source.open().await.map_err(|error| object.unreadable(&error))?;
-        let mut digests = Digests::new(parts::part_bytes(object.bytes));
+        let mut digests = Digests::new(object.part_bytes);
         // As a whole: it begins anew, so that of one that goes a bit each day nothing would ever arrive.
         let mut admitted = self.admit(object.bytes, &object.doing())?;
         loop {

@@ -14,6 +14,7 @@ use super::connect::{self, Environment};
 use super::exchange::{self, observed};
 use super::folder;
 use super::location::{self, Location};
+use super::parts::Sizes;
 use super::settings::{NotASetting, Settings};
 use super::throttle::{Admitted, Throttle};
 use super::trouble::{Kind, Trouble};
@@ -40,6 +41,7 @@ pub(super) struct Shared {
     slowed_here: bool,
     prefix: Path,
     pub(super) throttle: Arc<Throttle>,
+    pub(super) sizes: Sizes,
 }
 
 impl Target {
@@ -87,10 +89,19 @@ impl Target {
     /// A target in memory, for tests: it ends with its last clone.
     pub fn in_memory(throttle: Throttle) -> Self {
         let store = Arc::new(InMemory::new());
-        let settings = Settings::new("memory:///");
-        let parts = Arc::clone(&store);
-        let shared = Shared::over_http(&settings, store, parts, Path::default(), Arc::new(throttle));
-        Target { shared: Arc::new(Shared { settings: None, slowed_here: true, ..shared }) }
+        Target::in_store("memory:///", Arc::clone(&store) as _, store, Sizes::default(), throttle)
+    }
+
+    /// A target in a store of the caller's, which marks its objects by ETags as all do, known by a URL that is shown and not used.
+    pub fn in_store(
+        url: &str,
+        store: Arc<dyn ObjectStore>,
+        parts: Arc<dyn MultipartStore>,
+        sizes: Sizes,
+        throttle: Throttle,
+    ) -> Self {
+        let shared = Shared::over_http(&Settings::new(url), store, parts, Path::default(), Arc::new(throttle));
+        Target { shared: Arc::new(Shared { settings: None, slowed_here: true, sizes, ..shared }) }
     }
 
     /// The same with connections of its own, so that what it answers is not what somebody on the way remembers. One in memory has none to
@@ -219,8 +230,8 @@ impl Shared {
         throttle: Arc<Throttle>,
     ) -> Self {
         let url = location::without_secrets(&settings.url);
-        let settings = Some(settings.clone());
-        Shared { settings, url, store, parts: Some(parts), folder: None, slowed_here: false, prefix, throttle }
+        let (settings, sizes) = (Some(settings.clone()), Sizes::default());
+        Shared { settings, url, store, parts: Some(parts), folder: None, slowed_here: false, prefix, throttle, sizes }
     }
 
     fn in_folder(settings: &Settings, path: PathBuf, throttle: Arc<Throttle>) -> Result<Self, NotASetting> {
@@ -247,6 +258,7 @@ impl Shared {
             slowed_here: true,
             prefix: Path::default(),
             throttle,
+            sizes: Sizes::default(),
         })
     }
 }

@@ -12,7 +12,10 @@ use super::{Shared, send};
 use crate::gather::{self, Announcer};
 use crate::metadata::{Delta, NotWritten};
 use crate::objects::{NewObject, Source, Upload};
-use crate::remote::{Hash, Incarnation, Key, Link, MOST_BYTES, Manifest};
+use crate::remote::{Hash, Incarnation, Key, Link, Manifest};
+
+/// Bytes of a manifest that is noted until it is announced, at most.
+const MOST_KEPT: usize = 4 << 20;
 
 /// A manifest that is there, and is ours.
 struct Put {
@@ -41,28 +44,46 @@ impl Shared {
         Ok(())
     }
 
-    /// Looks whether a manifest of a cut is there that we put and did not hear of. One of somebody else's estranges us.
+    /// Where names can be created again: looks whether a manifest of a cut is there that we put and did not hear of, or puts once more what
+    /// was offered before. One of somebody else's estranges us.
     async fn put_before(&self, head: &DeliveryHead, cut: &Cut) -> Result<Option<Put>, Failed> {
         let prefix = Key::of_incarnation(&self.gateway, Incarnation(head.incarnation));
         if self.creates_only_once().await? {
             return Ok(None);
         }
+        let offered = notes::offered_of(self, cut.number)?;
+        let ours = offered.as_ref().map(|offered| Hash::of(offered.as_bytes()));
         let listed: Vec<_> = self.target.list(prefix.trim_end_matches('/')).try_collect().await?;
         for object in listed {
             match object.key.parse() {
-                Ok(Key::Manifest { cut: number, .. }) if number == cut.number => {}
+                // Whether it is whole shows when it is put once more.
+                Ok(Key::Manifest { cut: number, hash, .. }) if number == cut.number && (hash.is_none() || hash != ours) => {}
                 _ => continue,
             }
             if let Some(put) = self.taken(head, cut, &object.key).await? {
                 return Ok(Some(put));
             }
         }
-        Ok(None)
+        // One that was given up may still be on its way: it is put again, and not another one beside it.
+        let Some(offered) = offered else { return Ok(None) };
+        let manifest = Manifest::decode(offered.as_bytes());
+        let manifest = manifest.map_err(|why| Failed::Manifest { key: format!("of cut {}", cut.number), why })?;
+        self.put_named(manifest, offered.into()).await.map(Some)
+    }
+
+    /// Puts a manifest under a name that ends in its hash.
+    async fn put_named(&self, manifest: Manifest, bytes: Bytes) -> Result<Put, Failed> {
+        let (hash, length) = (Hash::of(&bytes), bytes.len() as u64);
+        let (gateway, incarnation, cut) = (self.gateway.clone(), manifest.incarnation, manifest.cut);
+        let key = Key::Manifest { gateway, incarnation, cut, hash: Some(hash) }.to_string();
+        let mut upload = |_: &_| {};
+        self.target.put_object(&key, &Source::Bytes(bytes), hash, length, &mut Upload::new(&mut upload)).await?;
+        Ok(Put { hash, manifest })
     }
 
     /// What is there under the name of a manifest, if we put it.
     async fn taken(&self, head: &DeliveryHead, cut: &Cut, key: &str) -> Result<Option<Put>, Failed> {
-        let bytes = self.target.get_bytes(key, MOST_BYTES).await?;
+        let bytes = self.get_twice(key, None).await?;
         let hash = Hash::of(&bytes);
         if notes::offered(self, cut.number, hash)?.is_none() {
             tracing::warn!(key, "a manifest of the next cut is there that is not ours");
@@ -85,18 +106,15 @@ impl Shared {
         let unusable = |why| Failed::Manifest { key: format!("of cut {}", cut.number), why };
         let bytes = Bytes::from(manifest.encode().map_err(unusable)?);
         let hash = Hash::of(&bytes);
+        let only_once = self.creates_only_once().await?;
         // Before it can be there: whatever becomes of the answer, it is known to be ours.
         let told = delta.map_or_else(|| notes::told(self), |delta| Ok(delta.told))?;
-        notes::offer(self, hash, &Offered { cut: cut.number, told })?;
-        let only_once = self.creates_only_once().await?;
-        let named = (!only_once).then_some(hash);
-        let key = Key::Manifest { gateway: self.gateway.clone(), incarnation, cut: cut.number, hash: named }.to_string();
+        let kept = (!only_once && bytes.len() <= MOST_KEPT).then(|| String::from_utf8_lossy(&bytes).into_owned());
+        notes::offer(self, hash, &Offered { cut: cut.number, told, manifest: kept })?;
         if !only_once {
-            self.target
-                .put_object(&key, &Source::Bytes(bytes.clone()), hash, bytes.len() as u64, &mut Upload::new(&mut |_| {}))
-                .await?;
-            return Ok(Put { hash, manifest });
+            return self.put_named(manifest, bytes).await;
         }
+        let key = Key::Manifest { gateway: self.gateway.clone(), incarnation, cut: cut.number, hash: None }.to_string();
         match self.target.put_new(&key, &bytes).await? {
             NewObject::Created | NewObject::AlreadyThere => Ok(Put { hash, manifest }),
             NewObject::Taken { .. } => match self.taken(head, cut, &key).await? {

@@ -1,6 +1,7 @@
 //! Sees whether the target still knows what we know; where it does not, goes on behind what both know.
 
 use alluvium::Announced;
+use bytes::Bytes;
 use futures_util::TryStreamExt;
 
 use super::failed::Failed;
@@ -58,13 +59,28 @@ impl Shared {
         for hash in [None, Some(ours)] {
             let (gateway, incarnation) = (self.gateway.clone(), Incarnation(announced.incarnation));
             let key = Key::Manifest { gateway, incarnation, cut, hash }.to_string();
-            match self.target.get_bytes(&key, MOST_BYTES).await {
+            match self.get_twice(&key, Some(ours)).await {
                 Ok(bytes) if Hash::of(&bytes) == ours => return Ok(true),
                 Ok(_) | Err(Trouble { kind: Kind::NotFound, .. }) => {}
                 Err(trouble) => return Err(trouble.into()),
             }
         }
         Ok(false)
+    }
+
+    /// A manifest, read until it has a hash that is known, or twice the same: what is forked for cannot be taken back, and is not to be an
+    /// answer that came out wrong.
+    pub(super) async fn get_twice(&self, key: &str, expected: Option<Hash>) -> Result<Bytes, Trouble> {
+        let first = self.target.get_bytes(key, MOST_BYTES).await?;
+        if expected == Some(Hash::of(&first)) {
+            return Ok(first);
+        }
+        let second = self.target.get_bytes(key, MOST_BYTES).await?;
+        if first == second || expected == Some(Hash::of(&second)) {
+            return Ok(second);
+        }
+        let detail = "it was read twice, and was something else each time".to_owned();
+        Err(Trouble { kind: Kind::Unreachable, doing: format!("reading {key:?}"), detail })
     }
 
     /// The last cut before one that the target has of the same incarnation.
@@ -76,7 +92,7 @@ impl Shared {
             _ => None,
         });
         let Some((cut, key)) = cuts.max() else { return Ok(None) };
-        let bytes = self.target.get_bytes(key, MOST_BYTES).await?;
+        let bytes = self.get_twice(key, None).await?;
         let manifest = Manifest::decode(&bytes).map_err(|why| Failed::Manifest { key: key.to_owned(), why })?;
         let taken_at = manifest.sealed_at.as_microsecond();
         let (through, incarnation) = (manifest.through, announced.incarnation);

@@ -31,6 +31,9 @@ pub(super) struct Offered {
     pub(super) cut: u64,
     /// What is sent with it of tables and series.
     pub(super) told: Told,
+    /// Itself, where another one could be put beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) manifest: Option<String>,
 }
 
 /// What the gateway is called there, once somebody has said so.
@@ -94,6 +97,17 @@ pub(super) fn offered(shared: &Shared, cut: u64, hash: Hash) -> Result<Option<Of
 
 pub(super) fn offer(shared: &Shared, hash: Hash, offered: &Offered) -> Result<(), Failed> {
     write(shared, &format!("{OFFERED}{hash}"), offered)
+}
+
+/// The manifest that was offered as that of a cut, if it was kept.
+pub(super) fn offered_of(shared: &Shared, cut: u64) -> Result<Option<String>, Failed> {
+    for (_, note) in shared.db.delivery(&shared.name).notes(OFFERED.as_bytes())? {
+        let offered: Offered = serde_json::from_slice(&note)?;
+        if offered.cut == cut && offered.manifest.is_some() {
+            return Ok(offered.manifest);
+        }
+    }
+    Ok(None)
 }
 
 /// Forgets what was offered: one of them was taken, or none ever will be.

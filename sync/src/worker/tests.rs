@@ -1,3 +1,5 @@
+mod lying;
+
 use std::path::PathBuf;
 
 use alluvium::{
@@ -8,7 +10,7 @@ use serde_json::json;
 
 use super::*;
 use crate::objects::bucket::{Depth, Findings, prove};
-use crate::objects::{Kind, Settings, Throttle, Trouble};
+use crate::objects::{Kind, Settings, Sizes, Throttle, Trouble};
 use crate::prove::{Branch, Proof};
 use crate::remote::{Hash, Incarnation, Key};
 
@@ -281,6 +283,39 @@ async fn a_bucket_that_forgot_gets_it_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_forks_for_one_answer_that_came_out_wrong() {
+    let world = World::new();
+    let db = world.open();
+    let store = Arc::new(lying::Store::default());
+    let parts = Arc::new(object_store::memory::InMemory::new());
+    let target = || {
+        let (store, parts) = (store.clone(), parts.clone());
+        Target::in_store("lying:///", store, parts, Sizes::default(), Throttle::new(None, None))
+    };
+    let lies = |times| store.lies.store(times, std::sync::atomic::Ordering::Relaxed);
+    append(&db, 0, 0..5);
+    done(world.worker_to(&db, target(), Policy::default()).run_once().await);
+    // When it sees whether the target knows what it knows, and when it sees what is there under the name of a manifest.
+    for hour in 1..3 {
+        lies(1);
+        append(&db, hour, 0..5);
+        assert_eq!(done(world.worker_to(&db, target(), Policy::default()).run_once().await).counts.forks, 0);
+    }
+    let worker = world.worker_to(&db, target(), Policy::default());
+    append(&db, 3, 0..5);
+    db.delivery("bucket").cut(alluvium::CutWhat::All).unwrap();
+    worker.shared.put_manifest_and_die().await;
+    append(&db, 4, 0..5);
+    worker.shared.meet().await.unwrap();
+    lies(2);
+    worker.shared.announce().await.unwrap_err();
+    assert_eq!(done(worker.run_once().await).counts.forks, 0);
+    // What is the same each time is there.
+    lies(2);
+    assert_eq!(done(world.worker_to(&db, target(), Policy::default()).run_once().await).counts.forks, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_file_is_set_aside_and_the_others_are_sent() {
     let world = World::new();
     let db = world.open();
@@ -441,6 +476,36 @@ async fn a_store_that_does_not_create_names_only_once_has_hashes_in_them() {
     assert_eq!(done(worker.run_once().await).counts.forks, 1);
     let rows: usize = db.query(&Query::table("air")).unwrap().map(|batch| batch.unwrap().num_rows()).sum();
     assert_eq!(rows, 20);
+}
+
+/// Where it could come to lie beside another one, nothing would be proved any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_may_still_be_on_its_way_is_put_again() {
+    let world = World::new();
+    let db = world.open();
+    append(&db, 0, 0..5);
+    let worker = world.worker(&db);
+    worker.shared.create_only.set(false).unwrap();
+    db.delivery("bucket").cut(alluvium::CutWhat::All).unwrap();
+    worker.shared.put_manifest_and_die().await;
+    let [manifest] = &world.files(".manifest.json")[..] else { panic!() };
+    let on_its_way = std::fs::read(manifest).unwrap();
+    std::fs::remove_file(manifest).unwrap();
+    // By now another one would be made.
+    db.collections().create(CollectionSpec::new("devices")).unwrap();
+    append(&db, 1, 0..5);
+    assert_eq!(done(worker.run_once().await).counts.forks, 0);
+    assert_eq!(std::fs::read(manifest).unwrap(), on_its_way);
+    // What is damaged there is put again as well, and nobody forks for it.
+    append(&db, 2, 0..5);
+    db.delivery("bucket").cut(alluvium::CutWhat::All).unwrap();
+    let before = world.files(".manifest.json");
+    worker.shared.put_manifest_and_die().await;
+    let after = world.files(".manifest.json");
+    let third = after.iter().find(|file| !before.contains(file)).unwrap();
+    std::fs::write(third, "{}").unwrap();
+    assert_eq!(done(worker.run_once().await).counts.forks, 0);
+    assert_eq!((world.branch().await.cuts, world.branch().await.units), (3, 3));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use alluvium::io::SyncLabel;
 use alluvium_tests::campaign::sample::Sample;
 use alluvium_tests::campaign::workload::{self, Recording};
-use alluvium_tests::campaign::{Progress, Violation, faults, flips, hostile, power, world};
+use alluvium_tests::campaign::{Progress, Violation, faults, flips, hostile, power, sync, world};
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -16,6 +16,8 @@ const OTHERS: usize = 10_000;
 const CUTS: usize = 6_000;
 /// Forgeries that every change has to pass, and ten times as many for a release.
 const FORGERIES: usize = 10_000;
+/// Combinations of faults that strike the sync worker, in each of 3 lives, and of 10 for a release.
+const COMBINATIONS: u64 = 3_600;
 
 /// Proves by many small trials that nothing acknowledged is lost.
 #[derive(Debug, Parser)]
@@ -65,6 +67,24 @@ enum What {
         #[arg(long, default_value_t = 20_000)]
         steps: usize,
     },
+    /// Strikes the sync worker with every fault at every call, and with pairs of faults.
+    Sync {
+        /// How many lives, each of another seed.
+        #[arg(long, default_value_t = 3)]
+        seeds: u64,
+        /// Combinations of faults in each.
+        #[arg(long, default_value_t = COMBINATIONS)]
+        cases: u64,
+        /// All pairs there are, hours of them, instead of some.
+        #[arg(long)]
+        all: bool,
+        /// Lives one life again, with the faults given, and tells what is asked.
+        #[arg(long)]
+        replay: bool,
+        /// A fault of the life that is lived again, as target:12:lost or disk:40:cut.
+        #[arg(long, requires = "replay", value_name = "PART:CALL:FAULT")]
+        strike: Vec<sync::Strike>,
+    },
     /// A process that may die of what it does, for the forgeries.
     #[command(hide = true, subcommand)]
     Mortal(hostile::Life),
@@ -95,11 +115,14 @@ fn run(seed: u64, what: What) -> Result<(), Violation> {
         What::Faults { runs } => failing_io(seed, runs),
         What::Flips { others, cuts, all, forgeries } => damage(seed, flips::Plan { all, others, cuts }, forgeries),
         What::World { seeds, steps } => worlds(seed, seeds, steps),
+        What::Sync { replay: true, strike, .. } => sync::replay(seed, &strike, &|line| println!("{line}")),
+        What::Sync { seeds, cases, all, .. } => synced(seed, sync::Plan { seeds, cases, all }),
         What::Bounded => {
             power_cuts(seed, 20_000)?;
             failing_io(seed, 3_000)?;
             damage(seed, flips::Plan { all: false, others: OTHERS, cuts: CUTS }, FORGERIES)?;
-            worlds(seed, 20, 20_000)
+            worlds(seed, 20, 20_000)?;
+            synced(seed, sync::Plan { seeds: 3, cases: COMBINATIONS, all: false })
         }
         What::Mortal(life) => hostile::live(seed, &life),
         What::Soak { minutes } => soak(seed, minutes),
@@ -116,6 +139,7 @@ fn soak(first_seed: u64, minutes: Option<u64>) -> Result<(), Violation> {
         failing_io(seed, usize::MAX)?;
         damage(seed, flips::Plan { all: true, others: 300_000, cuts: usize::MAX }, 10 * FORGERIES)?;
         worlds(seed, 200, 20_000)?;
+        synced(seed, sync::Plan { seeds: 10, cases: COMBINATIONS, all: false })?;
         let elapsed = begun.elapsed();
         println!("{} rounds without a violation in {} minutes", round + 1, elapsed.as_secs() / 60);
         if minutes.is_none_or(|minutes| minutes > 0 && elapsed >= Duration::from_secs(60 * minutes)) {
@@ -155,6 +179,17 @@ fn damage(seed: u64, plan: flips::Plan, forgeries: usize) -> Result<(), Violatio
 
 fn worlds(seed: u64, seeds: usize, steps: usize) -> Result<(), Violation> {
     told(&format!("steps in {seeds} worlds"), seeds * steps, |tell| world::run(seed, seeds, steps, tell))
+}
+
+fn synced(seed: u64, plan: sync::Plan) -> Result<(), Violation> {
+    let counts = std::cell::RefCell::new(sync::Counts::default());
+    let expected = plan.seeds * plan.cases;
+    told(&format!("faults and pairs of them in {} lives that are synced", plan.seeds), expected as usize, |tell| {
+        *counts.borrow_mut() = sync::run(seed, plan, tell)?;
+        Ok(counts.borrow().combinations)
+    })?;
+    println!("{}", counts.borrow());
+    Ok(())
 }
 
 /// Shows progress, then how many trials there were and how fast.

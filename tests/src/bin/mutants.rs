@@ -12,7 +12,7 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// What may notice after the own tests of protocol and engine, the quickest first.
-const CAMPAIGNS: [&str; 7] = ["syncs", "transactions", "forgeries", "power", "faults", "flips", "world"];
+const CAMPAIGNS: [&str; 8] = ["syncs", "transactions", "forgeries", "power", "faults", "flips", "synced", "world"];
 /// A test that runs so long does not end, which is noticed as well.
 const SECONDS: &str = "400";
 

@@ -9,6 +9,7 @@ mod parallel;
 pub mod power;
 pub mod sample;
 pub mod subject;
+pub mod sync;
 pub mod workload;
 pub mod world;
 

@@ -8,7 +8,7 @@ mod fault;
 
 use std::sync::Arc;
 
-use alluvium::io::Components;
+use alluvium::io::{Components, Disk};
 use alluvium::{Builder, Database, Result, Settings};
 
 pub use clock::{SimClock, SimEntropy};
@@ -56,8 +56,12 @@ impl Machine {
 
     /// A builder over the parts of this machine.
     pub fn builder(&self, settings: Settings) -> Builder {
-        let components =
-            Components { disk: Arc::new(self.disk.clone()), clock: self.clock.clone(), entropy: self.entropy.clone() };
+        self.builder_over(Arc::new(self.disk.clone()), settings)
+    }
+
+    /// The same, with something between the engine and the disk.
+    pub fn builder_over(&self, disk: Arc<dyn Disk>, settings: Settings) -> Builder {
+        let components = Components { disk, clock: self.clock.clone(), entropy: self.entropy.clone() };
         Database::builder().settings(settings).components(components)
     }
 }

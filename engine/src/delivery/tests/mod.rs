@@ -317,9 +317,9 @@ fn what_was_announced_before_a_fork_stays_wanted_as_it_was_announced() {
     append(&db, "a", &[(1, 2)]);
     copy.cut(CutWhat::All).unwrap().unwrap();
     let forked = copy.fork(old.announced).unwrap();
-    assert_eq!((forked.units_left, forked.cuts_left, forked.delivered), (1, 1, None));
+    assert_eq!((forked.units_left, forked.cuts_left, forked.delivered), (2, 2, None));
     // Folded together it is of both, and sent as either's.
-    cut(&db).unwrap();
+    copy.announce(2, [2; 32], 0).unwrap();
     db.compact().unwrap();
     let [first] = &copy.pending(SendOrder::Oldest, 9).unwrap()[..] else { panic!() };
     assert_eq!(first.incarnation, old.incarnation);
@@ -329,6 +329,29 @@ fn what_was_announced_before_a_fork_stays_wanted_as_it_was_announced() {
     assert_eq!((second.hash, second.incarnation), (first.hash, forked.head.incarnation));
     assert_eq!(copy.hold(std::slice::from_ref(second)).unwrap(), 1);
     assert_eq!((delivered(&db), left(&db)), (Some(2), 0));
+}
+
+/// Nobody else knows by then what it tells.
+#[test]
+fn what_was_cut_and_not_announced_is_announced_behind_a_fork() {
+    let (_, _, db) = begun();
+    let copy = db.delivery("copy");
+    append(&db, "a", &[(0, 1), (HOUR, 2), (HOUR + 1, 3)]);
+    cut(&db).unwrap();
+    db.delete("t", &[], TimeRange::new(0, HOUR + 1)).unwrap();
+    db.compact().unwrap();
+    let second = copy.cut(CutWhat::All).unwrap().unwrap();
+    assert_eq!((second.erasures.len(), second.voids.len()), (1, 1));
+    // By now it is carried out, and not remembered any more.
+    db.compact().unwrap();
+    let announced = copy.head().unwrap().announced;
+    let forked = copy.fork(announced).unwrap();
+    assert_eq!(forked.head.metadata_through, 0);
+    assert_eq!(copy.next().unwrap(), Some(second));
+    copy.announce(2, [2; 32], 0).unwrap();
+    let head = copy.head().unwrap();
+    assert_eq!(head.announced.unwrap().incarnation, forked.head.incarnation);
+    assert_ne!(announced.unwrap().incarnation, forked.head.incarnation);
 }
 
 #[test]

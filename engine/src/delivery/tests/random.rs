@@ -29,7 +29,7 @@ impl Life {
     }
 
     fn step(&mut self) {
-        match self.random.u8(..20) {
+        match self.random.u8(..21) {
             0..8 => self.write(),
             8 => self.delete(),
             9 | 10 => self.db().seal().unwrap(),
@@ -39,6 +39,7 @@ impl Life {
             15 => self.cut(CutWhat::All),
             16 => self.announce(),
             17 | 18 => self.send(),
+            19 => self.fork(),
             _ => self.open_again(),
         }
     }
@@ -87,6 +88,12 @@ impl Life {
             self.elsewhere.sent(&self.disk, &shipment);
             self.db().delivery("copy").hold(&[shipment]).unwrap();
         }
+    }
+
+    /// Goes on behind what was announced, under another name.
+    fn fork(&mut self) {
+        let announced = self.db().delivery("copy").head().unwrap().announced;
+        self.db().delivery("copy").fork(announced).unwrap();
     }
 
     fn open_again(&mut self) {

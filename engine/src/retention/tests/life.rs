@@ -261,8 +261,17 @@ fn at_its_budget_it_takes_no_more_until_somebody_holds_what_there_is() {
     assert!(used >= budget && budget == 4 * MIB && used < 5 * MIB, "{used}");
     let said = Error::DiskBudget { used, budget }.to_string();
     assert!(said.contains("retention.disk_bytes") && said.contains("alluvium evict --dry-run"), "{said}");
-    assert!(matches!(db.kv().put("k", b"v", Put::default()), Err(Error::DiskBudget { .. })));
     assert_eq!(db.evict().unwrap().len(), 0);
+    // Metadata have a tenth more.
+    let value = fastrand::Rng::with_seed(8).choose_multiple(0..=u8::MAX, 200).repeat(500);
+    let refused = (0..10_000).find_map(|key: u32| {
+        step(&db);
+        db.kv().put(&key.to_string(), &value, Put::default()).err()
+    });
+    let Some(Error::DiskBudget { used, budget }) = refused else { panic!("{refused:?}") };
+    assert!(used >= budget + budget / 10, "{used}");
+    (0..10_000_u32).take_while(|key| db.kv().remove(&key.to_string(), Default::default()).unwrap()).for_each(drop);
+    db.compact().unwrap();
     // What makes room goes on, and so does reading.
     let before = rows(&db);
     db.delete("t", &[], TimeRange::new(0, 1)).unwrap();

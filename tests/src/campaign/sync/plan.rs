@@ -1,0 +1,219 @@
+//! Which faults strike, and how many there were of each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+
+use fastrand::Rng;
+
+use super::{Call, Fault, Lived, Part, Progress, Strike, Violation, ensure, live, parallel, told};
+use crate::sim::locked;
+
+/// How far behind the first the second fault of half of all pairs is at most: what matters often comes soon.
+const NEAR: u64 = 8;
+/// Violations that are told of together, at most.
+const MOST_TOLD: usize = 10;
+
+/// How many combinations.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Lives, of seeds that follow each other.
+    pub seeds: u64,
+    /// Combinations in each, at least: every single fault, and as many pairs as that leaves, chosen at random.
+    pub cases: u64,
+    /// Whether it is all pairs instead.
+    pub all: bool,
+}
+
+/// Which calls were struck how often by what.
+#[derive(Debug, Clone, Default)]
+pub struct Counts {
+    calls: BTreeMap<(Call, Fault), u64>,
+    changes: u64,
+    /// Combinations in which everything struck that was to.
+    pub combinations: u64,
+    pairs: u64,
+}
+
+impl Counts {
+    fn add(&mut self, lived: &Lived) {
+        for asked in &lived.asked {
+            asked.fault.into_iter().for_each(|fault| *self.calls.entry((asked.call, fault)).or_default() += 1);
+        }
+        self.changes += lived.struck.iter().filter(|strike| strike.part == Part::Disk).count() as u64;
+        self.pairs += u64::from(lived.struck.len() > 1);
+        self.combinations += 1;
+    }
+
+    /// A violation where there is a fault that no call of some kind met.
+    pub fn are_whole(&self) -> Result<(), Violation> {
+        let all = Call::ALL.into_iter().flat_map(|call| Fault::ALL.map(|fault| (call, fault)));
+        let never: Vec<_> = all.filter(|both| !self.calls.contains_key(both)).collect();
+        ensure(never.is_empty() && self.changes > 0, || format!("never struck: {never:?}\n{self}"))
+    }
+}
+
+/// A table: a line for each kind of call, a column for each fault.
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:10}", "target")?;
+        Fault::ALL.iter().try_for_each(|fault| write!(f, "{fault:>10}"))?;
+        for call in Call::ALL {
+            write!(f, "\n{:10}", format!("{call:?}"))?;
+            let count = |fault: &Fault| self.calls.get(&(call, *fault)).copied().unwrap_or_default();
+            Fault::ALL.iter().try_for_each(|fault| write!(f, "{:>10}", count(fault)))?;
+        }
+        write!(f, "\n{} power cuts at changes of the disk, {} pairs of faults", self.changes, self.pairs)
+    }
+}
+
+/// Every single fault, and pairs. Answers how often what was struck.
+pub fn run(seed: u64, plan: Plan, tell: &(dyn Fn(&Progress) + Sync)) -> Result<Counts, Violation> {
+    let counts = Mutex::default();
+    for seed in seed..seed + plan.seeds {
+        Lives { seed, counts: &counts, tell }.run(plan)?;
+    }
+    let counts = locked(&counts).clone();
+    counts.are_whole()?;
+    Ok(counts)
+}
+
+/// Some of all single faults, spread over all there are. Answers how many.
+pub fn some(seed: u64, cases: usize) -> Result<u64, Violation> {
+    let counts = Mutex::default();
+    let lives = Lives { seed, counts: &counts, tell: &|_| () };
+    let all = singles(&lives.one_history()?);
+    let cases = cases.min(all.len());
+    let chosen: Vec<_> = (0..cases).map(|n| vec![all[n * all.len() / cases]]).collect();
+    lives.each(&chosen, |_, _| ())?;
+    Ok(locked(&counts).combinations)
+}
+
+/// Every single fault of a life.
+fn singles(lived: &Lived) -> Vec<Strike> {
+    let of_target = (0..lived.asked.len() as u64).flat_map(of_call);
+    of_target.chain((0..lived.changes).map(of_change)).collect()
+}
+
+fn of_call(at: u64) -> impl Iterator<Item = Strike> {
+    Fault::ALL.into_iter().map(move |fault| Strike { part: Part::Target, at, fault })
+}
+
+fn of_change(at: u64) -> Strike {
+    Strike { part: Part::Disk, at, fault: Fault::Cut }
+}
+
+/// The lives of a seed.
+struct Lives<'t> {
+    seed: u64,
+    counts: &'t Mutex<Counts>,
+    tell: &'t (dyn Fn(&Progress) + Sync),
+}
+
+/// What came of one fault, as far as a second one has to know.
+struct Course {
+    first: Strike,
+    /// The calls, each with the changes of the disk before it.
+    calls: Vec<(Call, u64)>,
+    changes: u64,
+}
+
+impl Lives<'_> {
+    fn run(&self, plan: Plan) -> Result<(), Violation> {
+        let nothing_fails = self.one_history()?;
+        let singles: Vec<_> = singles(&nothing_fails).into_iter().map(|strike| vec![strike]).collect();
+        let courses = Mutex::new(Vec::new());
+        self.each(&singles, |strikes, lived| locked(&courses).push(Course::of(strikes[0], lived)))?;
+        let mut courses = std::mem::take(&mut *locked(&courses));
+        // Whoever was ready first is not the same each time.
+        courses.sort_by_key(|course| course.first);
+        if plan.all {
+            return courses.iter().try_for_each(|course| self.each(&course.pairs(), |_, _| ()));
+        }
+        let known: BTreeSet<_> = nothing_fails.asked.iter().map(|asked| asked.call).collect();
+        let mut pairs: Vec<_> = courses.iter().flat_map(|course| course.rare(&known)).collect();
+        let mut random = Rng::with_seed(self.seed);
+        while ((singles.len() + pairs.len()) as u64) < plan.cases {
+            let course = &courses[random.usize(..courses.len())];
+            pairs.extend(course.second(&mut random).map(|second| vec![course.first, second]));
+        }
+        self.each(&pairs, |_, _| ())
+    }
+
+    /// A life in which nothing fails, the same each time.
+    fn one_history(&self) -> Result<Lived, Violation> {
+        let (lived, outcome) = live(self.seed, &[]);
+        outcome.map_err(|violation| told(self.seed, &[], &lived, violation))?;
+        ensure(lived == live(self.seed, &[]).0, || format!("seed {} is not one history", self.seed))?;
+        Ok(lived)
+    }
+
+    /// Lives one life for each combination, and tells what came of it.
+    fn each(&self, combinations: &[Vec<Strike>], came: impl Fn(&[Strike], &Lived) + Sync) -> Result<(), Violation> {
+        let (wrong, before) = (Mutex::new(Vec::new()), locked(self.counts).combinations);
+        let work = |number: usize, progress: &Progress| {
+            let strikes = &combinations[number];
+            let (lived, outcome) = live(self.seed, strikes);
+            let met = ensure(lived.struck.len() == strikes.len(), || format!("only {:?} struck", lived.struck));
+            if let Err(violation) = outcome.and(met) {
+                let mut wrong = locked(&wrong);
+                wrong.push(told(self.seed, strikes, &lived, violation).0);
+                ensure(wrong.len() < MOST_TOLD, || wrong.join("\n"))?;
+            }
+            locked(self.counts).add(&lived);
+            came(strikes, &lived);
+            progress.trials.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        };
+        let tell = |progress: &Progress| {
+            let trials = (before + progress.trials.load(Ordering::Relaxed)).into();
+            (self.tell)(&Progress { trials });
+        };
+        parallel(combinations.len(), work, &tell)?;
+        let wrong = locked(&wrong).join("\n");
+        ensure(wrong.is_empty(), || wrong)
+    }
+}
+
+impl Course {
+    fn of(first: Strike, lived: &Lived) -> Self {
+        let calls = lived.asked.iter().map(|asked| (asked.call, asked.changes)).collect();
+        Course { first, calls, changes: lived.changes }
+    }
+
+    /// The first call, and the first change of the disk, behind the first fault: up to there a life with a second one is the same.
+    fn behind(&self) -> (u64, u64) {
+        let at = self.first.at;
+        match self.first.part {
+            Part::Target => {
+                (at + 1, usize::try_from(at).ok().and_then(|at| self.calls.get(at)).map_or(0, |(_, changes)| *changes))
+            }
+            Part::Disk => (self.calls.iter().filter(|(_, changes)| *changes <= at).count() as u64, at + 1),
+        }
+    }
+
+    /// All pairs with the first fault.
+    fn pairs(&self) -> Vec<Vec<Strike>> {
+        let (call, change) = self.behind();
+        let seconds = (call..self.calls.len() as u64).flat_map(of_call).chain((change..self.changes).map(of_change));
+        seconds.map(|second| vec![self.first, second]).collect()
+    }
+
+    /// Those at calls of a kind that is not asked where nothing fails.
+    fn rare(&self, known: &BTreeSet<Call>) -> Vec<Vec<Strike>> {
+        let calls = self.calls.iter().enumerate().filter(|(_, (call, _))| !known.contains(call));
+        calls.flat_map(|(at, _)| of_call(at as u64)).map(|second| vec![self.first, second]).collect()
+    }
+
+    /// Any fault behind the first.
+    fn second(&self, random: &mut Rng) -> Option<Strike> {
+        let (call, change) = self.behind();
+        let is_of_disk = random.u8(..4) == 0;
+        let (from, to) = if is_of_disk { (change, self.changes) } else { (call, self.calls.len() as u64) };
+        let to = if random.bool() { to.min(from + NEAR) } else { to };
+        let at = (from < to).then(|| random.u64(from..to))?;
+        let fault = Fault::ALL[random.usize(..Fault::ALL.len())];
+        Some(if is_of_disk { of_change(at) } else { Strike { part: Part::Target, at, fault } })
+    }
+}
