@@ -18,7 +18,7 @@ pub(crate) use cut::{SealedState, take};
 pub(crate) use fence::Fences;
 pub use state::{Announced, DeliveredThrough, DeliveryHead, DeliveryState};
 pub(crate) use state::{
-    announce, announced_through, begin, head, hold, list, next, note, notes, put_note, rebase, remove, state,
+    announce, announced_through, begin, head, hold, list, next, note, notes, put_note, rebase, remove, state, wants,
 };
 pub(crate) use unit::{Wanted, oldest_within};
 

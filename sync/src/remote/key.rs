@@ -110,10 +110,24 @@ impl fmt::Display for Key {
     }
 }
 
+impl SegmentKey {
+    /// Below which prefixes segments are that hold a unit of a table and a period: of that, and of the longer ones that it is within.
+    pub(crate) fn places(name: &str, period: Period, gateway: &str) -> impl Iterator<Item = String> {
+        let mut dates: Vec<_> = period.within().map(date).collect();
+        dates.dedup();
+        dates.into_iter().map(move |date| format!("table={}/date={date}/gw={}/", Escaped(name), Escaped(gateway)))
+    }
+}
+
+/// The date in the names of segments of a period.
+fn date(period: Period) -> String {
+    period.date().map_or_else(|| NO_DATE.to_owned(), |date| date.to_string())
+}
+
 impl fmt::Display for SegmentKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let SegmentKey { name, table, period, gateway, incarnation, records: (first, last), hash } = self;
-        let date = period.date().map_or_else(|| NO_DATE.to_owned(), |date| date.to_string());
+        let date = date(*period);
         write!(f, "table={}/date={date}/gw={}/", Escaped(name), Escaped(gateway))?;
         write!(f, "t{table}_{period}_{incarnation}_{first:0DIGITS$}-{last:0DIGITS$}_{hash}{SEGMENT}")
     }

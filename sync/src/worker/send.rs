@@ -6,7 +6,7 @@ use super::failed::Failed;
 use super::{Shared, notes};
 use crate::gather;
 use crate::objects::{Source, Unfinished, Upload};
-use crate::remote::{Hash, Incarnation, Key, SegmentKey};
+use crate::remote::{Hash, Incarnation, SegmentKey};
 
 /// How much of what is found is looked at again where much of it is set aside.
 const SPARE: usize = 4;
@@ -37,7 +37,28 @@ impl Shared {
     pub(super) async fn send(&self, shipment: &Shipment) -> Result<(), Failed> {
         let delivery = self.db.delivery(&self.name);
         let _sending = delivery.sending(shipment);
-        let key = Key::Segment(SegmentKey {
+        let key = self.key_of(shipment);
+        put(self, &key.to_string(), &Source::File(&shipment.path), Hash(shipment.hash), shipment.bytes).await?;
+        // Before it counts as held, so that the centre is told of it whatever happens.
+        if self.centre.is_some() {
+            self.queue_segment(&key, shipment)?;
+        }
+        delivery.hold(std::slice::from_ref(shipment))?;
+        self.ring();
+        self.reporter.count(|counts| counts.segments += 1);
+        Ok(())
+    }
+
+    /// Sends a segment and queues it for the centre, and notes nothing else of it, as when the power fails.
+    #[cfg(test)]
+    pub(super) async fn send_queue_it_and_die(&self, shipment: &Shipment) {
+        let key = self.key_of(shipment);
+        put(self, &key.to_string(), &Source::File(&shipment.path), Hash(shipment.hash), shipment.bytes).await.unwrap();
+        self.queue_segment(&key, shipment).unwrap();
+    }
+
+    fn key_of(&self, shipment: &Shipment) -> SegmentKey {
+        SegmentKey {
             name: shipment.table.name.clone(),
             table: shipment.table.id.0,
             period: gather::period(shipment.partition, shipment.table.time_unit),
@@ -45,11 +66,7 @@ impl Shared {
             incarnation: Incarnation(shipment.incarnation),
             records: shipment.records,
             hash: Hash(shipment.hash),
-        });
-        put(self, &key.to_string(), &Source::File(&shipment.path), Hash(shipment.hash), shipment.bytes).await?;
-        delivery.hold(std::slice::from_ref(shipment))?;
-        self.reporter.count(|counts| counts.segments += 1);
-        Ok(())
+        }
     }
 }
 
