@@ -66,6 +66,7 @@ fn extent(footer: &[u8]) -> Option<SegmentExtent> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::{Disk, OpenMode};
     use crate::testing::begin;
     use crate::{CutWhat, FieldType, RowBuilder, SendOrder, TableSpec};
 
@@ -83,7 +84,9 @@ mod tests {
         let cut = copy.cut(CutWhat::All).unwrap().unwrap();
         copy.announce(cut.number, [1; 32], 0).unwrap();
         let shipment = copy.pending(SendOrder::Newest, 1).unwrap().remove(0);
-        disk.contents(&shipment.path)
+        let mut file = vec![0; shipment.bytes as usize];
+        disk.open(&shipment.path, OpenMode::Read).unwrap().read_exact_at(0, &mut file).unwrap();
+        file
     }
 
     #[test]

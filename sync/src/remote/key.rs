@@ -303,6 +303,22 @@ mod tests {
     }
 
     #[test]
+    fn whatever_holds_a_unit_is_at_one_of_its_places() {
+        let places = |period: &str| SegmentKey::places("a b", period.parse().unwrap(), "g").collect::<Vec<_>>();
+        let place = |date: &str| format!("table=a%20b/date={date}/gw=g/");
+        // 2025-11-29 13:00.
+        assert_eq!(places("hour1764421200"), [place("2025-11-29"), place("2025-11-01"), place("2025-01-01")]);
+        assert_eq!(places("day1764374400"), [place("2025-11-29"), place("2025-11-01"), place("2025-01-01")]);
+        assert_eq!(places("month1761955200"), [place("2025-11-01"), place("2025-01-01")]);
+        assert_eq!(places("year1735689600"), [place("2025-01-01")]);
+        assert_eq!(places("year-62167219200"), [place("__HIVE_DEFAULT_PARTITION__")]);
+        let hour: Period = "hour1764421200".parse().unwrap();
+        let longer: Vec<_> = hour.within().map(|period| period.to_string()).collect();
+        assert_eq!(longer, ["hour1764421200", "day1764374400", "month1761955200", "year1735689600"]);
+        assert!(hour.within().all(|period| period.holds(hour)));
+    }
+
+    #[test]
     fn cuts_are_listed_in_order() {
         let name = |cut| {
             let (gateway, incarnation) = ("g".to_owned(), INCARNATION.parse().unwrap());

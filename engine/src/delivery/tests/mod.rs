@@ -192,10 +192,11 @@ fn notes_are_had_in_pages_and_put_together() {
     let copy = db.delivery("copy");
     let note = |number: u8| (vec![b'a', number], Some(vec![number]));
     copy.put_notes((0..5).map(note).chain([(b"b".to_vec(), Some(vec![9]))]).collect()).unwrap();
-    let page = |from: &[u8], most| copy.notes_from(b"a", from, most).unwrap().into_iter().map(|(name, _)| name[1]).collect::<Vec<_>>();
+    let page =
+        |from: &[u8], most| copy.notes_from(b"a", from, most).unwrap().into_iter().map(|(name, _)| name[1]).collect::<Vec<_>>();
     assert_eq!(page(b"", 2), [0, 1]);
     assert_eq!(page(&[b'a', 3], 9), [3, 4], "none that begins otherwise");
-    assert_eq!(page(b"b", 9), []);
+    assert_eq!(page(b"b", 9), Vec::<u8>::new());
     assert_eq!((copy.count_notes(b"a").unwrap(), copy.count_notes(b"").unwrap()), (5, 6));
     copy.put_notes(vec![(vec![b'a', 0], None), (vec![b'a', 1], None), (vec![b'a', 7], Some(vec![]))]).unwrap();
     assert_eq!(page(b"", 9), [2, 3, 4, 7]);
@@ -215,7 +216,8 @@ fn a_unit_is_wanted_until_it_is_held() {
         copy.wants(unit.table, unit.partition.kind, unit.partition.range.start, unit.records).unwrap()
     };
     assert_eq!((wants(0), wants(1)), (true, true));
-    let shipment = copy.pending(SendOrder::Newest, 9).unwrap().into_iter().find(|one| one.partition == units[0].partition).unwrap();
+    let shipment =
+        copy.pending(SendOrder::Newest, 9).unwrap().into_iter().find(|one| one.partition == units[0].partition).unwrap();
     copy.hold(&[shipment]).unwrap();
     assert_eq!((wants(0), wants(1)), (false, true));
     let (first, last) = units[1].records;
