@@ -75,7 +75,7 @@ mod tests {
         let (disk, _, db) = begin();
         let table = db.create_table(TableSpec::new("t").tag("device").field("v", FieldType::Float64)).unwrap();
         let mut rows = RowBuilder::new(table);
-        for time in [5, -7, 60] {
+        for time in [60, 5, 7] {
             rows.row(time).tag("device", "a").unwrap().value("v", 1.5).unwrap();
         }
         db.append("t", &rows.finish().unwrap()).unwrap();
@@ -93,7 +93,7 @@ mod tests {
     fn the_end_of_a_segment_tells_its_rows_and_times() {
         let file = segment();
         let whole = SegmentExtent::of_end(&file).unwrap();
-        assert_eq!(whole, SegmentExtent { rows: 3, times: (-7, 60) });
+        assert_eq!(whole, SegmentExtent { rows: 3, times: (5, 60) });
         let Err(NoExtent::Short(needed)) = SegmentExtent::of_end(&file[file.len() - 20..]) else { panic!("20 bytes do") };
         assert_eq!(SegmentExtent::of_end(&file[file.len() - needed as usize..]).unwrap(), whole);
         let short = SegmentExtent::of_end(&file[file.len() + 1 - needed as usize..]);

@@ -94,9 +94,8 @@ impl Worker {
 
 /// Tells the centre, where there is one: see [`Teller::run`]; but for `once` for ever.
 async fn tell(teller: &mut Option<Teller>, once: bool) {
-    match teller {
-        Some(teller) => teller.run(once).await,
-        None => {}
+    if let Some(teller) = teller {
+        teller.run(once).await;
     }
     // What carries things to the target goes on by itself.
     if !once {

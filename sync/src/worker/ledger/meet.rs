@@ -92,8 +92,7 @@ impl Shared {
             }
         }
         let (mut at, mut page) = (self.first_untold(telling, announced).await?, Vec::new());
-        loop {
-            let Some(link) = at.manifest.previous else { break };
+        while let Some(link) = at.manifest.previous {
             let before = at.manifest.cut - 1;
             if let Some(head) = head.filter(|head| head.cut >= before) {
                 let is_ours = (head.cut, head.incarnation, head.hash) == (before, link.incarnation, link.hash);
