@@ -65,15 +65,15 @@ impl Shared {
             }
             return self.cuts_are_told(announced.into());
         }
-        match self.queue_lacking(telling, announced, head).await? {
-            Stands::Behind => {
-                if !is_settled {
-                    self.queue_reaches(announced.into())?;
-                }
-                Ok(())
+        if let Stands::Beside = self.queue_lacking(telling, announced, head).await? {
+            if !is_settled && self.queued(announced.cut)?.is_none() {
+                // Whether the centre has it is found out by telling.
+                let last = self.first_untold(telling, announced).await?;
+                self.queue_before(&[(last.queued, last.manifest)])?;
             }
-            Stands::Beside => self.find_common(telling, announced).await,
+            self.find_common(telling, announced).await?;
         }
+        if is_settled { Ok(()) } else { self.queue_reaches(announced.into()) }
     }
 
     /// Queues what the centre lacks, from the last cut that is queued, or was announced, backwards.

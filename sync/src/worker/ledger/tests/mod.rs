@@ -385,6 +385,17 @@ async fn a_copy_of_a_gateway_takes_nothing_from_the_other() {
 /// The files were put back to a backup: the centre, and it alone, knows better.
 #[tokio::test(start_paused = true)]
 async fn a_gateway_that_was_put_back_goes_on_behind_what_it_knows() {
+    put_back(|_| {}).await;
+    // One that was made again of the bucket has no notes of the centre.
+    put_back(|db| {
+        let delivery = db.delivery("bucket");
+        let notes = delivery.notes(b"centre/").unwrap().into_iter().map(|(name, _)| (name, None));
+        delivery.put_notes(notes.collect()).unwrap();
+    })
+    .await;
+}
+
+async fn put_back(change: impl Fn(&Database)) {
     let (world, centre) = (World::new(), InMemory::default());
     let db = world.open();
     append(&db, 0, 0..5);
@@ -403,7 +414,12 @@ async fn a_gateway_that_was_put_back_goes_on_behind_what_it_knows() {
         world.files(".manifest.json").into_iter().find(|file| file.to_string_lossy().contains("000000000002.")).unwrap();
     std::fs::remove_file(manifest).unwrap();
     let db = world.open_in(&backup);
+    change(&db);
+    // The centre is not there when the next cut is announced.
+    centre.always(Some(Fault::Before));
     append(&db, 1, 5..9);
+    assert!(matches!(telling(&world, &db, &centre).run_once().await, Once::Left(..)));
+    centre.always(None);
     run(&telling(&world, &db, &centre)).await;
     agree_but_for_strays(&db, &centre);
     let head = centre.state().head().unwrap();
