@@ -168,6 +168,29 @@ async fn what_was_just_put_is_not_read_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_not_told_stays_queued() {
+    let (world, centre) = (World::new(), InMemory::default());
+    let db = world.open();
+    append(&db, 0, 0..5);
+    let worker = telling(&world, &db, &centre);
+    let (shared, telling_here) = (&worker.shared, worker.shared.centre.clone().unwrap());
+    db.delivery("bucket").cut(CutWhat::All).unwrap();
+    shared.meet().await.unwrap();
+    shared.announce().await.unwrap();
+    for (fault, told) in [(Fault::Before, false), (Fault::After, false), (Fault::None, true)] {
+        centre.plan([fault]);
+        assert_eq!(shared.tell_cut(&telling_here).await.is_ok(), told);
+        assert_eq!(queued(&db).0, u64::from(!told));
+    }
+    shared.send(&shared.due(0, true).unwrap().remove(0)).await.unwrap();
+    for (fault, told) in [(Fault::Before, false), (Fault::After, false), (Fault::None, true)] {
+        centre.plan([fault]);
+        assert_eq!(shared.tell_segments(&telling_here).await.is_ok(), told);
+        assert_eq!(queued(&db).2, u64::from(!told));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_centre_that_is_down_holds_up_nothing() {
     let (world, centre) = (World::new(), InMemory::default());
     let db = world.open();
