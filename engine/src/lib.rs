@@ -87,6 +87,6 @@ pub use queue::{
 };
 pub use recover::{Assembled, DeletionPart, Parts, SegmentPart, TablePart};
 pub use retention::{Eviction, EvictionReason, Keep, Retention, Unheld};
-pub use segment::{ForeignColumn, ForeignType, ParquetReader, ParquetWriter};
+pub use segment::{ForeignColumn, ForeignType, NoExtent, ParquetReader, ParquetWriter, SegmentExtent};
 pub use settings::{Durability, OnDamage, Profile, Settings};
 pub use writer::{WriterId, WriterPast, WriterState, Writers};

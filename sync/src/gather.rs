@@ -92,6 +92,16 @@ pub fn period(partition: Partition, unit: TimeUnit) -> Period {
     Period { kind, start: partition.range.start.div_euclid(unit.per_second()) }
 }
 
+/// The length of a partition, of that of a period.
+pub(crate) fn partition_kind(kind: PeriodKind) -> PartitionKind {
+    match kind {
+        PeriodKind::Hour => PartitionKind::Hour,
+        PeriodKind::Day => PartitionKind::Day,
+        PeriodKind::Month => PartitionKind::Month,
+        PeriodKind::Year => PartitionKind::Year,
+    }
+}
+
 fn erasure(db: &Database, sequence: u64, deletion: &Deletion) -> Option<Erasure> {
     let series = match &deletion.series {
         SeriesSelection::All => Series::All,

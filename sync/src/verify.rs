@@ -1,4 +1,6 @@
-//! Compares what a database notes of a delivery with what a bucket proves.
+//! Compares what a database notes of a delivery with what a bucket proves, and with what the centre was told.
+
+mod centre;
 
 use alluvium::{Database, DeliveryHead, SendOrder};
 
@@ -7,6 +9,9 @@ use crate::objects::bucket::Findings;
 use crate::prove::{Branch, Proof};
 use crate::remote::Incarnation;
 use crate::worker::Failed;
+#[cfg(test)]
+pub(crate) use centre::at;
+pub use centre::{Compared, differences_at_centre};
 
 /// Every difference, in words; none where both agree.
 ///

@@ -13,7 +13,7 @@ use crate::delivery::{self, Announced, Cut, DeliveryHead, DeliveryState, Fences,
 use crate::error::Result;
 use crate::keyspace::Access;
 use crate::maintain::Effort;
-use crate::model::{Partition, Sequence, TableSchema};
+use crate::model::{Partition, PartitionKind, Sequence, TableId, TableSchema};
 use crate::record::{SegmentEntry, SegmentId};
 
 /// How much a cut takes in.
@@ -283,14 +283,39 @@ impl Delivery<'_> {
 
     /// All notes whose names begin so, by name.
     pub fn notes(&self, beginning: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-        self.db.read(|transaction| delivery::notes(transaction, self.name, beginning))
+        self.db.read(|transaction| delivery::notes(transaction, self.name, beginning, beginning)?.collect())
+    }
+
+    /// The first so many of these whose names are not before one.
+    pub fn notes_from(&self, beginning: &[u8], from: &[u8], most: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        self.db.read(|transaction| delivery::notes(transaction, self.name, beginning, from)?.take(most).collect())
+    }
+
+    /// How many of these there are.
+    pub fn count_notes(&self, beginning: &[u8]) -> Result<u64> {
+        self.db.read(|transaction| {
+            delivery::notes(transaction, self.name, beginning, beginning)?.try_fold(0, |count, note| note.map(|_| count + 1))
+        })
     }
 
     /// Notes something under a name; `None` forgets it.
     pub fn put_note(&self, note: &[u8], value: Option<&[u8]>) -> Result<()> {
-        let (name, note, value) = (self.name.to_owned(), note.to_owned(), value.map(<[u8]>::to_vec));
+        self.put_notes(vec![(note.to_owned(), value.map(<[u8]>::to_vec))])
+    }
+
+    /// The same of several, all or none.
+    pub fn put_notes(&self, notes: Vec<(Vec<u8>, Option<Vec<u8>>)>) -> Result<()> {
+        let name = self.name.to_owned();
         let mut access = self.db;
-        access.free(move |transaction| delivery::put_note(transaction, &name, &note, value.as_deref())).map(drop)
+        let put = move |transaction: &mut _| {
+            notes.iter().try_for_each(|(note, value)| delivery::put_note(transaction, &name, note, value.as_deref()))
+        };
+        access.free(put).map(drop)
+    }
+
+    /// Whether nobody holds a unit of these records yet: of the partition of a length that begins then, in the table's unit of time.
+    pub fn wants(&self, table: TableId, kind: PartitionKind, start: i64, records: (Sequence, Sequence)) -> Result<bool> {
+        self.db.read(|transaction| delivery::wants(transaction, self.name, table, (kind, start), records))
     }
 
     /// Forgets it and all that was noted of it: nothing of it is wanted any more. Answers whether there was one.

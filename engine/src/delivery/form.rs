@@ -162,11 +162,19 @@ pub(super) fn cut_of(key: &[u8]) -> Result<u64> {
 
 /// The cell of a unit: those of a table in the order of their last records.
 pub(super) fn unit_key(delivery: u32, unit: &UnitForm) -> Key {
-    let mut key = units(delivery, TableId(unit.table));
-    let (first, last) = unit.records;
+    key_of(delivery, TableId(unit.table), (unit.kind, unit.start), unit.records)
+}
+
+/// The same of a partition that begins then.
+pub(super) fn unit_key_of(delivery: u32, table: TableId, (kind, start): (PartitionKind, i64), records: (u64, u64)) -> Key {
+    key_of(delivery, table, (code(kind), start), records)
+}
+
+fn key_of(delivery: u32, table: TableId, (kind, start): (u8, i64), (first, last): (u64, u64)) -> Key {
+    let mut key = units(delivery, table);
     key.extend([last, first].into_iter().flat_map(u64::to_be_bytes));
-    key.push(unit.kind);
-    key.extend((unit.start ^ i64::MIN).to_be_bytes());
+    key.push(kind);
+    key.extend((start ^ i64::MIN).to_be_bytes());
     Key::from(key)
 }
 

@@ -19,7 +19,7 @@ pub(crate) use fence::Fences;
 pub use state::{Announced, DeliveredThrough, DeliveryHead, DeliveryState};
 pub(crate) use state::{
     announce, announced_through, begin, confirm, head, hold, list, missed, next, note, notes, put_note, rebase, remove, sent,
-    state, unconfirmed,
+    state, unconfirmed, wants,
 };
 pub use unit::Sent;
 pub(crate) use unit::{Wanted, Within, within_segment};

@@ -1,16 +1,17 @@
 //! How it stands with deliveries.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::cut::{self, Cut};
 use super::form::{
     CutForm, DeliveryForm, PendingForm, SentForm, all_notes, all_units, cut_key, cut_of, cuts, decode, delivery_key, encode,
-    name_of, note_key,
+    name_of, note_key, unit_key_of,
 };
 use super::unit::{Sent, still, within};
 use crate::error::{Error, Result};
 use crate::keyspace::{Direction, Transaction, prefix, space};
-use crate::model::Sequence;
+use crate::model::{PartitionKind, Sequence, TableId};
 use crate::record::{Key, SegmentEntry};
 use crate::shared::check_text;
 
@@ -387,16 +388,35 @@ pub(crate) fn note(transaction: &Transaction, name: &str, note: &[u8]) -> Result
     Ok(transaction.get(&note_key(number, note))?.map(|(_, cell)| cell.to_vec()))
 }
 
-/// All of it whose names begin so, by name.
-pub(crate) fn notes(transaction: &Transaction, name: &str, beginning: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+/// All of it whose names begin so and are not before one, by name.
+pub(crate) fn notes<'t>(
+    transaction: &'t Transaction,
+    name: &str,
+    beginning: &[u8],
+    from: &[u8],
+) -> Result<impl Iterator<Item = Result<(Vec<u8>, Vec<u8>)>> + 't> {
     let number = Noted::read(transaction, name)?.form.number;
     let skipped = all_notes(number).len();
-    let cells = transaction.scan(prefix(&note_key(number, beginning)), Direction::Forward)?;
-    let read = |cell: Result<(Key, crate::catalog::Stored)>| {
+    let from = note_key(number, if from > beginning { from } else { beginning });
+    let range = (Bound::Included(from), prefix(&note_key(number, beginning)).1);
+    let cells = transaction.scan(range, Direction::Forward)?;
+    let read = move |cell: Result<(Key, crate::catalog::Stored)>| {
         let (key, (_, cell)) = cell?;
         Ok((key.get(skipped..).unwrap_or_default().to_vec(), cell.to_vec()))
     };
-    cells.map(read).collect()
+    Ok(cells.map(read))
+}
+
+/// Whether nobody holds a unit yet.
+pub(crate) fn wants(
+    transaction: &Transaction,
+    name: &str,
+    table: TableId,
+    (kind, start): (PartitionKind, i64),
+    records: (Sequence, Sequence),
+) -> Result<bool> {
+    let number = Noted::read(transaction, name)?.form.number;
+    Ok(transaction.get(&unit_key_of(number, table, (kind, start), records))?.is_some())
 }
 
 /// Notes something, or forgets it.

@@ -18,6 +18,7 @@ mod chunk;
 mod codec;
 mod delta;
 mod dictionary;
+mod extent;
 mod footer;
 mod foreign;
 mod hybrid;
@@ -39,6 +40,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub(crate) use cache::PageCache;
+pub use extent::{NoExtent, SegmentExtent};
 pub use foreign::{ForeignColumn, ForeignType, ParquetReader, ParquetWriter};
 pub(crate) use index::{ColumnRef, SegmentIndex};
 pub(crate) use input::RowSource;

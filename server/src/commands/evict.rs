@@ -29,14 +29,19 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     let settings = Settings { background: false, ..config.engine.clone() };
     let evictions = match context.place_of(|context| context.open_existing(settings))? {
         Place::Here(database) => {
-            let evictions = if arguments.dry_run { database.evictions()? } else { database.evict()? };
+            let mut evictions = if arguments.dry_run { Vec::new() } else { database.evict()? };
+            evictions.extend(database.evictions()?);
             let told = Told::of_all(&database, &evictions)?;
             database.close()?;
             told
         }
         Place::There(remote) => {
-            let request = if arguments.dry_run { remote::get(&["evictions"]) } else { remote::post(&["evictions"]) };
-            remote.list("evictions", &request)?
+            let mut told: Vec<Told> = match arguments.dry_run {
+                true => Vec::new(),
+                false => remote.list("evictions", &remote::post(&["evictions"]))?,
+            };
+            told.extend(remote.list::<Told>("evictions", &remote::get(&["evictions"]))?);
+            told
         }
     };
     if context.json {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use alluvium::SendOrder;
 use alluvium_sync::metadata::Wanted;
-use alluvium_sync::objects;
 use alluvium_sync::worker::Policy;
+use alluvium_sync::{objects, postgres};
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,9 @@ pub(crate) struct SyncSettings {
     /// Whether queues and their items are.
     pub(crate) queues: bool,
     /// Where, by names that stay: what was sent is noted under them.
+    /// The centre, where what a target has is registered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) postgres: Option<postgres::Settings>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) targets: BTreeMap<String, objects::Settings>,
 }
@@ -53,8 +56,8 @@ pub(crate) enum Order {
 impl Default for SyncSettings {
     fn default() -> Self {
         let Policy { parallel, cut_every, max_delay, late_allowance, enough_bytes, .. } = Policy::default();
-        let (order, pairs, queues, targets) = Default::default();
-        SyncSettings { parallel, order, cut_every, max_delay, late_allowance, enough_bytes, pairs, queues, targets }
+        let (order, pairs, queues, postgres, targets) = Default::default();
+        SyncSettings { parallel, order, cut_every, max_delay, late_allowance, enough_bytes, pairs, queues, postgres, targets }
     }
 }
 
@@ -92,6 +95,29 @@ impl SyncSettings {
             let whole = |error| Failure::usage(format_args!("sync.targets.{name}: {error}"));
             target.check().map_err(whole)?;
         }
-        Ok(())
+        if let Some(postgres) = &self.postgres {
+            postgres.check().map_err(|error| Failure::usage(format_args!("sync.postgres.{error}")))?;
+        }
+        self.registered().map(drop)
+    }
+
+    /// The target whose cuts are registered at the centre; none where there is no centre, or no target.
+    pub(crate) fn registered(&self) -> Outcome<Option<&str>> {
+        let Some(postgres) = &self.postgres else { return Ok(None) };
+        let names = || self.targets.keys().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+        match (&postgres.target, self.targets.len()) {
+            // Where no target has a name, there is one that nobody gave a name.
+            (Some(name), 0) => Ok(Some(name)),
+            (None, 0) => Ok(None),
+            (Some(name), _) if self.targets.contains_key(name) => Ok(Some(name)),
+            (Some(name), _) => {
+                Err(Failure::usage(format_args!("sync.postgres.target = {name:?}: there is no such target, but {}", names())))
+            }
+            (None, 1) => Ok(self.targets.keys().next().map(String::as_str)),
+            (None, _) => Err(Failure::usage(format_args!(
+                "sync.postgres.target: the centre knows the cuts of one target; say of which: {}",
+                names()
+            ))),
+        }
     }
 }

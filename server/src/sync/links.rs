@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use alluvium::Database;
 use alluvium_sync::objects::{self, Target};
+use alluvium_sync::postgres::Ledger;
 use alluvium_sync::worker::Worker;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -37,9 +38,23 @@ impl Link {
     ) -> Outcome<Link> {
         let url = target.url.clone();
         let target = Target::open(target).map_err(|error| Failure::usage(format_args!("target {name:?}: {error}")))?;
-        let worker = Worker::new(db.clone(), name, gateway, target, settings.policy(), &scratch(data));
+        let (db, scratch, policy) = (db.clone(), scratch(data), settings.policy());
+        let worker = match ledger(gateway, settings, name)? {
+            Some(ledger) => Worker::with_ledger(db, name, gateway, target, policy, &scratch, ledger),
+            None => Worker::new(db, name, gateway, target, policy, &scratch),
+        };
         Ok(Link { name: name.to_owned(), url, worker: worker.map_err(Failure::failed)? })
     }
+}
+
+/// The centre, where the cuts of a target are registered there.
+pub(crate) fn ledger(gateway: &str, settings: &SyncSettings, name: &str) -> Outcome<Option<Ledger>> {
+    let Some(postgres) = settings.postgres.as_ref().filter(|_| settings.registered().is_ok_and(|of| of == Some(name))) else {
+        return Ok(None);
+    };
+    let wrong = |error: &dyn std::fmt::Display| Failure::usage(format_args!("sync.postgres: {error}"));
+    let options = postgres.options().map_err(|error| wrong(&error))?;
+    Ledger::new(&options, gateway, postgres.secret()).map(Some).map_err(|error| wrong(&error))
 }
 
 /// All targets of a server, at which it works until it ends.
@@ -51,6 +66,11 @@ pub(crate) struct Links {
 impl Links {
     /// Those of the settings.
     pub(crate) fn open(db: &Arc<Database>, data: &Path, gateway: &str, settings: &SyncSettings) -> Outcome<Links> {
+        if settings.postgres.is_some() && settings.targets.is_empty() {
+            return Err(Failure::usage(
+                "sync.postgres: a server carries nothing anywhere that could be registered; name a target",
+            ));
+        }
         let targets = settings.targets.iter().map(|(name, target)| (name.as_str(), target));
         let all = targets.map(|target| Link::open(db, data, gateway, settings, target)).collect::<Outcome<_>>()?;
         Ok(Links { all })

@@ -3,5 +3,5 @@
 mod links;
 mod told;
 
-pub(crate) use links::{AtWork, Link, Links};
-pub(crate) use told::{Target, Totals, of, of_all};
+pub(crate) use links::{AtWork, Link, Links, ledger};
+pub(crate) use told::{Circuit, Ledger, Target, Totals, of, of_all};

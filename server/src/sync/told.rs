@@ -1,7 +1,7 @@
 //! How targets stand, as the API and the command line tell it.
 
 use alluvium::{Database, DeliveryState, TimeUnit};
-use alluvium_sync::worker::{self, Failed, Report};
+use alluvium_sync::worker::{self, CircuitReport, Failed, LedgerReport, Report, Told};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -36,8 +36,30 @@ pub(crate) struct Target {
     pub(crate) circuit: Option<Circuit>,
     /// Files that were set aside.
     pub(crate) aside: Vec<Aside>,
+    /// What the centre was told of it; null where it never was to be.
+    pub(crate) ledger: Option<Ledger>,
     /// What was done since the server was started; null where none works at it.
     pub(crate) totals: Option<Totals>,
+}
+
+/// What the centre was told of a target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SyncLedger")]
+pub(crate) struct Ledger {
+    /// The last cut that it was told; null before the first.
+    pub(crate) cut: Option<u64>,
+    /// Cuts that are to be told.
+    pub(crate) cuts_left: u64,
+    /// Cuts whose metadata are to be told.
+    pub(crate) metadata_left: u64,
+    /// Segments that are there and are to be told.
+    pub(crate) segments_left: u64,
+    /// Segments that the centre does not take.
+    pub(crate) refused: u64,
+    /// Cuts whose metadata were set aside, and are tried again.
+    pub(crate) aside: u64,
+    /// Why the centre is left alone; null while it does its part, or where no server works at it.
+    pub(crate) circuit: Option<Circuit>,
 }
 
 /// How far everything is there.
@@ -130,17 +152,30 @@ fn told(db: &Database, state: DeliveryState, links: &Links) -> Result<Target, Fa
         delivered,
         cuts_left: state.cuts_left,
         units_left: state.units_left,
-        circuit: report.as_ref().and_then(circuit),
+        circuit: report.as_ref().and_then(|report| report.circuit.as_ref()).map(circuit),
+        ledger: ledger(worker::told(db, &state.name)?, report.as_ref().and_then(|report| report.ledger.as_ref())),
         aside: report.as_ref().map(aside).unwrap_or_default(),
         totals: report.as_ref().map(totals),
         name: state.name,
     })
 }
 
-fn circuit(report: &Report) -> Option<Circuit> {
-    let circuit = report.circuit.as_ref()?;
+fn circuit(circuit: &CircuitReport) -> Circuit {
     let retry_seconds = circuit.retry_in.as_secs_f64();
-    Some(Circuit { failures: circuit.failures, retry_seconds, why: circuit.why.clone() })
+    Circuit { failures: circuit.failures, retry_seconds, why: circuit.why.clone() }
+}
+
+fn ledger(told: Option<Told>, report: Option<&LedgerReport>) -> Option<Ledger> {
+    let told = told.or(report.map(|report| report.told))?;
+    Some(Ledger {
+        cut: told.cut,
+        cuts_left: told.cuts,
+        metadata_left: told.metadata,
+        segments_left: told.segments,
+        refused: told.refused,
+        aside: report.map_or(0, |report| report.aside),
+        circuit: report.and_then(|report| report.circuit.as_ref()).map(circuit),
+    })
 }
 
 fn aside(report: &Report) -> Vec<Aside> {

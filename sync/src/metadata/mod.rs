@@ -5,6 +5,7 @@
 
 mod delta;
 mod line;
+mod read;
 mod told;
 
 #[cfg(test)]
@@ -15,5 +16,7 @@ pub use line::{
     AuditValue, Bytes, CollectionValue, DocumentValue, FieldValue, IndexValue, ItemStateValue, ItemValue, Line, PairValue,
     PrincipalValue, QueueValue, ReferenceValue, RoleValue, SchemaValue, TableValue, kind,
 };
+pub(crate) use read::Lines;
+pub use read::NotRead;
 pub use told::Wanted;
 pub(crate) use told::{unit, wall};

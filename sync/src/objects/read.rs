@@ -1,6 +1,7 @@
 //! Gets objects, and what there is.
 
 use std::io::{self, SeekFrom};
+use std::ops::Range;
 use std::path::{Path as File, PathBuf};
 
 use bytes::Bytes;
@@ -75,6 +76,24 @@ impl Target {
             }
             Err(error) => Err(Trouble::of(doing, &error, &exchange)),
         }
+    }
+
+    /// Some of an object's bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] of the store; of the kind [`Kind::NotFound`] where there is no such object.
+    pub async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes, Trouble> {
+        let path = self.path(key)?;
+        let range = Some(GetRange::Bounded(range));
+        let reading = async {
+            let found = self.shared.store.get_opts(&path, GetOptions { range, ..GetOptions::default() }).await?;
+            answered(found)?.bytes().await
+        };
+        let (read, exchange) = observed(reading).await;
+        let bytes = read.map_err(|error| Trouble::of(format!("reading {key:?}"), &error, &exchange))?;
+        self.was_read(bytes.len());
+        Ok(bytes)
     }
 
     /// Writes an object to a file, which is there, whole and synced, when its hash is right, and not before. What was read before a failure is

@@ -14,7 +14,7 @@ use crate::remote::{Hash, Incarnation, Manifest};
 use super::answers::{self, AdvanceAnswer, HeadAnswer, MetadataAnswer};
 use super::connect::Door;
 use super::error::{Failure, of_statement};
-use super::{Advance, Applied, Error, Head, Held, KnownCut, KnownSegment, Line, MissingUnit, Options, Secret, Segment};
+use super::{Advance, Applied, Error, Head, Held, KnownCut, KnownSegment, Line, MissingUnit, Options, SecretFrom, Segment};
 
 type Argument<'a> = (&'a (dyn ToSql + Sync), Type);
 
@@ -22,7 +22,7 @@ type Argument<'a> = (&'a (dyn ToSql + Sync), Type);
 /// thing is asked at a time.
 pub struct Ledger {
     gateway: String,
-    secret: Secret,
+    secret: SecretFrom,
     door: Door,
     session: Arc<Mutex<Option<Session>>>,
 }
@@ -38,8 +38,8 @@ impl Ledger {
     /// # Errors
     ///
     /// [`Error::Options`] where it is not said clearly or safely enough where the centre is.
-    pub fn new(options: &Options, gateway: &str, secret: Secret) -> Result<Ledger, Error> {
-        let (gateway, door) = (gateway.to_owned(), Door::new(options)?);
+    pub fn new(options: &Options, gateway: &str, secret: impl Into<SecretFrom>) -> Result<Ledger, Error> {
+        let (gateway, secret, door) = (gateway.to_owned(), secret.into(), Door::new(options)?);
         Ok(Ledger { gateway, secret, door, session: Arc::default() })
     }
 
@@ -157,13 +157,15 @@ impl Ledger {
     /// Calls a function, gateway and secret first. The session is put back only when the answer is there: whatever else happens, and if
     /// this is dropped midway, the connection ends.
     async fn call(&self, statement: &str, arguments: &[Argument<'_>]) -> Result<String, Failure> {
+        // It may be another one by now.
+        let secret = self.secret.read().map_err(Failure::Not)?;
         let mut slot = self.session.lock().await;
         let kept = slot.take().map(|session| session.client).filter(|client| !client.is_closed());
         let (client, reused) = match kept {
             Some(client) => (client, true),
             None => (self.door.open().await.map_err(Failure::Not)?, false),
         };
-        let secret = self.secret.expose();
+        let secret = secret.expose();
         let mut all: Vec<Argument<'_>> = vec![(&self.gateway, Type::TEXT), (&secret, Type::TEXT)];
         all.extend(arguments.iter().map(|(value, of)| (*value, of.clone())));
         let most = self.door.options().statement_timeout;

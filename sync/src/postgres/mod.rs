@@ -22,6 +22,7 @@ mod ledger;
 mod options;
 mod schema;
 mod secret;
+mod settings;
 mod status;
 mod tls;
 
@@ -30,7 +31,8 @@ pub use central::{Central, Migrated};
 pub use error::Error;
 pub use ledger::Ledger;
 pub use options::{Options, Tls};
-pub use secret::Secret;
+pub use secret::{Secret, SecretFrom};
+pub use settings::{NotASetting, Settings};
 pub use status::{GatewayStatus, Status, Timescale};
 
 /// The version of the functions that [`Ledger`] calls.

@@ -66,6 +66,15 @@ impl Options {
         }
     }
 
+    /// Whether they can be, as far as that is known without reading files.
+    pub(super) fn check(&self) -> Result<Checked, Error> {
+        let (_, said) = separate(&self.conninfo)?;
+        let resolved = Options { roots: Some(Vec::new()), ..self.clone() }.resolve()?;
+        let has_password = resolved.config.get_password().is_some();
+        let lacks_roots = resolved.tls == Tls::VerifyFull && self.roots.is_none() && said.root.is_none();
+        Ok(Checked { has_password, lacks_roots })
+    }
+
     /// What they amount to.
     pub(super) fn resolve(&self) -> Result<Resolved, Error> {
         let (rest, said) = separate(&self.conninfo)?;
@@ -126,6 +135,13 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options").field("password_file", &self.password_file).field("tls", &self.tls).finish_non_exhaustive()
     }
+}
+
+/// What can be said of options without reading files.
+pub(super) struct Checked {
+    pub(super) has_password: bool,
+    /// Whether a certificate is to be verified, and by what is not said.
+    pub(super) lacks_roots: bool,
 }
 
 /// Options that were understood.

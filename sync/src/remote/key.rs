@@ -110,10 +110,24 @@ impl fmt::Display for Key {
     }
 }
 
+impl SegmentKey {
+    /// Below which prefixes segments are that hold a unit of a table and a period: of that, and of the longer ones that it is within.
+    pub(crate) fn places(name: &str, period: Period, gateway: &str) -> impl Iterator<Item = String> {
+        let mut dates: Vec<_> = period.within().map(date).collect();
+        dates.dedup();
+        dates.into_iter().map(move |date| format!("table={}/date={date}/gw={}/", Escaped(name), Escaped(gateway)))
+    }
+}
+
+/// The date in the names of segments of a period.
+fn date(period: Period) -> String {
+    period.date().map_or_else(|| NO_DATE.to_owned(), |date| date.to_string())
+}
+
 impl fmt::Display for SegmentKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let SegmentKey { name, table, period, gateway, incarnation, records: (first, last), hash } = self;
-        let date = period.date().map_or_else(|| NO_DATE.to_owned(), |date| date.to_string());
+        let date = date(*period);
         write!(f, "table={}/date={date}/gw={}/", Escaped(name), Escaped(gateway))?;
         write!(f, "t{table}_{period}_{incarnation}_{first:0DIGITS$}-{last:0DIGITS$}_{hash}{SEGMENT}")
     }
@@ -286,6 +300,22 @@ mod tests {
         for other in ["", "/", "gateways", "table=a/date=b/gw=c/d", "gateways/gw=a/b/c", "%", "gateways/gw=%/b/c"] {
             assert_eq!(other.parse::<Key>(), Err(Foreign), "{other}");
         }
+    }
+
+    #[test]
+    fn whatever_holds_a_unit_is_at_one_of_its_places() {
+        let places = |period: &str| SegmentKey::places("a b", period.parse().unwrap(), "g").collect::<Vec<_>>();
+        let place = |date: &str| format!("table=a%20b/date={date}/gw=g/");
+        // 2025-11-29 13:00.
+        assert_eq!(places("hour1764421200"), [place("2025-11-29"), place("2025-11-01"), place("2025-01-01")]);
+        assert_eq!(places("day1764374400"), [place("2025-11-29"), place("2025-11-01"), place("2025-01-01")]);
+        assert_eq!(places("month1761955200"), [place("2025-11-01"), place("2025-01-01")]);
+        assert_eq!(places("year1735689600"), [place("2025-01-01")]);
+        assert_eq!(places("year-62167219200"), [place("__HIVE_DEFAULT_PARTITION__")]);
+        let hour: Period = "hour1764421200".parse().unwrap();
+        let longer: Vec<_> = hour.within().map(|period| period.to_string()).collect();
+        assert_eq!(longer, ["hour1764421200", "day1764374400", "month1761955200", "year1735689600"]);
+        assert!(hour.within().all(|period| period.holds(hour)));
     }
 
     #[test]

@@ -56,6 +56,22 @@ impl Period {
         KINDS.iter().map(move |&(kind, _)| Period { kind, start: i64::MIN }..=Period { kind, start: self.start })
     }
 
+    /// This one, and those of each greater length that hold it.
+    pub(crate) fn within(self) -> impl Iterator<Item = Period> {
+        let longer = move |kind| {
+            let date = self.date()?;
+            let first = match kind {
+                PeriodKind::Hour => return None,
+                PeriodKind::Day => date,
+                PeriodKind::Month => date.first_of_month(),
+                PeriodKind::Year => date.first_of_year(),
+            };
+            let start = DAY * i64::from(Date::constant(1970, 1, 1).until(first).ok()?.get_days());
+            (kind > self.kind).then_some(Period { kind, start })
+        };
+        std::iter::once(self).chain(KINDS.into_iter().filter_map(move |(kind, _)| longer(kind)))
+    }
+
     /// The first second behind it.
     fn end(self) -> Option<i64> {
         let Period { kind, start } = self;

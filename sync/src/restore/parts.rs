@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, HashSet};
 use alluvium::model::{Field, Tag};
 use alluvium::record::{Receipt, ReceiptKind};
 use alluvium::{
-    DeletionPart, PartitionKind, Partitioning, Parts, SegmentPart, SeriesId, SeriesKey, TableId, TablePart, TableSchema,
-    TimeRange, TimeUnit,
+    DeletionPart, Partitioning, Parts, SegmentPart, SeriesId, SeriesKey, TableId, TablePart, TableSchema, TimeRange, TimeUnit,
 };
 
 use super::lineage::{Lineage, in_words};
 use super::plan::Plan;
 use super::told::{TableTold, Told};
+use crate::gather;
 use crate::metadata::TableValue;
 use crate::prove::Missing;
-use crate::remote::{self, Erasure, Gap, PeriodKind, Series};
+use crate::remote::{self, Erasure, Gap, Series};
 
 /// What a cut calls gaps of rows that were deleted before they were sent: no loss.
 const ERASED: &str = "erased";
@@ -28,12 +28,7 @@ pub(super) fn dropped(lineage: &Lineage<'_>, told: &Told) -> impl Iterator<Item 
 
 /// Where a segment goes, once it has a number.
 pub(super) fn segment(number: u64, key: &remote::SegmentKey) -> SegmentPart {
-    let kind = match key.period.kind {
-        PeriodKind::Hour => PartitionKind::Hour,
-        PeriodKind::Day => PartitionKind::Day,
-        PeriodKind::Month => PartitionKind::Month,
-        PeriodKind::Year => PartitionKind::Year,
-    };
+    let kind = gather::partition_kind(key.period.kind);
     let (table, start, records, hash) = (TableId(key.table), key.period.start, key.records, key.hash.0);
     SegmentPart { number, table, kind, start, records, hash }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 
 use super::failed::Failed;
+use super::ledger::Queued;
 use super::notes::{self, Offered};
 use super::{Shared, send};
 use crate::gather::{self, Announcer};
@@ -19,8 +20,9 @@ const MOST_KEPT: usize = 4 << 20;
 
 /// A manifest that is there, and is ours.
 struct Put {
-    hash: Hash,
+    queued: Queued,
     manifest: Manifest,
+    bytes: Bytes,
 }
 
 impl Shared {
@@ -32,9 +34,16 @@ impl Shared {
             Some(put) => put,
             None => self.put_manifest(&head, &cut).await?,
         };
-        let told = notes::offered(self, cut.number, put.hash)?;
+        let hash = put.queued.hash;
+        let told = notes::offered(self, cut.number, hash)?;
         let through = put.manifest.metadata.map_or(0, |delta| delta.through);
-        delivery.announce(cut.number, put.hash.0, through)?;
+        // Before it counts as announced, so that the centre is told of it whatever happens.
+        if let Some(telling) = &self.centre {
+            self.queue_next(&put.queued, &put.manifest)?;
+            telling.fresh.lock().put(hash, put.bytes);
+        }
+        delivery.announce(cut.number, hash.0, through)?;
+        self.ring();
         // What is told once more where it ends here is told to no harm.
         if let Some(told) = told {
             notes::put_told(self, &told.told)?;
@@ -77,8 +86,8 @@ impl Shared {
         let (gateway, incarnation, cut) = (self.gateway.clone(), manifest.incarnation, manifest.cut);
         let key = Key::Manifest { gateway, incarnation, cut, hash: Some(hash) }.to_string();
         let mut upload = |_: &_| {};
-        self.target.put_object(&key, &Source::Bytes(bytes), hash, length, &mut Upload::new(&mut upload)).await?;
-        Ok(Put { hash, manifest })
+        self.target.put_object(&key, &Source::Bytes(bytes.clone()), hash, length, &mut Upload::new(&mut upload)).await?;
+        Ok(Put { queued: Queued { key, hash }, manifest, bytes })
     }
 
     /// What is there under the name of a manifest, if we put it.
@@ -91,7 +100,7 @@ impl Shared {
             return Err(Failed::Estranged { key: key.to_owned() });
         }
         let manifest = Manifest::decode(&bytes).map_err(|why| Failed::Manifest { key: key.to_owned(), why })?;
-        Ok(Some(Put { hash, manifest }))
+        Ok(Some(Put { queued: Queued { key: key.to_owned(), hash }, manifest, bytes }))
     }
 
     async fn put_manifest(self: &Arc<Self>, head: &DeliveryHead, cut: &Cut) -> Result<Put, Failed> {
@@ -99,6 +108,9 @@ impl Shared {
         let delta = self.metadata(head).await?;
         if let Some(delta) = &delta {
             self.put_metadata(incarnation, cut.number, delta).await?;
+            if let Some(telling) = &self.centre {
+                telling.fresh.lock().put_file(delta.about.hash, delta.path());
+            }
         }
         let link = |announced: Announced| Link { incarnation: Incarnation(announced.incarnation), hash: Hash(announced.hash) };
         let announcer = Announcer { gateway: &self.gateway, incarnation, previous: head.announced.map(link) };
@@ -116,7 +128,7 @@ impl Shared {
         }
         let key = Key::Manifest { gateway: self.gateway.clone(), incarnation, cut: cut.number, hash: None }.to_string();
         match self.target.put_new(&key, &bytes).await? {
-            NewObject::Created | NewObject::AlreadyThere => Ok(Put { hash, manifest }),
+            NewObject::Created | NewObject::AlreadyThere => Ok(Put { queued: Queued { key, hash }, manifest, bytes }),
             NewObject::Taken { .. } => match self.taken(head, cut, &key).await? {
                 Some(put) => Ok(put),
                 None => Err(Failed::Estranged { key }),
@@ -130,6 +142,15 @@ impl Shared {
         let delivery = self.db.delivery(&self.name);
         let cut = delivery.next().unwrap().unwrap();
         self.put_manifest(&delivery.head().unwrap(), &cut).await.unwrap();
+    }
+
+    /// The same, and queues it for the centre.
+    #[cfg(test)]
+    pub(super) async fn put_manifest_queue_it_and_die(self: &Arc<Self>) {
+        let delivery = self.db.delivery(&self.name);
+        let cut = delivery.next().unwrap().unwrap();
+        let put = self.put_manifest(&delivery.head().unwrap(), &cut).await.unwrap();
+        self.queue_next(&put.queued, &put.manifest).unwrap();
     }
 
     /// What changed since metadata were sent, in a file.

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::circuit::Circuit;
 use super::failed::Failed;
+use super::ledger::Teller;
 use super::machine::{Action, Machine, Work};
 use super::report::{self, Report};
 use super::{Orders, Shared, Worker};
@@ -57,24 +58,55 @@ struct Drive {
 impl Worker {
     /// Works until `stop` ends. What is on its way then is given up: the next run goes on with it.
     pub async fn run(&self, stop: impl Future<Output = ()>) {
-        let mut drive = Drive::new(&self.shared, false);
+        let (mut drive, mut teller) = (Drive::new(&self.shared, false), Teller::new(&self.shared));
         tokio::select! {
             () = stop => {}
             () = drive.run() => {}
+            () = tell(&mut teller, false) => {}
         }
         drive.tasks.shutdown().await;
+        shutdown(teller).await;
     }
 
     /// Cuts, announces and sends everything there is, and ends; or gives up where the target does not do its part.
     pub async fn run_once(&self) -> Once {
+        let mut teller = Teller::new(&self.shared);
         let mut drive = Drive::new(&self.shared, true);
-        drive.run().await;
-        drive.tasks.shutdown().await;
-        let report = self.shared.reporter.watch().borrow().clone();
-        match drive.last.take() {
-            Some(failed) if drive.is_left() => Once::Left(report, failed),
-            _ => Once::Done(report),
+        for _ in 0..TRIES {
+            tokio::select! {
+                () = drive.run() => {}
+                () = tell(&mut teller, false) => {}
+            }
+            tell(&mut teller, true).await;
+            if !self.shared.centre.as_ref().is_some_and(|telling| telling.wants_fork()) {
+                break;
+            }
         }
+        drive.tasks.shutdown().await;
+        let failed = drive.last.take().filter(|_| drive.is_left()).or_else(|| teller.as_mut()?.left());
+        shutdown(teller).await;
+        let report = self.shared.reporter.watch().borrow().clone();
+        match failed {
+            Some(failed) => Once::Left(report, failed),
+            None => Once::Done(report),
+        }
+    }
+}
+
+/// Tells the centre, where there is one: see [`Teller::run`]; but for `once` for ever.
+async fn tell(teller: &mut Option<Teller>, once: bool) {
+    if let Some(teller) = teller {
+        teller.run(once).await;
+    }
+    // What carries things to the target goes on by itself.
+    if !once {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn shutdown(teller: Option<Teller>) {
+    if let Some(mut teller) = teller {
+        teller.shutdown().await;
     }
 }
 
@@ -140,6 +172,9 @@ impl Drive {
         self.machine.pause(orders.paused);
         if orders.retries != self.orders.retries {
             self.machine.retry();
+        }
+        if orders.meetings != self.orders.meetings {
+            self.machine.meet_again();
         }
         self.orders = orders;
     }

@@ -216,6 +216,11 @@ impl<K: Copy + Eq + Hash> Machine<K> {
         self.next_cut = Duration::ZERO;
     }
 
+    /// Meets again before all else.
+    pub(super) fn meet_again(&mut self) {
+        self.met = false;
+    }
+
     /// Sends nothing until told otherwise. What is on its way goes on.
     pub(super) fn pause(&mut self, paused: bool) {
         self.paused = paused;

@@ -12,6 +12,9 @@ use crate::remote::{Hash, Incarnation, Key, MOST_BYTES, Manifest};
 impl Shared {
     /// Meets the target. Answers whether everything is to be cut again.
     pub(super) async fn meet(&self) -> Result<bool, Failed> {
+        if self.fork_for_the_centre()? {
+            return Ok(true);
+        }
         self.creates_only_once().await?;
         let head = self.db.delivery(&self.name).head()?;
         self.target.clean(&Key::of_incarnation(&self.gateway, Incarnation(head.incarnation))).await?;
@@ -30,8 +33,25 @@ impl Shared {
         Ok(true)
     }
 
+    /// Forks where the centre has another head than ours.
+    fn fork_for_the_centre(&self) -> Result<bool, Failed> {
+        let incarnation = self.db.delivery(&self.name).head()?.incarnation;
+        let Some(common) = self.centre.as_ref().and_then(|telling| telling.take_fork(incarnation)) else { return Ok(false) };
+        tracing::warn!(
+            delivery = self.name,
+            common = common.cut,
+            "the centre went on from what is not ours; what follows is sent again, under a new incarnation"
+        );
+        self.put_forked()?;
+        self.fork(Some(common))?;
+        Ok(true)
+    }
+
     /// Goes on under a new incarnation behind a cut that both sides know.
     pub(super) fn fork(&self, common: Option<Announced>) -> Result<(), Failed> {
+        if self.centre.is_some() {
+            self.unqueue_behind(common)?;
+        }
         notes::forget_offers(self)?;
         notes::forget_creates_only_once(self)?;
         self.db.delivery(&self.name).fork(common)?;

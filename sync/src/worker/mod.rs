@@ -3,7 +3,8 @@
 //! - `machine`: decides what to do next, without I/O;
 //! - `cut`, `meet`, `announce`, `send`, `confirm`: what it decides to do;
 //! - `drive`: does it, several things at a time, and tells how it stands;
-//! - `notes`: what it notes in the database, so that a restart goes on where it was.
+//! - `notes`: what it notes in the database, so that a restart goes on where it was;
+//! - `ledger`: tells the centre what the target has, where there is one, and in nobody's way.
 //!
 //! Whatever fails is tried again, whatever is asked twice has the effect of once: objects are named by their hash or created only once,
 //! and what was noted here is no more than what was seen there.
@@ -14,6 +15,7 @@ mod confirm;
 mod cut;
 mod drive;
 mod failed;
+pub(crate) mod ledger;
 mod machine;
 mod meet;
 mod notes;
@@ -34,10 +36,13 @@ use tokio::sync::{OnceCell, watch};
 
 pub use drive::Once;
 pub use failed::Failed;
-pub use report::{AsideReport, CircuitReport, Counts, Report};
+pub use ledger::{Told, told};
+pub use report::{AsideReport, CircuitReport, Counts, LedgerReport, Report};
 
 use crate::metadata::Wanted;
 use crate::objects::Target;
+use crate::postgres::Ledger;
+use ledger::{Centre, Telling};
 use report::Reporter;
 
 /// How the worker goes about it.
@@ -126,6 +131,10 @@ struct Shared {
     to_confirm: AtomicBool,
     reporter: Reporter,
     orders: watch::Sender<Orders>,
+    /// Where all of it is registered.
+    centre: Option<Arc<Telling>>,
+    /// Held while cuts are queued for the centre.
+    queueing: Mutex<()>,
 }
 
 /// What it was told from outside.
@@ -134,6 +143,8 @@ struct Orders {
     paused: bool,
     /// How often it was told to try again at once.
     retries: u64,
+    /// How often it was told to meet the target again.
+    meetings: u64,
 }
 
 impl Worker {
@@ -151,6 +162,34 @@ impl Worker {
         policy: Policy,
         scratch: &Path,
     ) -> Result<Self, Failed> {
+        Worker::make(db, (name, gateway), target, policy, scratch, None)
+    }
+
+    /// The same that also tells a centre what the target has: one that knows the gateway by the same name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Worker::new`].
+    pub fn with_ledger(
+        db: Arc<Database>,
+        name: &str,
+        gateway: &str,
+        target: Target,
+        policy: Policy,
+        scratch: &Path,
+        ledger: Ledger,
+    ) -> Result<Self, Failed> {
+        Worker::make(db, (name, gateway), target, policy, scratch, Some(Box::new(ledger)))
+    }
+
+    fn make(
+        db: Arc<Database>,
+        (name, gateway): (&str, &str),
+        target: Target,
+        policy: Policy,
+        scratch: &Path,
+        centre: Option<Box<dyn Centre>>,
+    ) -> Result<Self, Failed> {
         std::fs::create_dir_all(scratch).map_err(|source| Failed::Scratch { path: scratch.to_owned(), source })?;
         db.delivery(name).begin()?;
         let shared = Shared {
@@ -164,6 +203,8 @@ impl Worker {
             to_confirm: AtomicBool::new(true),
             reporter: Reporter::new(),
             orders: watch::Sender::default(),
+            centre: centre.map(|centre| Arc::new(Telling::new(centre))),
+            queueing: Mutex::default(),
             db,
         };
         match notes::gateway(&shared.db, name)? {
@@ -198,5 +239,14 @@ impl Worker {
     /// Tries at once what it waits for: a target that failed, and what was set aside.
     pub fn retry(&self) {
         self.shared.orders.send_modify(|orders| orders.retries += 1);
+    }
+}
+
+impl Shared {
+    /// Something new is to be told, if there is somebody to be told.
+    fn ring(&self) {
+        if let Some(telling) = &self.centre {
+            telling.news.notify_one();
+        }
     }
 }

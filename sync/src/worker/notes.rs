@@ -127,7 +127,7 @@ pub(super) fn put_upload(shared: &Shared, hash: Hash, unfinished: Option<&Unfini
     }
 }
 
-fn forget(shared: &Shared, beginning: &str) -> Result<(), Failed> {
+pub(super) fn forget(shared: &Shared, beginning: &str) -> Result<(), Failed> {
     let delivery = shared.db.delivery(&shared.name);
     for (name, _) in delivery.notes(beginning.as_bytes())? {
         delivery.put_note(&name, None)?;

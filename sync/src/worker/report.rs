@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::circuit::Circuit;
+use super::ledger::Told;
 use super::machine::Aside;
 
 /// How the worker stands.
@@ -22,6 +23,20 @@ pub struct Report {
     pub sending: u64,
     /// What was done since it was started.
     pub counts: Counts,
+    /// How it stands with the centre, where there is one.
+    pub ledger: Option<LedgerReport>,
+}
+
+/// How it stands with the centre.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct LedgerReport {
+    /// Why the centre is left alone; `None` while it does its part.
+    pub circuit: Option<CircuitReport>,
+    /// What it was told, and what it is to be told.
+    pub told: Told,
+    /// Cuts whose metadata were set aside.
+    pub aside: u64,
 }
 
 /// Why a target is left alone.

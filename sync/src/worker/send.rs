@@ -8,7 +8,7 @@ use super::failed::Failed;
 use super::{Shared, notes};
 use crate::gather;
 use crate::objects::{Source, Unfinished, Upload};
-use crate::remote::{Hash, Incarnation, Key, SegmentKey};
+use crate::remote::{Hash, Incarnation, SegmentKey};
 
 /// How much of what is found is looked at again where much of it is set aside.
 const SPARE: usize = 4;
@@ -39,7 +39,30 @@ impl Shared {
     pub(super) async fn send(&self, shipment: &Shipment) -> Result<(), Failed> {
         let delivery = self.db.delivery(&self.name);
         let _sending = delivery.sending(shipment);
-        let key = Key::Segment(SegmentKey {
+        let key = self.key_of(shipment);
+        let place = key.to_string();
+        put(self, &place, &Source::File(&shipment.path), Hash(shipment.hash), shipment.bytes).await?;
+        // Before it counts as sent, so that the centre is told of it whatever happens.
+        if self.centre.is_some() {
+            self.queue_segment(&key, shipment)?;
+        }
+        delivery.sent(shipment, &place)?;
+        self.to_confirm.store(true, Ordering::Release);
+        self.ring();
+        self.reporter.count(|counts| counts.segments += 1);
+        Ok(())
+    }
+
+    /// Sends a segment and queues it for the centre, and notes nothing else of it, as when the power fails.
+    #[cfg(test)]
+    pub(super) async fn send_queue_it_and_die(&self, shipment: &Shipment) {
+        let key = self.key_of(shipment);
+        put(self, &key.to_string(), &Source::File(&shipment.path), Hash(shipment.hash), shipment.bytes).await.unwrap();
+        self.queue_segment(&key, shipment).unwrap();
+    }
+
+    fn key_of(&self, shipment: &Shipment) -> SegmentKey {
+        SegmentKey {
             name: shipment.table.name.clone(),
             table: shipment.table.id.0,
             period: gather::period(shipment.partition, shipment.table.time_unit),
@@ -47,13 +70,7 @@ impl Shared {
             incarnation: Incarnation(shipment.incarnation),
             records: shipment.records,
             hash: Hash(shipment.hash),
-        });
-        let place = key.to_string();
-        put(self, &place, &Source::File(&shipment.path), Hash(shipment.hash), shipment.bytes).await?;
-        delivery.sent(shipment, &place)?;
-        self.to_confirm.store(true, Ordering::Release);
-        self.reporter.count(|counts| counts.segments += 1);
-        Ok(())
+        }
     }
 }
 

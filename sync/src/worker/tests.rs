@@ -14,33 +14,33 @@ use crate::objects::{Kind, Settings, Sizes, Throttle, Trouble};
 use crate::prove::{Branch, Proof};
 use crate::remote::{Hash, Incarnation, Key};
 
-const GATEWAY: &str = "pump house";
+pub(in crate::worker) const GATEWAY: &str = "pump house";
 const HOUR: i64 = 3_600_000_000;
 
 /// A database, and a folder it is carried to.
-struct World {
-    dir: tempfile::TempDir,
+pub(in crate::worker) struct World {
+    pub(in crate::worker) dir: tempfile::TempDir,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(in crate::worker) fn new() -> Self {
         World { dir: tempfile::tempdir().unwrap() }
     }
 
-    fn data(&self) -> PathBuf {
+    pub(in crate::worker) fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
-    fn bucket(&self) -> PathBuf {
+    pub(in crate::worker) fn bucket(&self) -> PathBuf {
         self.dir.path().join("bucket")
     }
 
-    fn open_in(&self, data: &Path) -> Arc<Database> {
+    pub(in crate::worker) fn open_in(&self, data: &Path) -> Arc<Database> {
         let settings = DatabaseSettings { background: false, ballast_bytes: 0, ..DatabaseSettings::default() };
         Arc::new(Database::builder().settings(settings).open(data).unwrap())
     }
 
-    fn open(&self) -> Arc<Database> {
+    pub(in crate::worker) fn open(&self) -> Arc<Database> {
         let db = self.open_in(&self.data());
         if db.table("air").is_err() {
             let spec = TableSpec::new("air").tag("room").field("v", FieldType::Int64).partitioning(Partitioning::Hour);
@@ -49,32 +49,32 @@ impl World {
         db
     }
 
-    fn target(&self) -> Target {
+    pub(in crate::worker) fn target(&self) -> Target {
         Target::open(&Settings::new(self.bucket().display().to_string())).unwrap()
     }
 
-    fn worker(&self, db: &Arc<Database>) -> Worker {
+    pub(in crate::worker) fn worker(&self, db: &Arc<Database>) -> Worker {
         self.worker_to(db, self.target(), Policy::default())
     }
 
-    fn worker_to(&self, db: &Arc<Database>, target: Target, policy: Policy) -> Worker {
+    pub(in crate::worker) fn worker_to(&self, db: &Arc<Database>, target: Target, policy: Policy) -> Worker {
         Worker::new(db.clone(), "bucket", GATEWAY, target, policy, &self.dir.path().join("scratch")).unwrap()
     }
 
-    async fn findings(&self) -> Findings {
+    pub(in crate::worker) async fn findings(&self) -> Findings {
         let target = self.target();
         let (store, prefix) = target.store();
         prove(store, prefix, Depth::Contents, &mut |_| {}).await.unwrap()
     }
 
-    async fn proof(&self) -> Proof {
+    pub(in crate::worker) async fn proof(&self) -> Proof {
         let mut findings = self.findings().await;
         assert_eq!((findings.foreign, findings.gateways.len()), (0, 1));
         findings.gateways.remove(GATEWAY).unwrap()
     }
 
     /// What is proved of a gateway that has one branch and of which nothing is missing.
-    async fn branch(&self) -> Branch {
+    pub(in crate::worker) async fn branch(&self) -> Branch {
         let proof = self.proof().await;
         assert!(proof.holds(), "{proof:?}");
         assert_eq!(proof.branches.len(), 1, "{proof:?}");
@@ -82,7 +82,7 @@ impl World {
     }
 
     /// Files of the bucket of some ending.
-    fn files(&self, ending: &str) -> Vec<PathBuf> {
+    pub(in crate::worker) fn files(&self, ending: &str) -> Vec<PathBuf> {
         let mut found = Vec::new();
         let mut folders = vec![self.bucket()];
         while let Some(folder) = folders.pop() {
@@ -101,7 +101,7 @@ impl World {
 }
 
 /// Rows of an hour.
-fn append(db: &Database, hour: i64, values: std::ops::Range<i64>) {
+pub(in crate::worker) fn append(db: &Database, hour: i64, values: std::ops::Range<i64>) {
     let mut rows = RowBuilder::new(db.table("air").unwrap());
     for value in values {
         rows.row(hour * HOUR + value).tag("room", "a").unwrap().value("v", value).unwrap();
@@ -110,7 +110,7 @@ fn append(db: &Database, hour: i64, values: std::ops::Range<i64>) {
 }
 
 #[track_caller]
-fn done(once: Once) -> Report {
+pub(in crate::worker) fn done(once: Once) -> Report {
     match once {
         Once::Done(report) => report,
         Once::Left(report, failed) => panic!("{failed}: {report:?}"),
@@ -248,7 +248,7 @@ async fn what_was_announced_before_a_fork_is_sent_all_the_same() {
     assert!(world.proof().await.holds());
 }
 
-fn copy_dir(from: &Path, to: &Path) {
+pub(in crate::worker) fn copy_dir(from: &Path, to: &Path) {
     std::fs::create_dir(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).unwrap();

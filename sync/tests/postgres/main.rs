@@ -14,3 +14,4 @@ mod rights;
 mod support;
 mod trust;
 mod views;
+mod worker;

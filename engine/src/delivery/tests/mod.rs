@@ -190,6 +190,45 @@ fn what_was_noted_outlasts_a_power_cut() {
 }
 
 #[test]
+fn notes_are_had_in_pages_and_put_together() {
+    let (_, _, db) = begun();
+    let copy = db.delivery("copy");
+    let note = |number: u8| (vec![b'a', number], Some(vec![number]));
+    copy.put_notes((0..5).map(note).chain([(b"b".to_vec(), Some(vec![9]))]).collect()).unwrap();
+    let page =
+        |from: &[u8], most| copy.notes_from(b"a", from, most).unwrap().into_iter().map(|(name, _)| name[1]).collect::<Vec<_>>();
+    assert_eq!(page(b"", 2), [0, 1]);
+    assert_eq!(page(&[b'a', 3], 9), [3, 4], "none that begins otherwise");
+    assert_eq!(page(b"b", 9), Vec::<u8>::new());
+    assert_eq!((copy.count_notes(b"a").unwrap(), copy.count_notes(b"").unwrap()), (5, 6));
+    copy.put_notes(vec![(vec![b'a', 0], None), (vec![b'a', 1], None), (vec![b'a', 7], Some(vec![]))]).unwrap();
+    assert_eq!(page(b"", 9), [2, 3, 4, 7]);
+    db.delivery("other").begin().unwrap();
+    assert_eq!(db.delivery("other").count_notes(b"").unwrap(), 0);
+    assert!(matches!(db.delivery("none").put_notes(vec![note(1)]), Err(Error::NoSuchDelivery { .. })));
+}
+
+#[test]
+fn a_unit_is_wanted_until_it_is_held() {
+    let (_, _, db) = begun();
+    let copy = db.delivery("copy");
+    append(&db, "a", &[(-HOUR, 1), (HOUR, 2)]);
+    let units = cut(&db).unwrap().units;
+    let wants = |at: usize| {
+        let unit = &units[at];
+        copy.wants(unit.table, unit.partition.kind, unit.partition.range.start, unit.records).unwrap()
+    };
+    assert_eq!((wants(0), wants(1)), (true, true));
+    let shipment =
+        copy.pending(SendOrder::Newest, 9).unwrap().into_iter().find(|one| one.partition == units[0].partition).unwrap();
+    copy.hold(&[shipment]).unwrap();
+    assert_eq!((wants(0), wants(1)), (false, true));
+    let (first, last) = units[1].records;
+    assert!(!copy.wants(units[1].table, units[1].partition.kind, 0, (first, last)).unwrap());
+    assert!(!copy.wants(units[1].table, units[1].partition.kind, HOUR, (first, last + 1)).unwrap());
+}
+
+#[test]
 fn what_stands_differently_is_not_folded_together() {
     let (_, _, db) = begun();
     let segments = |db: &Database| db.inspect().unwrap().tables[0].segments;

@@ -36,7 +36,7 @@ pub(crate) fn run(context: &Context, command: &Command) -> Outcome {
     match command {
         Command::Run(arguments) => run::run(context, arguments),
         Command::Status => status::run(context),
-        Command::Verify(arguments) => run::verify(context, arguments),
+        Command::Verify(arguments) => run::verify_all(context, arguments),
         Command::Pause(arguments) => order::run(context, arguments, order::Order::Pause),
         Command::Resume(arguments) => order::run(context, arguments, order::Order::Resume),
         Command::Retry(arguments) => order::run(context, arguments, order::Order::Retry),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use alluvium::{Database, Settings as EngineSettings};
 use alluvium_sync::objects::bucket::Depth;
 use alluvium_sync::objects::{self, Target};
+use alluvium_sync::verify::{self, Compared};
 use alluvium_sync::worker::{self, Once, Report};
 use clap::Args;
 use futures_util::future::join_all;
@@ -18,7 +19,7 @@ use crate::commands::Context;
 use crate::config::{Config, ConfigFile};
 use crate::failure::{Failure, Outcome};
 use crate::output::terminal;
-use crate::sync::Link;
+use crate::sync::{Link, ledger};
 
 /// What a target is called that nobody gave a name.
 pub(crate) const DEFAULT: &str = "default";
@@ -55,6 +56,10 @@ impl Work {
         let data = context.chosen_data().map(ToOwned::to_owned).or(config.data.clone());
         let data = data.unwrap_or_else(|| context.data().to_owned());
         if arguments.to.is_some() || config.sync.targets.is_empty() {
+            // Each target has a chain of its own: that of another one is not registered in its place.
+            if config.sync.registered()?.is_some_and(|name| name != DEFAULT) {
+                config.sync.postgres = None;
+            }
             let url = arguments.to.clone().unwrap_or_else(|| beside(&data));
             let allow_http = arguments.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
             let target = objects::Settings { endpoint: arguments.endpoint.clone(), allow_http, ..objects::Settings::new(url) };
@@ -121,6 +126,9 @@ async fn once(context: &Context, links: &[Link]) -> Outcome {
         failure = failure.or(failed.map(|failed| (link, report, failed)));
     }
     let Some((link, report, failed)) = failure else { return Ok(()) };
+    if report.circuit.is_none() && report.ledger.as_ref().is_some_and(|ledger| ledger.circuit.is_some()) {
+        return Err(Failure::failed(format_args!("{}: the centre was not told everything: {failed}", link.name)));
+    }
     let more = report.aside.iter().next().map(|(file, aside)| format!("; {file} was set aside: {}", aside.why));
     Err(Failure::failed(format_args!("{}: not everything is there: {failed}{}", link.name, more.unwrap_or_default())))
 }
@@ -151,7 +159,8 @@ fn words(report: &Report) -> String {
     let counts = &report.counts;
     let (cuts, segments) = (terminal::things(counts.announced, "cut"), terminal::things(counts.segments, "segment"));
     let said = format!("{cuts} announced, {segments}, {} sent", terminal::bytes(counts.bytes_sent));
-    match &report.circuit {
+    let centre = report.ledger.as_ref().and_then(|ledger| ledger.circuit.as_ref());
+    match report.circuit.as_ref().or(centre) {
         Some(circuit) => format!("{said}; waits: {}", circuit.why),
         None => said,
     }
@@ -169,6 +178,12 @@ fn tell(context: &Context, link: &Link, report: &Report, is_all: bool) -> Outcom
             "bytes_sent": counts.bytes_sent,
             "bytes_read": counts.bytes_read,
             "forks": counts.forks,
+            "ledger": report.ledger.as_ref().map(|ledger| json!({
+                "cut": ledger.told.cut,
+                "cuts_left": ledger.told.cuts,
+                "metadata_left": ledger.told.metadata,
+                "segments_left": ledger.told.segments,
+            })),
         }));
     }
     let mut out = io::stdout().lock();
@@ -198,7 +213,7 @@ async fn stopped() {
     }
 }
 
-pub(super) fn verify(context: &Context, arguments: &Arguments) -> Outcome {
+pub(super) fn verify_all(context: &Context, arguments: &Arguments) -> Outcome {
     context.need_files("sync verify compares the files themselves")?;
     let work = Work::of(context, arguments)?;
     let db = Arc::new(context.clone_in(&work.data).open_quiet()?);
@@ -207,8 +222,14 @@ pub(super) fn verify(context: &Context, arguments: &Arguments) -> Outcome {
         let target = Target::open(settings).map_err(Failure::usage)?;
         let head = db.delivery(name).head()?;
         let findings = crate::serve::runtime()?.block_on(prove::find(&target, Depth::Contents))?;
-        let found = alluvium_sync::verify::differences(&db, name, &work.gateway, &head, &findings).map_err(Failure::failed)?;
+        let found = verify::differences(&db, name, &work.gateway, &head, &findings).map_err(Failure::failed)?;
         differences.extend(found.into_iter().map(|difference| (name.clone(), difference)));
+        if let Some(ledger) = ledger(&work.gateway, &work.config.sync, name)? {
+            let compared = Compared { db: &db, delivery: name, gateway: &work.gateway, target: &target };
+            let found = crate::serve::runtime()?.block_on(verify::differences_at_centre(compared, &ledger));
+            let found = found.map_err(Failure::failed)?;
+            differences.extend(found.into_iter().map(|difference| (name.clone(), difference)));
+        }
     }
     close(db)?;
     print(context, &differences)?;

@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use crate::commands::{Context, Place};
 use crate::failure::{Failure, Outcome};
 use crate::output::table::{Align, Table};
-use crate::output::terminal;
+use crate::output::terminal::{self, things};
 use crate::remote;
-use crate::sync::{self, Links, Target};
+use crate::sync::{self, Circuit, Ledger, Links, Target};
 
 pub(super) fn run(context: &Context) -> Outcome {
     let targets: Vec<Target> = match context.place()? {
@@ -39,6 +39,9 @@ pub(super) fn run(context: &Context) -> Outcome {
     table.write(&mut out)?;
     for target in &targets {
         write_trouble(&mut out, target)?;
+        if let Some(ledger) = &target.ledger {
+            write_ledger(&mut out, &target.name, ledger)?;
+        }
     }
     Ok(out.flush()?)
 }
@@ -66,6 +69,28 @@ fn state(target: &Target) -> &'static str {
         Target { cuts_left: 0, .. } => "all there",
         _ => "behind",
     }
+}
+
+fn write_ledger(out: &mut impl Write, name: &str, ledger: &Ledger) -> io::Result<()> {
+    let through = ledger.cut.map_or_else(|| "no cut yet".to_owned(), |cut| format!("cut {cut}"));
+    let metadata = format!("metadata of {}", things(ledger.metadata_left, "cut"));
+    let (cuts, segments) = (things(ledger.cuts_left, "cut"), things(ledger.segments_left, "segment"));
+    let left = [(ledger.cuts_left, cuts), (ledger.metadata_left, metadata), (ledger.segments_left, segments)];
+    let left: Vec<_> = left.into_iter().filter(|(count, _)| *count > 0).map(|(_, words)| words).collect();
+    let left = if left.is_empty() { String::new() } else { format!("; to be told: {}", left.join(", ")) };
+    writeln!(out, "{name}: the centre was told through {through}{left}")?;
+    if ledger.refused > 0 {
+        let refused = things(ledger.refused, "segment");
+        writeln!(out, "{name}: the centre does not take {refused}: see the log, and `alluvium sync verify`")?;
+    }
+    if ledger.aside > 0 {
+        let aside = ledger.aside;
+        writeln!(out, "{name}: the centre was not told the metadata of {aside} of the cuts, which are tried again: see the log")?;
+    }
+    if let Some(Circuit { failures, retry_seconds, why }) = &ledger.circuit {
+        writeln!(out, "{name}: the centre failed {failures} times, is asked again in {retry_seconds:.0} s: {why}")?;
+    }
+    Ok(())
 }
 
 fn write_trouble(out: &mut impl Write, target: &Target) -> io::Result<()> {

@@ -149,7 +149,7 @@ type OfSync = (&'static str, &'static str, fn(&Target) -> Option<u64>);
 
 fn sync(registry: &mut Registry, targets: &[Target]) {
     let total = |of: fn(&Totals) -> u64| move |target: &Target| target.totals.as_ref().map(of);
-    let gauges: [OfSync; 8] = [
+    let gauges: [OfSync; 14] = [
         ("sync_cuts", "Cuts taken for a target", |target| Some(target.cuts)),
         ("sync_cuts_announced", "Cuts announced to a target", |target| Some(target.announced)),
         ("sync_cuts_left", "Cuts that are not announced, or not all there", |target| Some(target.cuts_left)),
@@ -160,6 +160,18 @@ fn sync(registry: &mut Registry, targets: &[Target]) {
         }),
         ("sync_aside", "Files that were set aside", |target| Some(target.aside.len() as u64)),
         ("sync_paused", "1 while nothing is sent to a target", |target| Some(u64::from(target.paused))),
+        ("sync_ledger_cut", "The last cut that the centre was told", |target| target.ledger.as_ref()?.cut),
+        ("sync_ledger_cuts_left", "Cuts that the centre is to be told", |target| Some(target.ledger.as_ref()?.cuts_left)),
+        ("sync_ledger_metadata_left", "Cuts whose metadata the centre is to be told", |target| {
+            Some(target.ledger.as_ref()?.metadata_left)
+        }),
+        ("sync_ledger_segments_left", "Segments that the centre is to be told", |target| {
+            Some(target.ledger.as_ref()?.segments_left)
+        }),
+        ("sync_ledger_refused", "Segments that the centre does not take", |target| Some(target.ledger.as_ref()?.refused)),
+        ("sync_ledger_circuit_open", "1 while the centre is left alone for what it did not do", |target| {
+            Some(u64::from(target.ledger.as_ref()?.circuit.is_some()))
+        }),
     ];
     let told = |of: &dyn Fn(&Target) -> Option<u64>| {
         let values: Vec<_> =
