@@ -89,14 +89,7 @@ fn tables(lineage: &Lineage<'_>, plan: &Plan, told: &mut Told, dropped: &HashSet
 }
 
 fn schema(id: u32, value: TableValue) -> Result<TableSchema, String> {
-    let partitioning = match value.partitions.as_str() {
-        "auto" => Partitioning::Auto,
-        "hour" => Partitioning::Hour,
-        "day" => Partitioning::Day,
-        "month" => Partitioning::Month,
-        "year" => Partitioning::Year,
-        other => return Err(format!("table {:?} is divided into {other:?}", value.name)),
-    };
+    let partitioning = value.partitions.parse().map_err(|error| format!("table {:?}: {error}", value.name))?;
     if value.tags.len() != value.tag_ids.len() {
         return Err(format!("table {:?} has other tags than numbers of tags", value.name));
     }
