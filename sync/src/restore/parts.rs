@@ -28,14 +28,23 @@ pub(super) fn dropped(lineage: &Lineage<'_>, told: &Told) -> impl Iterator<Item 
 
 /// Where a segment goes, once it has a number.
 pub(super) fn segment(number: u64, key: &remote::SegmentKey) -> SegmentPart {
-    let kind = match key.period.kind {
+    let kind = kind(key);
+    let (table, start, records, hash) = (TableId(key.table), key.period.start, key.records, key.hash.0);
+    SegmentPart { number, table, kind, start, records, hash }
+}
+
+fn kind(key: &remote::SegmentKey) -> PartitionKind {
+    match key.period.kind {
         PeriodKind::Hour => PartitionKind::Hour,
         PeriodKind::Day => PartitionKind::Day,
         PeriodKind::Month => PartitionKind::Month,
         PeriodKind::Year => PartitionKind::Year,
-    };
-    let (table, start, records, hash) = (TableId(key.table), key.period.start, key.records, key.hash.0);
-    SegmentPart { number, table, kind, start, records, hash }
+    }
+}
+
+/// The times that rows of a segment can have.
+pub(super) fn times(key: &remote::SegmentKey, unit: TimeUnit) -> TimeRange {
+    kind(key).of(key.period.start.saturating_mul(unit.per_second()), unit).range
 }
 
 /// All parts, or why some table cannot be.
@@ -57,7 +66,13 @@ pub(super) fn through(lineage: &Lineage<'_>, plan: &Plan, metadata: impl Iterato
     cut.into_iter().chain(plan.newer).chain(metadata).max().unwrap_or(0)
 }
 
-fn tables(lineage: &Lineage<'_>, plan: &Plan, told: &mut Told, dropped: &HashSet<u32>) -> Result<Vec<TablePart>, String> {
+/// All tables as they stand, or why some cannot be.
+pub(super) fn tables(
+    lineage: &Lineage<'_>,
+    plan: &Plan,
+    told: &mut Told,
+    dropped: &HashSet<u32>,
+) -> Result<Vec<TablePart>, String> {
     // What cuts and segments call tables stands where no line tells of them: their columns are learned from their rows.
     let mut bare: BTreeMap<u32, TableSchema> = BTreeMap::new();
     for table in lineage.wanted().iter().flat_map(|(_, cut)| &cut.tables) {
