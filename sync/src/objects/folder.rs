@@ -1,8 +1,13 @@
 //! What makes a folder hold what was said to be done, whatever happens to the power.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use crate::remote::Hash;
+
+/// Bytes that are read at a time.
+const READ: usize = 256 << 10;
 
 /// Makes a folder, and everything above it that is not there, so that they stay.
 pub(crate) fn make(folder: &Path) -> io::Result<()> {
@@ -35,6 +40,21 @@ pub(super) fn settle(root: &Path, key: &str) -> io::Result<()> {
         folder = path.parent();
     }
     Ok(())
+}
+
+/// What a file comes to, and its bytes.
+pub(super) fn hash(file: &Path) -> io::Result<(Hash, usize)> {
+    let (mut file, mut hasher, mut buffer) = (File::open(file)?, blake3::Hasher::new(), vec![0; READ]);
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => drop(hasher.update(&buffer[..read])),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let bytes = usize::try_from(hasher.count()).unwrap_or(usize::MAX);
+    Ok((Hash(*hasher.finalize().as_bytes()), bytes))
 }
 
 /// Removes what uploads of this object that a power cut ended have left beside it.

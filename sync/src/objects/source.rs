@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
-use super::digest::{Concluded, Digests, Sum};
+use super::digest::{Concluded, Digests};
 
 /// What an object is made of.
 #[derive(Debug, Clone)]
@@ -36,8 +36,8 @@ impl Source<'_> {
     }
 
     /// What all of it comes to.
-    pub(super) async fn digest(&self, part_bytes: usize) -> io::Result<Concluded> {
-        let (mut reader, mut digests) = (self.open().await?, Digests::new(part_bytes));
+    pub(super) async fn digest(&self, mut digests: Digests) -> io::Result<Concluded> {
+        let mut reader = self.open().await?;
         loop {
             let bytes = reader.next(1 << 20).await?;
             if bytes.is_empty() {
@@ -55,11 +55,6 @@ pub(super) async fn digested(mut digests: Digests, bytes: Bytes) -> io::Result<(
         (digests, bytes)
     });
     task.await.map_err(io::Error::other)
-}
-
-/// What bytes come to by themselves, as above.
-pub(super) async fn summed(bytes: Bytes) -> io::Result<(Sum, Bytes)> {
-    tokio::task::spawn_blocking(move || (Sum::of(&bytes), bytes)).await.map_err(io::Error::other)
 }
 
 /// Reads on.

@@ -34,7 +34,7 @@ pub use drive::Once;
 pub use failed::Failed;
 pub use report::{AsideReport, CircuitReport, Counts, Report};
 
-use crate::metadata::Wanted;
+use crate::metadata::{Looked, Wanted};
 use crate::objects::Target;
 use report::Reporter;
 
@@ -118,6 +118,8 @@ struct Shared {
     scratch: PathBuf,
     /// When everything was last tried to be cut.
     tried: Mutex<Option<Instant>>,
+    /// Of which metadata nothing is to be sent.
+    looked: Mutex<Looked>,
     /// Whether the target creates a name only once.
     create_only: OnceCell<bool>,
     reporter: Reporter,
@@ -156,6 +158,7 @@ impl Worker {
             policy,
             scratch: scratch.to_owned(),
             tried: Mutex::default(),
+            looked: Mutex::default(),
             create_only: OnceCell::new(),
             reporter: Reporter::new(),
             orders: watch::Sender::default(),
