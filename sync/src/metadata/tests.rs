@@ -159,7 +159,7 @@ fn what_nobody_wants_is_looked_at_once() {
     let first = world.delta(0, &Told::default(), Wanted::default()).unwrap();
     let (after, told) = (first.about.through, &first.told);
     let mut looked = Looked::default();
-    let mut write = |looked: &mut Looked, wanted| Delta::write(db, after, told, wanted, looked, &world.scratch).unwrap();
+    let write = |looked: &mut Looked, wanted| Delta::write(db, after, told, wanted, looked, &world.scratch).unwrap();
     assert_eq!(looked.from(after), after);
     put("a");
     assert!(write(&mut looked, Wanted::default()).is_none());

@@ -133,7 +133,7 @@ impl Target {
                 Err(Failed::NotPut(error)) => return Err(error),
             };
             if let Some(verified) = self.verify(object.key, object.path, &sent.stated, &sent.ours).await? {
-                self.settle(object.key).await?;
+                self.keep(object.key).await?;
                 return Ok((verified, false));
             }
         }
@@ -177,12 +177,8 @@ impl Target {
     }
 
     async fn in_one(&self, object: &Object<'_>) -> Result<Sent, Failed> {
-        let reading = async {
-            let bytes =
-                object.source.open().await?.next(usize::try_from(object.bytes).map_or(usize::MAX, |bytes| bytes + 1)).await?;
-            digested(self.digests(object), bytes).await
-        };
-        let (digests, bytes) = reading.await.map_err(|error| object.unreadable(&error))?;
+        let read = object.source.whole(object.bytes.saturating_add(1), self.digests(object)).await;
+        let (digests, bytes) = read.map_err(|error| object.unreadable(&error))?;
         let ours = digests.conclude();
         object.check(&ours)?;
         let doing = object.doing();

@@ -1,6 +1,6 @@
 //! What is sent: a file or bytes, read once from the beginning to the end.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -33,6 +33,25 @@ impl Source<'_> {
             Source::File(path) => path.display().to_string(),
             Source::Bytes(_) => "bytes in memory".to_owned(),
         }
+    }
+
+    /// All of it, or so much, and what that comes to: read where it keeps no other task waiting.
+    pub(super) async fn whole(&self, most: u64, mut digests: Digests) -> io::Result<(Digests, Bytes)> {
+        let path = match self {
+            Source::Bytes(bytes) => {
+                let most = usize::try_from(most).unwrap_or(usize::MAX);
+                return digested(digests, bytes.slice(..bytes.len().min(most))).await;
+            }
+            Source::File(path) => path.to_path_buf(),
+        };
+        let read = move || {
+            let file = std::fs::File::open(path)?;
+            let mut bytes = Vec::with_capacity(usize::try_from(most.min(file.metadata()?.len() + 1)).unwrap_or_default());
+            file.take(most).read_to_end(&mut bytes)?;
+            digests.update(&bytes);
+            Ok((digests, bytes.into()))
+        };
+        tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
     }
 
     /// What all of it comes to.

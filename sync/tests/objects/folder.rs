@@ -68,12 +68,15 @@ fn what_is_said_to_be_done_is_synced_with_every_folder_above_it() {
         let staged = files.iter().find(|other| **other != file).unwrap();
         let synced = calls.iter().position(|(name, files)| name == "fsync" && files.contains(staged));
         assert!(synced.is_some_and(|synced| synced < named), "{file} has its name before it is synced: {calls:?}");
-        let mut above = root.join(&name);
-        while above != root {
-            above.pop();
-            let folder = above.to_str().unwrap();
-            let synced = place("fsync", folder);
-            assert!(synced.is_some_and(|synced| synced > named), "{folder} is not synced after {file} is in it: {calls:?}");
+        let own = root.join(&name).parent().unwrap().to_owned();
+        let synced = place("fsync", own.to_str().unwrap());
+        assert!(synced.is_some_and(|synced| synced > named), "{own:?} is not synced after {file} is in it: {calls:?}");
+        // What is above it has nothing new once it is there.
+        for folder in own.ancestors().take_while(|folder| *folder != root) {
+            let made = place("mkdir", folder.to_str().unwrap()).unwrap_or_else(|| panic!("{folder:?} was not made: {calls:?}"));
+            let above = folder.parent().unwrap();
+            let synced = place("fsync", above.to_str().unwrap());
+            assert!(synced.is_some_and(|synced| synced > made), "{above:?} is not synced after {folder:?} is in it: {calls:?}");
         }
     }
     // The folder itself and what is above it, when it is made.
