@@ -14,10 +14,12 @@ const FOLDER: &str = "ALLUVIUM_TEST_FOLDER";
 #[tokio::test]
 async fn puts_into_a_folder() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
-    let target = Target::open(&Settings::new(folder)).unwrap();
-    assert_eq!(target.put_new("gateways/new", &Bytes::from_static(b"new")).await, Ok(NewObject::Created));
+    let target = Target::open(&Settings::new(folder.as_str())).unwrap();
     put(&target, &bytes(1, 1_000)).await.unwrap();
     put(&target, &bytes(2, 9 * MIB)).await.unwrap();
+    // Made by another, who has not synced it.
+    std::fs::create_dir(std::path::Path::new(&folder).join("gateways")).unwrap();
+    assert_eq!(target.put_new("gateways/new", &Bytes::from_static(b"new")).await, Ok(NewObject::Created));
 }
 
 /// A call of the system: its name, and the files it is of.
