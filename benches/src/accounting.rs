@@ -18,6 +18,12 @@ pub(crate) fn peak_memory() -> Result<u64> {
     Ok(number_after("/proc/self/status", "VmHWM:")? * 1024)
 }
 
+/// The resident set of this process now, in bytes; from now on [`peak_memory`] is the largest since.
+pub(crate) fn memory_from_now() -> Result<u64> {
+    fs::write("/proc/self/clear_refs", "5").context("the largest resident set cannot be forgotten")?;
+    Ok(number_after("/proc/self/status", "VmRSS:")? * 1024)
+}
+
 fn number_after(path: &str, label: &str) -> Result<u64> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
     let rest = text.lines().find_map(|line| line.strip_prefix(label)).with_context(|| format!("{path} has no {label}"))?;

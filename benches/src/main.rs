@@ -12,6 +12,7 @@ mod queues;
 mod served;
 mod sizes;
 mod stores;
+mod sync;
 mod threads;
 
 use std::path::{Path, PathBuf};
@@ -47,6 +48,8 @@ enum Command {
     Attacked(attacked::Options),
     /// Line protocol over HTTP, beside InfluxDB and VictoriaMetrics
     LineProtocol(line_protocol::Options),
+    /// Sync: uploads beside plain object_store, what it costs beside ingest, and a backlog of 30 days
+    Sync(sync::Options),
     /// Runs one measurement; `fleet` starts these
     #[command(name = child::SUBCOMMAND, hide = true)]
     Child {
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Command::Served(options) => served::run(&options),
         Command::Attacked(options) => attacked::run(&options),
         Command::LineProtocol(options) => line_protocol::run(&options),
+        Command::Sync(options) => sync::run(&options),
         // The parent reports what went wrong.
         Command::Child { job } => return if run_job(&job).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE },
     };
@@ -83,6 +87,7 @@ fn main() -> ExitCode {
 enum Job {
     Fleet(fleet::Job),
     Documents(documents::crash::Job),
+    Sync(sync::Job),
 }
 
 /// Runs a job in this process, which is a child.
@@ -90,6 +95,7 @@ fn run_job(job: &str) -> Result<()> {
     let done = match serde_json::from_str(job).context("a job that is not understood")? {
         Job::Fleet(job) => fleet::run_job(job),
         Job::Documents(job) => documents::crash::serve(&job),
+        Job::Sync(job) => sync::run_job(job),
     };
     done.or_else(|error| {
         child::failed(&error)?;

@@ -52,6 +52,9 @@ pub(crate) struct Serving {
     pub(crate) rows_applied: u64,
     /// Whether it is ready, each `ok` or why it is not.
     pub(crate) checks: Checks,
+    /// What cannot be carried to a target, and why. It may be ready all the same.
+    #[serde(default)]
+    pub(crate) sync_troubles: Vec<String>,
 }
 
 /// A table.
@@ -183,6 +186,7 @@ impl Serving {
             queries: server.present().queries as u64,
             rows_applied: metrics.rows_applied(),
             checks: checks(server).await,
+            sync_troubles: server.links.troubles(),
         }
     }
 }

@@ -13,9 +13,11 @@
 //! - [`gather`] and [`metadata`]: what a cut of its database is announced with;
 //! - [`worker`]: carries all of it to a target, and goes on after whatever happens;
 //! - [`restore`]: makes a database again of what a bucket holds.
+//! - [`duckdb`]: reads exactly the rows of a table where they lie.
 //!
 //! - [`postgres`]: the centre, where all gateways register what they cut and delivered.
 
+pub mod duckdb;
 pub mod gather;
 pub mod metadata;
 pub mod objects;

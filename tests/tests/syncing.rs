@@ -278,6 +278,61 @@ fn a_target_that_is_not_there_is_waited_for() {
     assert_eq!(proof(&bucket)["branches"][0]["missing"], json!([]));
 }
 
+/// A server goes on without its bucket, and says so.
+#[test]
+fn a_server_tells_of_a_target_that_is_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, bucket) = (dir.path().join("data"), dir.path().join("bucket"));
+    std::fs::create_dir(&bucket).unwrap();
+    std::fs::write(bucket.join("gateways"), "of somebody").unwrap();
+    let settings = dir.path().join("alluvium.toml");
+    let text = format!(
+        "data = {:?}\ngateway = 'g'\n[listen]\nquic = '127.0.0.1:0'\nhttp = '127.0.0.1:0'\n\
+         [sync]\ncut_every = '100ms'\nmax_delay = '100ms'\n[sync.targets.cloud]\nurl = {:?}\n",
+        data.to_str().unwrap(),
+        bucket.to_str().unwrap()
+    );
+    std::fs::write(&settings, text).unwrap();
+    let mut command = Command::new(binary::path());
+    command.args(["serve", "--json", "--dev", "--config", settings.to_str().unwrap()]).env_remove("ALLUVIUM_DATA");
+    let served = Served::spawn(command);
+    let http = served.http.unwrap();
+    let health = || -> (u16, Value) {
+        let answer = ask(http, "GET", "/health", &[], b"");
+        (answer.status, serde_json::from_slice(&answer.body).unwrap())
+    };
+    let until = |what: &str, is_so: &dyn Fn() -> bool| {
+        let begun = Instant::now();
+        while !is_so() {
+            assert!(begun.elapsed() < SOON, "{what} did not come to be");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    import(dir.path(), &data, 0..1);
+    let events = || {
+        let audit = succeed(&data, ["audit", "list", "--json"]);
+        let of = |line: &str| serde_json::from_str::<Value>(line).unwrap();
+        audit.lines().map(of).filter(|entry| entry["who"] == "server" && entry["object"] == "sync:cloud").collect::<Vec<_>>()
+    };
+    until("an event", &|| !events().is_empty());
+    let [event] = &events()[..] else { panic!("{:?}", events()) };
+    assert_eq!((&event["what"], &event["outcome"]), (&json!("sync.waits"), &json!("failed")));
+    assert!(event["detail"].as_str().unwrap().contains("gateways"), "{event}");
+    // In the change feed, and where one looks.
+    let changes = succeed(&data, ["changes", "--json"]);
+    assert!(changes.lines().any(|line| line.contains("sync.waits")), "{changes}");
+    let (code, told) = health();
+    assert_eq!((code, &told["status"], &told["sync"]), (200, &json!("ready"), &json!("degraded")), "{told}");
+    let status = succeed(&data, ["status"]);
+    assert!(status.contains("cloud is waited for") && status.contains("ready          yes"), "{status}");
+    // It does its part again.
+    std::fs::remove_file(bucket.join("gateways")).unwrap();
+    succeed(&data, ["sync", "retry", "cloud"]);
+    until("health", &|| health().1["sync"] == json!("ok"));
+    assert_eq!(events().len(), 1, "the next one comes later");
+    assert!(served.end().success());
+}
+
 /// What is in a bucket are plain files to others: DuckDB reads them as the README says.
 #[test]
 fn others_read_the_bucket() {

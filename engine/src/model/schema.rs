@@ -123,6 +123,41 @@ pub enum Partitioning {
     Year,
 }
 
+impl Partitioning {
+    /// All that there are.
+    pub const ALL: [Partitioning; 5] =
+        [Partitioning::Auto, Partitioning::Hour, Partitioning::Day, Partitioning::Month, Partitioning::Year];
+
+    /// Its name, as in `hour`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Partitioning::Auto => "auto",
+            Partitioning::Hour => "hour",
+            Partitioning::Day => "day",
+            Partitioning::Month => "month",
+            Partitioning::Year => "year",
+        }
+    }
+}
+
+impl fmt::Display for Partitioning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Partitioning {
+    type Err = Error;
+
+    /// Reads what [`fmt::Display`] writes.
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|partitioning| partitioning.name() == text).ok_or_else(|| {
+            let known: Vec<_> = Self::ALL.iter().map(|partitioning| partitioning.name()).collect();
+            Error::invalid(format_args!("unknown partitioning {text:?}: use {}", known.join(", ")))
+        })
+    }
+}
+
 /// A tag column: UTF-8 text that helps to identify a series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tag {
@@ -326,4 +361,24 @@ fn check_name(what: &str, name: &str) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitionings_are_read_as_they_are_written() {
+        let names = ["auto", "hour", "day", "month", "year"];
+        assert_eq!(Partitioning::ALL.map(|partitioning| partitioning.to_string()), names);
+        for (partitioning, name) in Partitioning::ALL.into_iter().zip(names) {
+            assert_eq!(name.parse::<Partitioning>().unwrap(), partitioning);
+        }
+        for unknown in ["", "Hour", "hours", " day", "week"] {
+            let refused = unknown.parse::<Partitioning>().unwrap_err();
+            assert!(matches!(refused, Error::Invalid(_)), "{refused:?}");
+            let told = refused.to_string();
+            assert!(told.contains(&format!("{unknown:?}")) && told.contains("auto, hour, day, month, year"), "{told}");
+        }
+    }
 }

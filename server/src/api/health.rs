@@ -32,6 +32,8 @@ struct Readiness {
     /// `ready` or `not ready`.
     status: &'static str,
     checks: Checks,
+    /// `ok`, or `degraded` where something cannot be carried to a target, which keeps nothing else from being done.
+    sync: &'static str,
 }
 
 async fn live() -> Json<Alive> {
@@ -40,9 +42,10 @@ async fn live() -> Json<Alive> {
 
 async fn ready(State(server): State<Arc<Server>>) -> Either<200, 503, Readiness> {
     let checks = checks(&server).await;
+    let sync = if server.links.troubles().is_empty() { "ok" } else { "degraded" };
     if checks.are_ok() {
-        Either(StatusCode::OK, Readiness { status: "ready", checks })
+        Either(StatusCode::OK, Readiness { status: "ready", checks, sync })
     } else {
-        Either(StatusCode::SERVICE_UNAVAILABLE, Readiness { status: "not ready", checks })
+        Either(StatusCode::SERVICE_UNAVAILABLE, Readiness { status: "not ready", checks, sync })
     }
 }

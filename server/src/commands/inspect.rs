@@ -9,7 +9,7 @@ use alluvium::{
 use serde_json::{Value as Json, json};
 
 use super::Context;
-use super::tables::{partitioning_name, unit_name};
+use super::tables::unit_name;
 use crate::failure::Outcome;
 use crate::output::table::{Align, Table};
 use crate::output::{terminal, timestamp};
@@ -202,7 +202,7 @@ fn describe_table(found: &TableInspection) -> Json {
         "from": found.times.map(|times| timestamp::utc(times.0, found.schema.time_unit)),
         "to": found.times.map(|times| timestamp::utc(times.1, found.schema.time_unit)),
         "time_unit": unit_name(found.schema.time_unit),
-        "partitioning": partitioning_name(found.schema.partitioning),
+        "partitioning": found.schema.partitioning.name(),
         "bytes_per_point": found.bytes_per_point,
         "columns": columns,
     })

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use alluvium_sync::objects::{Settings, Target};
+use alluvium_sync::objects::Target;
 use alluvium_sync::remote::Incarnation;
 use alluvium_sync::restore::{self, Options, Progress, Restored};
 use clap::Args;
@@ -44,11 +44,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     context.need_files("restore makes a database of its own")?;
-    let allow_http = arguments.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
-    let settings = Settings { endpoint: arguments.endpoint.clone(), allow_http, ..Settings::new(&arguments.from) };
-    if let Some(folder) = settings.folder().filter(|folder| !folder.is_dir()) {
-        return Err(Failure::failed(format_args!("there is no folder {}", folder.display())));
-    }
+    let settings = sync::at(&arguments.from, arguments.endpoint.as_deref())?;
     let target = Target::open(&settings).map_err(Failure::usage)?;
     let options = Options {
         gateway: arguments.gateway.clone(),
@@ -59,15 +55,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Outcome {
         delivery: Some(arguments.target.clone()),
         ..Options::default()
     };
-    let bar = terminal::progress(0, "{bar:30} {msg}");
-    let mut told = |progress: Progress| {
-        let (done, of, message) = words(progress);
-        bar.set_length(of);
-        bar.set_position(done);
-        bar.set_message(message);
-    };
-    let restored = crate::serve::runtime()?.block_on(restore::restore(&target, context.data(), &options, &mut told));
-    bar.finish_and_clear();
+    let restored = watched(async |told| restore::restore(&target, context.data(), &options, told).await)?;
     let restored = restored.map_err(Failure::failed)?;
     if context.json { context.print_json(&restored) } else { print(context, &restored) }
 }
@@ -75,6 +63,20 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Outcome {
 fn moment(text: &str) -> Outcome<Timestamp> {
     let nanos = time::moment(text, Timestamp::now(), &TimeZone::system()).map_err(Failure::Usage)?;
     Timestamp::from_nanosecond(nanos).map_err(Failure::usage)
+}
+
+/// Waits for the end of something, and shows how far it is.
+pub(super) fn watched<T>(work: impl AsyncFnOnce(&mut (dyn FnMut(Progress) + Send)) -> T) -> Outcome<T> {
+    let bar = terminal::progress(0, "{bar:30} {msg}");
+    let mut told = |progress: Progress| {
+        let (done, of, message) = words(progress);
+        bar.set_length(of);
+        bar.set_position(done);
+        bar.set_message(message);
+    };
+    let ended = crate::serve::runtime()?.block_on(work(&mut told));
+    bar.finish_and_clear();
+    Ok(ended)
 }
 
 /// How far it is, of how much, and with what.

@@ -105,7 +105,7 @@ pub(crate) fn describe(table: &TableSchema) -> told::Table {
     told::Table {
         name: table.name.clone(),
         time_unit: unit_name(table.time_unit).into(),
-        partitioning: partitioning_name(table.partitioning).into(),
+        partitioning: table.partitioning.name().into(),
         tags: table.tags.iter().map(|tag| tag.name.clone()).collect(),
         fields: table.fields.iter().map(field).collect(),
     }
@@ -134,17 +134,6 @@ pub(crate) fn unit_name(unit: TimeUnit) -> &'static str {
         TimeUnit::Milli => "ms",
         TimeUnit::Micro => "us",
         TimeUnit::Nano => "ns",
-    }
-}
-
-/// `auto`, `hour`, …
-pub(crate) fn partitioning_name(partitioning: Partitioning) -> &'static str {
-    match partitioning {
-        Partitioning::Auto => "auto",
-        Partitioning::Hour => "hour",
-        Partitioning::Day => "day",
-        Partitioning::Month => "month",
-        Partitioning::Year => "year",
     }
 }
 

@@ -144,7 +144,7 @@ impl Running {
         tokio::spawn(endpoint::accept(server.clone(), api, endpoint.clone(), guests));
         tokio::spawn(write_refusals(server.clone()));
         tokio::spawn(watch_the_clock(server.clone()));
-        let at_work = server.links.start();
+        let at_work = server.links.start(&server.db);
         Ok(Running { server, endpoint, places, is_secure, closing, lanes: threads, at_work })
     }
 

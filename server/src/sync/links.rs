@@ -10,6 +10,7 @@ use alluvium_sync::worker::Worker;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::events;
 use crate::config::SyncSettings;
 use crate::failure::{Failure, Outcome};
 
@@ -81,19 +82,37 @@ impl Links {
         self.all.iter().find(|link| link.name == name)
     }
 
-    /// Works at all of them until it is dropped or told to end.
-    pub(crate) fn start(&self) -> AtWork {
+    /// Those that do not do their part, or do not take some file, each with why.
+    pub(crate) fn troubles(&self) -> Vec<String> {
+        let of = |link: &Link| {
+            let reports = link.worker.reports();
+            let report = reports.borrow();
+            let waits = report.circuit.as_ref().map(|circuit| format!("{} is waited for: {}", link.name, circuit.why));
+            let aside =
+                || report.aside.iter().next().map(|(file, aside)| format!("{}: {file} was set aside: {}", link.name, aside.why));
+            waits.or_else(aside)
+        };
+        self.all.iter().filter_map(of).collect()
+    }
+
+    /// Works at all of them, and tells of their troubles, until it is dropped or told to end.
+    pub(crate) fn start(&self, db: &Arc<Database>) -> AtWork {
         let (ending, is_ending) = watch::channel(false);
         let mut tasks = JoinSet::new();
         for link in &self.all {
-            let (worker, mut is_ending) = (link.worker.clone(), is_ending.clone());
+            let (link, db, is_ending) = (link.clone(), db.clone(), is_ending.clone());
             tasks.spawn(async move {
-                // Whoever dropped the other end ends it as well.
-                worker.run(async move { drop(is_ending.wait_for(|ending| *ending).await) }).await;
+                let worker = link.worker.clone();
+                tokio::join!(worker.run(ended(is_ending.clone())), events::tell(db, link, ended(is_ending)));
             });
         }
         AtWork { ending, tasks }
     }
+}
+
+/// Returns when it says so; whoever dropped the other end ends it as well.
+async fn ended(mut is_ending: watch::Receiver<bool>) {
+    drop(is_ending.wait_for(|ending| *ending).await);
 }
 
 /// Workers that work.

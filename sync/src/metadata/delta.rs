@@ -33,6 +33,25 @@ struct TableTold {
     series: u32,
 }
 
+/// Up to where there is nothing to be sent, as far as that is known: where much changes that nobody wants, it is not looked at again with
+/// every cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Looked {
+    /// The record behind which it was looked, and the last one of which nothing was to be sent.
+    between: (u64, u64),
+}
+
+impl Looked {
+    /// The record behind which there is anything to be looked at.
+    pub(super) fn from(self, after: u64) -> u64 {
+        if self.between.0 == after { self.between.1.max(after) } else { after }
+    }
+
+    fn found_nothing(&mut self, after: u64, through: u64) {
+        self.between = (after, through);
+    }
+}
+
 /// Metadata that changed, in a file that goes with this.
 #[derive(Debug)]
 pub struct Delta {
@@ -60,19 +79,26 @@ pub enum NotWritten {
 }
 
 impl Delta {
-    /// Writes down, in a directory, what changed after a record, as of now. `told` is what was sent of tables and series. `None` where
-    /// nothing is to be sent.
+    /// Writes down, in a directory, what changed after a record, as of now. `told` is what was sent of tables and series, `looked` what an
+    /// earlier call with the same wants came to. `None` where nothing is to be sent.
     ///
     /// # Errors
     ///
     /// [`NotWritten`]; nothing is left of the file.
-    pub fn write(db: &Database, after: u64, told: &Told, wanted: Wanted, dir: &Path) -> Result<Option<Delta>, NotWritten> {
+    pub fn write(
+        db: &Database,
+        after: u64,
+        told: &Told,
+        wanted: Wanted,
+        looked: &mut Looked,
+        dir: &Path,
+    ) -> Result<Option<Delta>, NotWritten> {
         let failed = |source| NotWritten::File { path: dir.to_owned(), source };
         let file = NamedTempFile::with_prefix_in("metadata-", dir).map_err(failed)?;
         let mut lines = Lines::new(file.as_file()).map_err(failed)?;
         // All tables by now, of which no metadata are newer than what is read below.
         let mut told = if after == 0 { Told::default() } else { told.clone() };
-        let changed = db.changed_since(after)?;
+        let changed = db.changed_since(looked.from(after))?;
         let (through, now) = (changed.through(), db.now());
         told.tables(db, through, &mut lines).map_err(failed)?;
         for changed in changed {
@@ -82,6 +108,7 @@ impl Delta {
             }
         }
         if lines.count == 0 || through <= after {
+            looked.found_nothing(after, through);
             return Ok(None);
         }
         let (hash, bytes, keys) = lines.finish().map_err(failed)?;
@@ -94,17 +121,20 @@ impl Delta {
     /// # Errors
     ///
     /// [`NotWritten`] where the database does not tell.
-    pub fn is_any(db: &Database, after: u64, told: &Told, wanted: Wanted) -> Result<bool, NotWritten> {
+    pub fn is_any(db: &Database, after: u64, told: &Told, wanted: Wanted, looked: &mut Looked) -> Result<bool, NotWritten> {
         if told.lacks(db) {
             return Ok(true);
         }
-        for changed in db.changed_since(after)? {
+        let all = db.changed_since(looked.from(after))?;
+        let through = all.through();
+        for changed in all {
             let changed = changed?;
             // What cannot be written down is noticed when it is to be.
             if told::line(changed.sequence, &changed.event, wanted, db.now()).is_ok_and(|line| line.is_some()) {
                 return Ok(true);
             }
         }
+        looked.found_nothing(after, through);
         Ok(false)
     }
 

@@ -11,7 +11,7 @@ mod told;
 #[cfg(test)]
 mod tests;
 
-pub use delta::{Delta, NotWritten, Told};
+pub use delta::{Delta, Looked, NotWritten, Told};
 pub use line::{
     AuditValue, Bytes, CollectionValue, DocumentValue, FieldValue, IndexValue, ItemStateValue, ItemValue, Line, PairValue,
     PrincipalValue, QueueValue, ReferenceValue, RoleValue, SchemaValue, TableValue, kind,

@@ -27,8 +27,9 @@ impl World {
     }
 
     fn delta(&self, after: u64, told: &Told, wanted: Wanted) -> Option<Delta> {
-        let delta = Delta::write(&self.db, after, told, wanted, &self.scratch).unwrap();
-        assert_eq!(Delta::is_any(&self.db, after, told, wanted).unwrap(), delta.is_some());
+        let looked = || Looked::default();
+        let delta = Delta::write(&self.db, after, told, wanted, &mut looked(), &self.scratch).unwrap();
+        assert_eq!(Delta::is_any(&self.db, after, told, wanted, &mut looked()).unwrap(), delta.is_some());
         delta
     }
 }
@@ -147,4 +148,35 @@ fn bytes_are_text_where_they_can_be() {
         assert_eq!(Bytes::of(bytes).decode().unwrap(), bytes);
     }
     assert_eq!(Bytes::Base64("?".to_owned()).decode(), None);
+}
+
+#[test]
+fn what_nobody_wants_is_looked_at_once() {
+    let world = World::new();
+    let db = &world.db;
+    let put = |key: &str| db.kv().put(key, b"1", Put::default()).unwrap();
+    db.collections().create(CollectionSpec::new("devices")).unwrap();
+    let first = world.delta(0, &Told::default(), Wanted::default()).unwrap();
+    let (after, told) = (first.about.through, &first.told);
+    let mut looked = Looked::default();
+    let write = |looked: &mut Looked, wanted| Delta::write(db, after, told, wanted, looked, &world.scratch).unwrap();
+    assert_eq!(looked.from(after), after);
+    put("a");
+    assert!(write(&mut looked, Wanted::default()).is_none());
+    let end = looked.from(after);
+    assert!(end > after, "{end}");
+    // Whether there is anything tells the same.
+    let last = put("b");
+    assert!(!Delta::is_any(db, after, told, Wanted::default(), &mut looked).unwrap());
+    assert!(looked.from(after) >= last && last > end, "{looked:?}");
+    // Of another beginning it says nothing.
+    assert_eq!(looked.from(after - 1), after - 1);
+    // What is wanted is not missed behind it, and the delta is of all since the one before.
+    db.collection("devices").put("x", &json!({}), PutDocument::default()).unwrap();
+    assert!(Delta::is_any(db, after, told, Wanted::default(), &mut looked).unwrap());
+    let delta = write(&mut looked, Wanted::default()).unwrap();
+    assert_eq!((delta.about.after, delta.about.keys), (after, 1));
+    assert_eq!(lines(&delta)[0].1[1], "x");
+    // Who wants more begins anew.
+    assert_eq!(write(&mut Looked::default(), ALL).unwrap().about.keys, 3);
 }

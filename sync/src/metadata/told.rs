@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use alluvium::record::Moment;
 use alluvium::{
-    AuditOutcome, CollectionState, Compatibility, DocumentState, Event, ItemPlace, OnDelete, Owner, Partitioning, SeriesKey,
-    TableSchema,
+    AuditOutcome, CollectionState, Compatibility, DocumentState, Event, ItemPlace, OnDelete, Owner, SeriesKey, TableSchema,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -113,7 +112,7 @@ pub(super) fn table(sequence: u64, schema: &TableSchema, dropped: bool) -> serde
         name: schema.name.clone(),
         version: schema.version,
         unit: unit(schema.time_unit),
-        partitions: partitions(schema.partitioning).to_owned(),
+        partitions: schema.partitioning.to_string(),
         tags: schema.tags.iter().map(|tag| tag.name.clone()).collect(),
         tag_ids: schema.tags.iter().map(|tag| tag.id).collect(),
         fields: schema.fields.iter().map(field_value).collect(),
@@ -247,16 +246,6 @@ fn on_delete(on_delete: OnDelete) -> &'static str {
         OnDelete::Restrict => "restrict",
         OnDelete::Cascade => "cascade",
         OnDelete::SetNull => "set_null",
-    }
-}
-
-fn partitions(partitioning: Partitioning) -> &'static str {
-    match partitioning {
-        Partitioning::Auto => "auto",
-        Partitioning::Hour => "hour",
-        Partitioning::Day => "day",
-        Partitioning::Month => "month",
-        Partitioning::Year => "year",
     }
 }
 

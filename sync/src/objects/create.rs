@@ -46,9 +46,13 @@ impl Target {
         let there = self.hash_of(key, &path).await?;
         self.sweep(&path);
         match (there, trouble) {
-            (Some(hash), trouble) if hash == ours => {
+            (Some(hash), None) if hash == ours => {
+                self.keep(key).await?;
+                Ok(NewObject::Created)
+            }
+            (Some(hash), Some(_)) if hash == ours => {
                 self.settle(key).await?;
-                Ok(if trouble.is_none() { NewObject::Created } else { NewObject::AlreadyThere })
+                Ok(NewObject::AlreadyThere)
             }
             (Some(hash), _) => Ok(NewObject::Taken { hash }),
             (None, Some(trouble)) => Err(trouble),

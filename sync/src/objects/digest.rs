@@ -57,44 +57,88 @@ impl<'de> Deserialize<'de> for Sum {
     }
 }
 
-/// What an object's bytes come to, as they pass.
+/// What an object's bytes come to, as they pass: no more than its store can be asked about, since MD5 takes more than all else.
 pub(super) struct Digests {
     blake3: blake3::Hasher,
-    whole: Md5,
-    /// Of each part of the size in which larger ones are put.
-    parts: Vec<Sum>,
-    part: Md5,
-    in_part: usize,
-    part_bytes: usize,
+    mark: Mark,
+}
+
+/// By what a store may say what it got.
+enum Mark {
+    /// By nothing that is known here.
+    None,
+    /// By the MD5 of an object that was put in one.
+    Whole(Md5),
+    /// By those of its parts.
+    Parts {
+        /// Of those that are whole.
+        parts: Vec<Sum>,
+        part: Md5,
+        in_part: usize,
+        part_bytes: usize,
+    },
 }
 
 impl Digests {
-    pub(super) fn new(part_bytes: usize) -> Self {
-        Digests { blake3: blake3::Hasher::new(), whole: Md5::new(), parts: Vec::new(), part: Md5::new(), in_part: 0, part_bytes }
+    /// For a store that says nothing.
+    pub(super) fn hash_alone() -> Self {
+        Digests { blake3: blake3::Hasher::new(), mark: Mark::None }
+    }
+
+    /// For an object that is put in one.
+    pub(super) fn in_one() -> Self {
+        Digests { blake3: blake3::Hasher::new(), mark: Mark::Whole(Md5::new()) }
+    }
+
+    /// For one that is put in parts.
+    pub(super) fn in_parts(part_bytes: usize) -> Self {
+        let mark = Mark::Parts { parts: Vec::new(), part: Md5::new(), in_part: 0, part_bytes };
+        Digests { blake3: blake3::Hasher::new(), mark }
     }
 
     pub(super) fn update(&mut self, mut bytes: &[u8]) {
         self.blake3.update(bytes);
-        self.whole.update(bytes);
-        while !bytes.is_empty() {
-            let (now, later) = bytes.split_at(bytes.len().min(self.part_bytes - self.in_part));
-            self.part.update(now);
-            self.in_part += now.len();
-            if self.in_part == self.part_bytes {
-                self.parts.push(Sum(self.part.finalize_reset().into()));
-                self.in_part = 0;
+        match &mut self.mark {
+            Mark::None => {}
+            Mark::Whole(whole) => whole.update(bytes),
+            Mark::Parts { parts, part, in_part, part_bytes } => {
+                while !bytes.is_empty() {
+                    let (now, later) = bytes.split_at(bytes.len().min(*part_bytes - *in_part));
+                    part.update(now);
+                    *in_part += now.len();
+                    if *in_part == *part_bytes {
+                        parts.push(Sum(part.finalize_reset().into()));
+                        *in_part = 0;
+                    }
+                    bytes = later;
+                }
             }
-            bytes = later;
         }
     }
 
-    pub(super) fn conclude(mut self) -> Concluded {
-        if self.in_part > 0 {
-            self.parts.push(Sum(self.part.finalize().into()));
+    /// The MD5 of the part that was passed last, whole or not.
+    pub(super) fn last_part(&self) -> Sum {
+        match &self.mark {
+            Mark::Parts { parts, in_part: 0, .. } if let Some(last) = parts.last() => *last,
+            Mark::Parts { part, .. } | Mark::Whole(part) => Sum(part.clone().finalize().into()),
+            Mark::None => Sum::of(&[]),
+        }
+    }
+
+    pub(super) fn conclude(self) -> Concluded {
+        let (mut whole, mut in_parts) = (None, None);
+        match self.mark {
+            Mark::None => {}
+            Mark::Whole(md5) => whole = Some(Sum(md5.finalize().into())),
+            Mark::Parts { mut parts, part, in_part, .. } => {
+                if in_part > 0 {
+                    parts.push(Sum(part.finalize().into()));
+                }
+                in_parts = Some(Sum::of_parts(&parts));
+            }
         }
         let hash = crate::remote::Hash(*self.blake3.finalize().as_bytes());
-        let bytes = self.blake3.count();
-        Concluded { hash, bytes, whole: Sum(self.whole.finalize().into()), in_parts: Sum::of_parts(&self.parts) }
+        Concluded { hash, bytes: self.blake3.count(), whole, in_parts }
     }
 }
 
@@ -103,15 +147,22 @@ impl Digests {
 pub(super) struct Concluded {
     pub(super) hash: crate::remote::Hash,
     pub(super) bytes: u64,
-    pub(super) whole: Sum,
-    /// The ETag of S3, had it been put in parts.
-    pub(super) in_parts: String,
+    /// Of what is put in one.
+    pub(super) whole: Option<Sum>,
+    /// The ETag that S3 gives to what is put in parts.
+    pub(super) in_parts: Option<String>,
 }
 
 impl Concluded {
     /// Whether an ETag says that the store has these bytes.
     pub(super) fn is(&self, etag: &str) -> bool {
-        Sum::of_etag(etag) == Some(self.whole) || etag.trim_matches('"').eq_ignore_ascii_case(&self.in_parts)
+        let in_parts = self.in_parts.as_ref().is_some_and(|ours| etag.trim_matches('"').eq_ignore_ascii_case(ours));
+        self.is_sum(Sum::of_etag(etag)) || in_parts
+    }
+
+    /// Whether an MD5 says so.
+    pub(super) fn is_sum(&self, sum: Option<Sum>) -> bool {
+        self.whole.is_some() && self.whole == sum
     }
 
     /// Whether an ETag that looks like one of S3 says that the store has others.
@@ -125,27 +176,48 @@ impl Concluded {
 mod tests {
     use super::*;
 
-    #[test]
-    fn etags_are_those_of_s3() {
-        let mut digests = Digests::new(4);
-        for bytes in [b"abc".as_slice(), b"de", b"fghi"] {
-            digests.update(bytes);
-        }
+    const PIECES: [&[u8]; 3] = [b"abc", b"de", b"fghi"];
+
+    fn concluded(mut digests: Digests) -> Concluded {
+        PIECES.iter().for_each(|bytes| digests.update(bytes));
         let concluded = digests.conclude();
         assert_eq!((concluded.hash, concluded.bytes), (crate::remote::Hash::of(b"abcdefghi"), 9));
-        assert_eq!(concluded.whole, Sum::of(b"abcdefghi"));
-        assert_eq!(concluded.in_parts, Sum::of_parts(&[Sum::of(b"abcd"), Sum::of(b"efgh"), Sum::of(b"i")]));
-        assert!(concluded.is("\"8aa99b1f439ff71293e95357bac6fd94\"") && concluded.is(&format!("\"{}\"", concluded.in_parts)));
+        concluded
+    }
+
+    #[test]
+    fn etags_are_those_of_s3() {
+        let whole = concluded(Digests::in_one());
+        let in_parts = concluded(Digests::in_parts(4));
+        let etag = Sum::of_parts(&[Sum::of(b"abcd"), Sum::of(b"efgh"), Sum::of(b"i")]);
+        assert_eq!((&in_parts.in_parts, in_parts.whole), (&Some(etag.clone()), None));
+        assert_eq!((&whole.in_parts, whole.whole), (&None, Some(Sum::of(b"abcdefghi"))));
+        // As md5sum says.
+        assert!(whole.is("\"8aa99b1f439ff71293e95357bac6fd94\"") && in_parts.is(&format!("\"{}\"", etag.to_uppercase())));
+        assert!(whole.is_sum(Some(Sum::of(b"abcdefghi"))) && !whole.is_sum(Some(Sum::of(b"abcdefgh"))) && !whole.is_sum(None));
         for other in
             ["", "\"8aa99b1f439ff71293e95357bac6fd95\"", "0x8DCFCD0BA26F7C0", "8aa99b1f439ff71293e95357bac6fd94-1", "W/\"1\""]
         {
-            assert!(!concluded.is(other), "{other}");
+            assert!(!whole.is(other) && !in_parts.is(other), "{other}");
         }
         for other in ["\"8aa99b1f439ff71293e95357bac6fd95\"", "\"8aa99b1f439ff71293e95357bac6fd94-1\""] {
-            assert!(concluded.is_not(other), "{other}");
+            assert!(whole.is_not(other) && in_parts.is_not(other), "{other}");
         }
-        for none in ["", "0x8DCFCD0BA26F7C0", "\"8aa99b1f439ff71293e95357bac6fd94\"", &format!("\"{}\"", concluded.in_parts)] {
-            assert!(!concluded.is_not(none), "{none}");
+        for none in ["", "0x8DCFCD0BA26F7C0"] {
+            assert!(!whole.is_not(none) && !in_parts.is_not(none), "{none}");
+        }
+        assert!(!whole.is_not("\"8aa99b1f439ff71293e95357bac6fd94\"") && !in_parts.is_not(&format!("\"{etag}\"")));
+        // Who knows nothing of MD5 believes none.
+        let unmarked = concluded(Digests::hash_alone());
+        assert!(!unmarked.is("\"8aa99b1f439ff71293e95357bac6fd94\"") && !unmarked.is("") && !unmarked.is_sum(None));
+    }
+
+    #[test]
+    fn the_last_part_is_known_before_all_is_over() {
+        let mut digests = Digests::in_parts(4);
+        for (bytes, part) in [(b"ab".as_slice(), b"ab".as_slice()), (b"cd", b"abcd"), (b"efghi", b"i")] {
+            digests.update(bytes);
+            assert_eq!(digests.last_part(), Sum::of(part));
         }
     }
 

@@ -1,8 +1,16 @@
 //! What makes a folder hold what was said to be done, whatever happens to the power.
 
+use std::collections::HashSet;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use parking_lot::Mutex;
+
+use crate::remote::Hash;
+
+/// Bytes that are read at a time.
+const READ: usize = 256 << 10;
 
 /// Makes a folder, and everything above it that is not there, so that they stay.
 pub(crate) fn make(folder: &Path) -> io::Result<()> {
@@ -35,6 +43,55 @@ pub(super) fn settle(root: &Path, key: &str) -> io::Result<()> {
         folder = path.parent();
     }
     Ok(())
+}
+
+/// What a file comes to, and its bytes.
+pub(super) fn hash(file: &Path) -> io::Result<(Hash, usize)> {
+    let (mut file, mut hasher, mut buffer) = (File::open(file)?, blake3::Hasher::new(), vec![0; READ]);
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => drop(hasher.update(&buffer[..read])),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let bytes = usize::try_from(hasher.count()).unwrap_or(usize::MAX);
+    Ok((Hash(*hasher.finalize().as_bytes()), bytes))
+}
+
+/// Folders of which it is known that they stay, by their inodes: each that is made anew is another.
+#[derive(Debug, Default)]
+pub(super) struct Kept(Mutex<HashSet<(PathBuf, u64)>>);
+
+impl Kept {
+    /// Makes the folders above an object stay, which is synced itself, in its folder: another may have made them and not have synced them yet.
+    /// To sync what is synced would make the disk flush what it has each time.
+    pub(super) fn keep(&self, root: &Path, key: &str) -> io::Result<()> {
+        let file = root.join(key);
+        let below = |folder: &&Path| *folder != root && folder.starts_with(root);
+        for folder in file.ancestors().skip(1).take_while(below) {
+            let id = inode(folder)?.map(|inode| (folder.to_owned(), inode));
+            if id.as_ref().is_some_and(|id| self.0.lock().contains(id)) {
+                continue;
+            }
+            folder.parent().map_or(Ok(()), sync)?;
+            self.0.lock().extend(id);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+fn inode(path: &Path) -> io::Result<Option<u64>> {
+    use std::os::unix::fs::MetadataExt;
+    Ok(Some(path.metadata()?.ino()))
+}
+
+/// Where none is known, all is synced each time.
+#[cfg(not(unix))]
+fn inode(_: &Path) -> io::Result<Option<u64>> {
+    Ok(None)
 }
 
 /// Removes what uploads of this object that a power cut ended have left beside it.
@@ -81,6 +138,26 @@ mod tests {
         assert!(folder.is_dir());
         std::fs::write(within.path().join("file"), "").unwrap();
         make(&within.path().join("file/below")).unwrap_err();
+    }
+
+    #[test]
+    fn folders_are_synced_once_and_again_where_they_are_made_anew() {
+        let root = tempfile::tempdir().unwrap();
+        let (kept, folder) = (Kept::default(), root.path().join("a/b"));
+        std::fs::create_dir_all(&folder).unwrap();
+        kept.keep(root.path(), "a/b/c").unwrap();
+        let known = |kept: &Kept| kept.0.lock().clone();
+        let first = known(&kept);
+        assert_eq!(first.len(), 2, "not the target itself");
+        kept.keep(root.path(), "a/b/d").unwrap();
+        assert_eq!(known(&kept), first);
+        // While the old one is held its inode is no other's.
+        let _old = File::open(&folder).unwrap();
+        std::fs::remove_dir(&folder).unwrap();
+        kept.keep(root.path(), "a/b/c").unwrap_err();
+        std::fs::create_dir(&folder).unwrap();
+        kept.keep(root.path(), "a/b/c").unwrap();
+        assert_eq!(known(&kept).len(), 3);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::digest::{Concluded, Digests, Sum};
 use super::exchange::{Exchange, observed};
 use super::put::{Failed, NotPut, Object, Sent, Upload};
-use super::source::{digested, summed};
+use super::source::digested;
 use super::target::Target;
 use super::trouble::{Kind, Trouble};
 use super::verify::Statement;
@@ -255,17 +255,15 @@ impl Target {
     ) -> Result<Concluded, Broken> {
         let part_bytes = object.part_bytes;
         let mut reader = object.source.open().await.map_err(|error| object.unreadable(&error))?;
-        let mut digests = Digests::new(part_bytes);
+        let mut digests = Digests::in_parts(part_bytes);
         let id = unfinished.upload_id.clone();
         let mut on_their_way = FuturesUnordered::new();
         let mut outcome = Ok(());
         for index in 0..unfinished.parts.len() {
-            let read = async {
-                let (digests, bytes) = digested(digests, reader.next(part_bytes).await?).await?;
-                summed(bytes).await.map(|(md5, bytes)| (digests, md5, bytes))
-            };
-            let (md5, bytes);
-            (digests, md5, bytes) = read.await.map_err(|error| object.unreadable(&error))?;
+            let read = async { digested(digests, reader.next(part_bytes).await?).await };
+            let bytes;
+            (digests, bytes) = read.await.map_err(|error| object.unreadable(&error))?;
+            let md5 = digests.last_part();
             if !unfinished.has(index, md5) {
                 on_their_way.push(self.send_part(store, object, &id, index, bytes, md5));
             }

@@ -134,7 +134,7 @@ impl Target {
                 Err(Failed::NotPut(error)) => return Err(error),
             };
             if let Some(verified) = self.verify(object.key, object.path, &sent.stated, &sent.ours).await? {
-                self.settle(object.key).await?;
+                self.keep(object.key).await?;
                 return Ok((verified, false));
             }
         }
@@ -149,9 +149,9 @@ impl Target {
         if found.size != object.bytes {
             return Ok(None);
         }
-        let ours = object.source.digest(object.part_bytes).await.map_err(|error| object.unreadable(&error))?;
+        let ours = object.source.digest(self.digests(object)).await.map_err(|error| object.unreadable(&error))?;
         object.check(&ours)?;
-        let stated = Statement { etag: found.e_tag, is_confirmed: md5 == Some(ours.whole) };
+        let stated = Statement { etag: found.e_tag, is_confirmed: ours.is_sum(md5) };
         let verified = self.verify(object.key, object.path, &stated, &ours).await?;
         if verified.is_some() {
             self.settle(object.key).await?;
@@ -168,13 +168,18 @@ impl Target {
         }
     }
 
+    /// What has to be known of an object's bytes to believe what the store says of them.
+    fn digests(&self, object: &Object<'_>) -> Digests {
+        match &self.shared.folder {
+            Some(_) => Digests::hash_alone(),
+            None if object.bytes <= self.shared.sizes.in_one => Digests::in_one(),
+            None => Digests::in_parts(object.part_bytes),
+        }
+    }
+
     async fn in_one(&self, object: &Object<'_>) -> Result<Sent, Failed> {
-        let reading = async {
-            let bytes =
-                object.source.open().await?.next(usize::try_from(object.bytes).map_or(usize::MAX, |bytes| bytes + 1)).await?;
-            digested(Digests::new(object.part_bytes), bytes).await
-        };
-        let (digests, bytes) = reading.await.map_err(|error| object.unreadable(&error))?;
+        let read = object.source.whole(object.bytes.saturating_add(1), self.digests(object)).await;
+        let (digests, bytes) = read.map_err(|error| object.unreadable(&error))?;
         let ours = digests.conclude();
         object.check(&ours)?;
         let doing = object.doing();
@@ -182,7 +187,7 @@ impl Target {
         let (put, exchange) = observed(self.shared.store.put(object.path, PutPayload::from(bytes))).await;
         match put {
             Ok(put) => {
-                let is_confirmed = exchange.content_md5.as_deref().and_then(Sum::of_base64) == Some(ours.whole);
+                let is_confirmed = ours.is_sum(exchange.content_md5.as_deref().and_then(Sum::of_base64));
                 Ok(Sent { ours, stated: Statement { etag: put.e_tag, is_confirmed } })
             }
             Err(error) => {
@@ -226,7 +231,7 @@ impl Target {
 
     async fn copy(&self, object: &Object<'_>, upload: &mut dyn MultipartUpload) -> Result<Concluded, NotPut> {
         let mut reader = object.source.open().await.map_err(|error| object.unreadable(&error))?;
-        let mut digests = Digests::new(object.part_bytes);
+        let mut digests = self.digests(object);
         // As a whole: it begins anew, so that of one that goes a bit each day nothing would ever arrive.
         let mut admitted = self.admit(object.bytes, &object.doing())?;
         loop {

@@ -1,13 +1,13 @@
 //! What is sent: a file or bytes, read once from the beginning to the end.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use bytes::Bytes;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
-use super::digest::{Concluded, Digests, Sum};
+use super::digest::{Concluded, Digests};
 
 /// What an object is made of.
 #[derive(Debug, Clone)]
@@ -35,9 +35,28 @@ impl Source<'_> {
         }
     }
 
+    /// All of it, or so much, and what that comes to: read where it keeps no other task waiting.
+    pub(super) async fn whole(&self, most: u64, mut digests: Digests) -> io::Result<(Digests, Bytes)> {
+        let path = match self {
+            Source::Bytes(bytes) => {
+                let most = usize::try_from(most).unwrap_or(usize::MAX);
+                return digested(digests, bytes.slice(..bytes.len().min(most))).await;
+            }
+            Source::File(path) => path.to_path_buf(),
+        };
+        let read = move || {
+            let file = std::fs::File::open(path)?;
+            let mut bytes = Vec::with_capacity(usize::try_from(most.min(file.metadata()?.len() + 1)).unwrap_or_default());
+            file.take(most).read_to_end(&mut bytes)?;
+            digests.update(&bytes);
+            Ok((digests, bytes.into()))
+        };
+        tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
+    }
+
     /// What all of it comes to.
-    pub(super) async fn digest(&self, part_bytes: usize) -> io::Result<Concluded> {
-        let (mut reader, mut digests) = (self.open().await?, Digests::new(part_bytes));
+    pub(super) async fn digest(&self, mut digests: Digests) -> io::Result<Concluded> {
+        let mut reader = self.open().await?;
         loop {
             let bytes = reader.next(1 << 20).await?;
             if bytes.is_empty() {
@@ -55,11 +74,6 @@ pub(super) async fn digested(mut digests: Digests, bytes: Bytes) -> io::Result<(
         (digests, bytes)
     });
     task.await.map_err(io::Error::other)
-}
-
-/// What bytes come to by themselves, as above.
-pub(super) async fn summed(bytes: Bytes) -> io::Result<(Sum, Bytes)> {
-    tokio::task::spawn_blocking(move || (Sum::of(&bytes), bytes)).await.map_err(io::Error::other)
 }
 
 /// Reads on.

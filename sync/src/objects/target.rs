@@ -37,6 +37,8 @@ pub(super) struct Shared {
     pub(super) parts: Option<Arc<dyn MultipartStore>>,
     /// Of a target in a folder: where it is.
     pub(super) folder: Option<PathBuf>,
+    /// What of it is known to stay.
+    kept: Arc<folder::Kept>,
     /// Whether the way there is ours to slow down; connections do that themselves.
     slowed_here: bool,
     prefix: Path,
@@ -188,6 +190,15 @@ impl Target {
         settled.map_err(|error| Trouble::local(format!("syncing {key:?}"), &error))
     }
 
+    /// The same of an object that was put just now, and is synced for itself.
+    pub(super) async fn keep(&self, key: &str) -> Result<(), Trouble> {
+        let Some(root) = self.shared.folder.clone() else { return Ok(()) };
+        let (name, kept) = (key.to_owned(), Arc::clone(&self.shared.kept));
+        let done = tokio::task::spawn_blocking(move || kept.keep(&root, &name)).await;
+        let done = done.unwrap_or_else(|stopped| Err(std::io::Error::other(stopped)));
+        done.map_err(|error| Trouble::local(format!("syncing the folder of {key:?}"), &error))
+    }
+
     /// Lets so many bytes go, where no connection counts and slows them.
     pub(super) async fn pass(&self, bytes: usize, doing: &str) -> Result<(), Trouble> {
         if self.shared.slowed_here {
@@ -230,8 +241,8 @@ impl Shared {
         throttle: Arc<Throttle>,
     ) -> Self {
         let url = location::without_secrets(&settings.url);
-        let (settings, sizes) = (Some(settings.clone()), Sizes::default());
-        Shared { settings, url, store, parts: Some(parts), folder: None, slowed_here: false, prefix, throttle, sizes }
+        let (settings, kept, sizes) = (Some(settings.clone()), Arc::default(), Sizes::default());
+        Shared { settings, url, store, parts: Some(parts), folder: None, kept, slowed_here: false, prefix, throttle, sizes }
     }
 
     fn in_folder(settings: &Settings, path: PathBuf, throttle: Arc<Throttle>) -> Result<Self, NotASetting> {
@@ -255,6 +266,7 @@ impl Shared {
             store: Arc::new(store.with_fsync(true)),
             parts: None,
             folder: Some(root),
+            kept: Arc::default(),
             slowed_here: true,
             prefix: Path::default(),
             throttle,

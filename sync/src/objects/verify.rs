@@ -1,11 +1,15 @@
 //! Whether a store has what it was sent.
 
+use std::io;
+use std::path::PathBuf;
+
 use futures_util::TryStreamExt;
 use object_store::path::Path;
 use object_store::{GetResult, ObjectMeta, ObjectStoreExt};
 
 use super::digest::{Concluded, Sum};
 use super::exchange::observed;
+use super::folder;
 use super::target::Target;
 use super::trouble::{Kind, Trouble};
 use crate::remote::Hash;
@@ -82,6 +86,9 @@ impl Target {
 
     /// Reads an object for its hash; none where there is none.
     pub(super) async fn hash_of(&self, key: &str, path: &Path) -> Result<Option<Hash>, Trouble> {
+        if let Some(root) = &self.shared.folder {
+            return self.hash_of_file(key, root.join(path.as_ref())).await;
+        }
         let reading = async {
             let found = answered(self.shared.store.get(path).await?)?;
             let (mut hasher, mut stream) = (blake3::Hasher::new(), found.into_stream());
@@ -98,6 +105,21 @@ impl Target {
                 Trouble { kind: Kind::NotFound, .. } => Ok(None),
                 trouble => Err(trouble),
             },
+        }
+    }
+}
+
+impl Target {
+    /// The same in a folder, where a stream would ask another thread for every few KiB.
+    async fn hash_of_file(&self, key: &str, file: PathBuf) -> Result<Option<Hash>, Trouble> {
+        let read = tokio::task::spawn_blocking(move || folder::hash(&file)).await;
+        match read.unwrap_or_else(|stopped| Err(io::Error::other(stopped))) {
+            Ok((hash, bytes)) => {
+                self.was_read(bytes);
+                Ok(Some(hash))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Trouble::local(format!("reading {key:?} back"), &error)),
         }
     }
 }

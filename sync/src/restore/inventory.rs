@@ -17,10 +17,12 @@ const TOLD_EVERY: u64 = 1_000;
 
 /// A segment that is there.
 #[derive(Debug, Clone)]
-pub(super) struct Segment {
-    pub(super) key: SegmentKey,
+#[non_exhaustive]
+pub struct Segment {
+    /// How it is called.
+    pub key: SegmentKey,
     /// How long it is.
-    pub(super) bytes: u64,
+    pub bytes: u64,
 }
 
 /// All that there is of one gateway: names are believed, manifests read.

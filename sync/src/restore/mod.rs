@@ -11,10 +11,12 @@
 //! The audit trail begins anew, with what the old one ended with. Tokens, certificates, revocations, writers and cursors never leave a
 //! gateway: they have to be made again.
 //!
+//! - `contents`: which objects are of which table, for who reads them where they lie;
 //! - `inventory`: what there is; `lineage`: which cuts; `plan`: which segments; `fetch`, `stage`: into the directory;
 //! - `lines`, `told`: what metadata say; `parts`, `make`, `apply`: into the database.
 
 mod apply;
+mod contents;
 mod error;
 mod fetch;
 mod inventory;
@@ -37,7 +39,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+pub use contents::{Contents, TableContents, contents};
 pub use error::{Exact, NotRestored, Tip};
+pub use inventory::Segment;
 
 use self::fetch::Wanted;
 use self::inventory::Inventory;

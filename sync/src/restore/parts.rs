@@ -33,6 +33,12 @@ pub(super) fn segment(number: u64, key: &remote::SegmentKey) -> SegmentPart {
     SegmentPart { number, table, kind, start, records, hash }
 }
 
+/// The times that rows of a segment can have.
+pub(super) fn times(key: &remote::SegmentKey, unit: TimeUnit) -> TimeRange {
+    let start = key.period.start.saturating_mul(unit.per_second());
+    gather::partition_kind(key.period.kind).of(start, unit).range
+}
+
 /// All parts, or why some table cannot be.
 pub(super) fn parts(lineage: &Lineage<'_>, plan: &Plan, told: &mut Told, through: u64, now_micros: i64) -> Result<Parts, String> {
     let dropped: HashSet<_> = dropped(lineage, told).collect();
@@ -52,7 +58,13 @@ pub(super) fn through(lineage: &Lineage<'_>, plan: &Plan, metadata: impl Iterato
     cut.into_iter().chain(plan.newer).chain(metadata).max().unwrap_or(0)
 }
 
-fn tables(lineage: &Lineage<'_>, plan: &Plan, told: &mut Told, dropped: &HashSet<u32>) -> Result<Vec<TablePart>, String> {
+/// All tables as they stand, or why some cannot be.
+pub(super) fn tables(
+    lineage: &Lineage<'_>,
+    plan: &Plan,
+    told: &mut Told,
+    dropped: &HashSet<u32>,
+) -> Result<Vec<TablePart>, String> {
     // What cuts and segments call tables stands where no line tells of them: their columns are learned from their rows.
     let mut bare: BTreeMap<u32, TableSchema> = BTreeMap::new();
     for table in lineage.wanted().iter().flat_map(|(_, cut)| &cut.tables) {
@@ -84,14 +96,7 @@ fn tables(lineage: &Lineage<'_>, plan: &Plan, told: &mut Told, dropped: &HashSet
 }
 
 fn schema(id: u32, value: TableValue) -> Result<TableSchema, String> {
-    let partitioning = match value.partitions.as_str() {
-        "auto" => Partitioning::Auto,
-        "hour" => Partitioning::Hour,
-        "day" => Partitioning::Day,
-        "month" => Partitioning::Month,
-        "year" => Partitioning::Year,
-        other => return Err(format!("table {:?} is divided into {other:?}", value.name)),
-    };
+    let partitioning = value.partitions.parse().map_err(|error| format!("table {:?}: {error}", value.name))?;
     if value.tags.len() != value.tag_ids.len() {
         return Err(format!("table {:?} has other tags than numbers of tags", value.name));
     }

@@ -158,7 +158,8 @@ impl Shared {
         let (shared, after) = (self.clone(), head.metadata_through);
         let write = move || {
             let told = notes::told(&shared)?;
-            let written = Delta::write(&shared.db, after, &told, shared.policy.wanted, &shared.scratch);
+            let (wanted, mut looked) = (shared.policy.wanted, shared.looked.lock());
+            let written = Delta::write(&shared.db, after, &told, wanted, &mut looked, &shared.scratch);
             written.map_err(|error: NotWritten| Failed::from(error))
         };
         tokio::task::spawn_blocking(write).await?
@@ -166,7 +167,8 @@ impl Shared {
 
     /// Whether metadata changed that are to be sent.
     pub(super) fn has_metadata(&self, after: u64) -> Result<bool, Failed> {
-        Ok(Delta::is_any(&self.db, after, &notes::told(self)?, self.policy.wanted)?)
+        let told = notes::told(self)?;
+        Ok(Delta::is_any(&self.db, after, &told, self.policy.wanted, &mut self.looked.lock())?)
     }
 
     async fn put_metadata(&self, incarnation: Incarnation, cut: u64, delta: &Delta) -> Result<(), Failed> {

@@ -39,7 +39,7 @@ pub use failed::Failed;
 pub use ledger::{Told, told};
 pub use report::{AsideReport, CircuitReport, Counts, LedgerReport, Report};
 
-use crate::metadata::Wanted;
+use crate::metadata::{Looked, Wanted};
 use crate::objects::Target;
 use crate::postgres::Ledger;
 use ledger::{Centre, Telling};
@@ -125,6 +125,8 @@ struct Shared {
     scratch: PathBuf,
     /// When everything was last tried to be cut.
     tried: Mutex<Option<Instant>>,
+    /// Of which metadata nothing is to be sent.
+    looked: Mutex<Looked>,
     /// Whether the target creates a name only once.
     create_only: OnceCell<bool>,
     /// Whether something may have been sent and not looked for since.
@@ -199,6 +201,7 @@ impl Worker {
             policy,
             scratch: scratch.to_owned(),
             tried: Mutex::default(),
+            looked: Mutex::default(),
             create_only: OnceCell::new(),
             to_confirm: AtomicBool::new(true),
             reporter: Reporter::new(),

@@ -14,10 +14,12 @@ const FOLDER: &str = "ALLUVIUM_TEST_FOLDER";
 #[tokio::test]
 async fn puts_into_a_folder() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
-    let target = Target::open(&Settings::new(folder)).unwrap();
-    assert_eq!(target.put_new("gateways/new", &Bytes::from_static(b"new")).await, Ok(NewObject::Created));
+    let target = Target::open(&Settings::new(folder.as_str())).unwrap();
     put(&target, &bytes(1, 1_000)).await.unwrap();
     put(&target, &bytes(2, 9 * MIB)).await.unwrap();
+    // Made by another, who has not synced it.
+    std::fs::create_dir(std::path::Path::new(&folder).join("gateways")).unwrap();
+    assert_eq!(target.put_new("gateways/new", &Bytes::from_static(b"new")).await, Ok(NewObject::Created));
 }
 
 /// A call of the system: its name, and the files it is of.
@@ -68,12 +70,15 @@ fn what_is_said_to_be_done_is_synced_with_every_folder_above_it() {
         let staged = files.iter().find(|other| **other != file).unwrap();
         let synced = calls.iter().position(|(name, files)| name == "fsync" && files.contains(staged));
         assert!(synced.is_some_and(|synced| synced < named), "{file} has its name before it is synced: {calls:?}");
-        let mut above = root.join(&name);
-        while above != root {
-            above.pop();
-            let folder = above.to_str().unwrap();
-            let synced = place("fsync", folder);
-            assert!(synced.is_some_and(|synced| synced > named), "{folder} is not synced after {file} is in it: {calls:?}");
+        let own = root.join(&name).parent().unwrap().to_owned();
+        let synced = place("fsync", own.to_str().unwrap());
+        assert!(synced.is_some_and(|synced| synced > named), "{own:?} is not synced after {file} is in it: {calls:?}");
+        // What is above it has nothing new once it is there.
+        for folder in own.ancestors().take_while(|folder| *folder != root) {
+            let made = place("mkdir", folder.to_str().unwrap()).unwrap_or_else(|| panic!("{folder:?} was not made: {calls:?}"));
+            let above = folder.parent().unwrap();
+            let synced = place("fsync", above.to_str().unwrap());
+            assert!(synced.is_some_and(|synced| synced > made), "{above:?} is not synced after {folder:?} is in it: {calls:?}");
         }
     }
     // The folder itself and what is above it, when it is made.

@@ -53,10 +53,11 @@ fn facts(document: &Document) -> Vec<(&'static str, String)> {
 }
 
 fn served(serving: &Serving, version: &str) -> Vec<(&'static str, String)> {
-    let Serving { gateway, started_at, uptime_seconds, connections, writer_streams, queries, rows_applied, checks } = serving;
+    let Serving { gateway, started_at, uptime_seconds, connections, writer_streams, queries, rows_applied, .. } = serving;
+    let Serving { checks, sync_troubles, .. } = serving;
     let count = terminal::count;
     let ready = if checks.are_ok() { "yes".to_owned() } else { format!("no: {}", checks.reasons().join("; ")) };
-    vec![
+    let mut facts = vec![
         ("server", format!("{gateway}, alluvium {version}, for {} since {started_at}", long(*uptime_seconds))),
         ("ready", ready),
         (
@@ -69,7 +70,9 @@ fn served(serving: &Serving, version: &str) -> Vec<(&'static str, String)> {
             ),
         ),
         ("applied", format!("{} rows of writer streams", count(*rows_applied))),
-    ]
+    ];
+    facts.extend(sync_troubles.iter().map(|trouble| ("sync", trouble.clone())));
+    facts
 }
 
 /// A length of time of minutes to years.
@@ -145,6 +148,7 @@ pub(super) mod tests {
                 queries: 1,
                 rows_applied: 1_234,
                 checks: Checks { storage: ok(), disk: "it is full".to_owned(), clock: ok() },
+                sync_troubles: vec!["cloud is waited for: no link".to_owned()],
             }),
             table_count: 1,
             tables: vec![OfTable {
@@ -183,6 +187,7 @@ server         gateway-1, alluvium 1.2.3, for 1 d 1 h since 2026-10-01T00:00:00Z
 ready          no: disk: it is full
 under way      2 connections, 3 writer streams, 1 queries
 applied        1,234 rows of writer streams
+sync           cloud is waited for: no link
 log            4.0 KiB, 1.0 KiB unsealed in 1 files
 memory         512 B of rows not yet in segments
 catalog        2.0 KiB, and 0 B of history

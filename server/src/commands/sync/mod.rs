@@ -1,5 +1,7 @@
 //! `alluvium sync`: everything to object stores, and what of it is there.
 
+mod bucket;
+mod inventory;
 mod order;
 mod prove;
 mod run;
@@ -7,6 +9,7 @@ mod status;
 
 use clap::Subcommand;
 
+pub(crate) use bucket::at;
 pub(crate) use run::DEFAULT;
 
 use super::Context;
@@ -30,6 +33,8 @@ pub(crate) enum Command {
     Forget(order::Arguments),
     /// Checks a bucket by itself: that its manifests hang together, its hashes, and that everything announced is there
     Prove(prove::Arguments),
+    /// Lists the objects in a bucket of which a table consists, or prints the query by which DuckDB reads exactly its rows
+    Inventory(inventory::Arguments),
 }
 
 pub(crate) fn run(context: &Context, command: &Command) -> Outcome {
@@ -42,5 +47,6 @@ pub(crate) fn run(context: &Context, command: &Command) -> Outcome {
         Command::Retry(arguments) => order::run(context, arguments, order::Order::Retry),
         Command::Forget(arguments) => order::forget(context, arguments),
         Command::Prove(arguments) => prove::run(context, arguments),
+        Command::Inventory(arguments) => inventory::run(context, arguments),
     }
 }

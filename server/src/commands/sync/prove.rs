@@ -2,12 +2,13 @@
 
 use std::io::{self, Write};
 
-use alluvium_sync::objects::bucket::{self, Depth, Findings, Progress};
-use alluvium_sync::objects::{Settings, Target};
+use alluvium_sync::objects::Target;
+use alluvium_sync::objects::bucket::{Depth, Findings, Progress, prove};
 use alluvium_sync::prove::{Branch, Missing, Proof};
 use clap::Args;
 use serde_json::{Value as Json, json};
 
+use super::bucket;
 use crate::commands::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::terminal;
@@ -31,11 +32,7 @@ pub(crate) struct Arguments {
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
-    let allow_http = arguments.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
-    let settings = Settings { endpoint: arguments.endpoint.clone(), allow_http, ..Settings::new(&arguments.url) };
-    if let Some(folder) = settings.folder().filter(|folder| !folder.is_dir()) {
-        return Err(Failure::failed(format_args!("there is no folder {}", folder.display())));
-    }
+    let settings = bucket::at(&arguments.url, arguments.endpoint.as_deref())?;
     let target = Target::open(&settings).map_err(Failure::usage)?;
     let depth = if arguments.names { Depth::Names } else { Depth::Contents };
     let mut findings = crate::serve::runtime()?.block_on(find(&target, depth))?;
@@ -67,7 +64,7 @@ pub(super) async fn find(target: &Target, depth: Depth) -> Outcome<Findings> {
         bar.tick();
         bar.set_message(format!("{} objects, {} read", terminal::count(objects), terminal::bytes(bytes)));
     };
-    let findings = bucket::prove(store, prefix, depth, &mut told).await;
+    let findings = prove(store, prefix, depth, &mut told).await;
     bar.finish_and_clear();
     findings.map_err(Failure::failed)
 }

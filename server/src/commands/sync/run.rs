@@ -83,7 +83,7 @@ fn close(db: Arc<Database>) -> Outcome {
 }
 
 /// A folder beside a database directory, named after it.
-fn beside(data: &std::path::Path) -> String {
+pub(super) fn beside(data: &std::path::Path) -> String {
     let mut name = data.file_name().unwrap_or("alluvium-data".as_ref()).to_owned();
     name.push("-bucket");
     data.with_file_name(name).display().to_string()
