@@ -23,6 +23,9 @@ const LOOK_SOON: Duration = Duration::from_secs(1);
 const CLOCK_SETTLES: Duration = Duration::from_secs(3600);
 const CLOCK_STEP: Duration = Duration::from_secs(300);
 
+/// Bytes that metadata may take beyond the budget, at least.
+const MORE_FOR_METADATA: u64 = 64 << 20;
+
 /// Where it stands with the room that a database may take.
 #[derive(Debug, Default)]
 pub(super) struct Budget {
@@ -104,13 +107,13 @@ impl Database {
 }
 
 impl Inner {
-    /// Refuses rows once the room is taken that there may be, and metadata when it is a tenth more: to have targets catch up is noted and audited.
+    /// Refuses rows once the room is taken that there may be, and metadata when it is much more: to have targets catch up is noted and audited.
     pub(super) fn check_budget(&self, are_rows: bool) -> Result<()> {
         if !self.budget.is_spent.load(Ordering::Acquire) {
             return Ok(());
         }
         let (budget, used) = (self.settings.retention.disk_bytes.unwrap_or(u64::MAX), self.budget.used.load(Ordering::Acquire));
-        let most = if are_rows { budget } else { budget.saturating_add(budget / 10) };
+        let most = if are_rows { budget } else { budget.saturating_add(MORE_FOR_METADATA.max(budget / 10)) };
         if used >= most { Err(Error::DiskBudget { used, budget }) } else { Ok(()) }
     }
 
@@ -252,5 +255,35 @@ impl Inner {
         self.ballast.lend(submit)?;
         self.store.retire(group.segments);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::MemoryDisk;
+    use crate::testing::{Hands, open_with, settings};
+    use crate::{IfRevision, Put, Retention, Settings};
+
+    #[test]
+    fn metadata_may_take_some_more_and_can_always_be_removed() {
+        let budget = 1 << 30;
+        let retention = Retention { disk_bytes: Some(budget), ..Retention::default() };
+        let db = open_with(&MemoryDisk::new(), &std::sync::Arc::new(Hands::default()), Settings { retention, ..settings() });
+        let used = |used: u64| {
+            db.inner.budget.used.store(used, Ordering::Release);
+            db.inner.budget.is_spent.store(used >= budget, Ordering::Release);
+        };
+        let put = || db.kv().put("k", b"v", Put::default()).map(drop);
+        used(budget);
+        assert!(matches!(db.inner.check_budget(true), Err(Error::DiskBudget { .. })));
+        used(budget + budget / 10 - 1);
+        put().unwrap();
+        used(budget + budget / 10);
+        assert!(matches!(put(), Err(Error::DiskBudget { used, .. }) if used == budget + budget / 10));
+        assert!(db.kv().delete("k", IfRevision::Any).unwrap());
+        used(budget - 1);
+        db.inner.check_budget(true).unwrap();
+        put().unwrap();
     }
 }

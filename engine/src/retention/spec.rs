@@ -14,8 +14,8 @@ pub struct Retention {
     /// What holds for a table, by name, in place of that.
     pub tables: BTreeMap<String, Keep>,
     /// Bytes that all files of the database may take together. When nine tenths are taken, the oldest rows go first; when all are, and nothing
-    /// may go, rows are refused with [`Error::DiskBudget`](crate::Error::DiskBudget) until something does; metadata when it is a tenth more. It is
-    /// looked at twice a second.
+    /// may go, rows are refused with [`Error::DiskBudget`](crate::Error::DiskBudget) until something does; metadata when it is a tenth more,
+    /// or 64 MiB. It is looked at twice a second.
     pub disk_bytes: Option<u64>,
     /// The names of deliveries that have to hold rows before these go.
     pub required: Vec<String>,
