@@ -145,9 +145,8 @@ fn a_server_at_its_budget_refuses_rows_until_the_target_holds_what_there_is() {
     );
     assert!(plant.rows(&data) > 0, "it is still read");
     succeed(&data, ["sync", "resume", "cloud"]);
+    until("an eviction", &|| lines(&succeed(&data, ["status", "--json"]))[0]["tables"][0]["evicted_rows"].as_u64() > Some(0));
     until("room", &|| matches!(ask(http, "POST", "/write", &[], b"air,room=b v=1i 1\n").status, 200 | 204));
-    let inspected = lines(&succeed(&data, ["status", "--json"]));
-    assert!(inspected[0]["tables"][0]["evicted_rows"].as_u64() > Some(0), "{inspected:?}");
     let audit = succeed(&data, ["evict", "--json"]);
     assert!(lines(&audit).iter().all(|gone| gone["is_loss"] == json!(false)));
     assert!(succeed(&data, ["audit", "list", "--json"]).contains("rows.evict"));

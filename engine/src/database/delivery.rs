@@ -147,9 +147,12 @@ impl Delivery<'_> {
     /// Takes the next cut. `None` where there is nothing new.
     pub fn cut(&self, what: CutWhat) -> Result<Option<Cut>> {
         self.db.inner.check_open()?;
-        self.head()?;
+        let head = self.head()?;
         if what != CutWhat::Sealed {
             self.db.inner.seal_everything()?;
+        } else if self.db.inner.sealed_through.load(Ordering::Acquire) <= head.through {
+            // Asked often, it keeps nobody from compacting.
+            return Ok(None);
         }
         // Nobody makes segments, or drops tables, meanwhile.
         let inner = &self.db.inner;
@@ -196,6 +199,9 @@ impl Delivery<'_> {
         let under_way: HashSet<_> = inner.under_way.lock().keys().copied().collect();
         let mut entries = Vec::new();
         for table in inner.publisher.registry.all() {
+            if !delivery::lacks_any(&view, number, table.id)? {
+                continue;
+            }
             let schema = table.schema();
             let segments = table.snapshot().segments;
             let announced = segments.iter().filter(|entry| entry.last_sequence <= through && !under_way.contains(&entry.id));

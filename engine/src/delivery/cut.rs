@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::erased::{self, Erasures};
 use super::form::{self, ContentForm, CutForm, PendingForm, UnitForm, cut_key, encode, unit_key};
 use super::state::{Noted, settle};
 use super::unit::{holds_unit, of_table};
@@ -87,7 +88,7 @@ pub(crate) fn take(transaction: &mut Transaction, name: &str, sealed: &SealedSta
         audit: audit_head(transaction)?,
         units: new_units(sealed, is_new),
         dropped: sealed.dropped.iter().copied().filter(|table| !delivery.form.dropped.contains(&table.0)).collect(),
-        erasures: sealed.deletions.iter().filter(|(sequence, _)| is_new(*sequence)).cloned().collect(),
+        erasures: erasures(transaction, sealed, is_new)?,
         losses: sealed.receipts.iter().filter(|(sequence, _)| is_new(*sequence)).map(|(_, receipt)| receipt.clone()).collect(),
         voids: Vec::new(),
     };
@@ -102,6 +103,7 @@ pub(crate) fn take(transaction: &mut Transaction, name: &str, sealed: &SealedSta
     }
     cut.units.sort_by_key(|unit| (unit.table, unit.partition.kind, unit.partition.range.start, unit.records));
     note(transaction, &mut delivery, &cut)?;
+    erased::keep(transaction, &cut.erasures)?;
     delivery.write(transaction);
     Ok(Some(cut))
 }
@@ -118,6 +120,15 @@ fn new_units(sealed: &SealedState, is_new: impl Fn(Sequence) -> bool) -> Vec<Uni
         Some(Unit { table: entry.table, partition: entry.partition?, records, rows: entry.rows, times: entry.times })
     });
     units.collect()
+}
+
+/// Deletions that are to be told: those that are still to be carried out, and such as were told once and forgotten by whom they were told.
+fn erasures(transaction: &Transaction, sealed: &SealedState, is_new: impl Fn(Sequence) -> bool) -> Result<Erasures> {
+    let kept = erased::kept(transaction, &is_new)?;
+    let to_carry_out = sealed.deletions.iter().filter(|erasure| is_new(erasure.0) && !kept.contains(erasure));
+    let mut all: Erasures = kept.iter().chain(to_carry_out).cloned().collect();
+    all.sort_by_key(|(sequence, deletion)| (*sequence, deletion.table));
+    Ok(all)
 }
 
 /// Whether a receipt says that a unit was let go of.

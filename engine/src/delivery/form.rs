@@ -150,6 +150,17 @@ pub(super) fn cut_key(delivery: u32, cut: u64) -> Key {
     cuts(delivery).into_iter().chain(cut.to_be_bytes()).collect()
 }
 
+/// The cell of what a record deleted and was told.
+pub(super) fn erased_key(record: u64) -> Key {
+    [space::ERASED].into_iter().chain(record.to_be_bytes()).collect()
+}
+
+/// The record in its key.
+pub(super) fn erased_of(key: &[u8]) -> Result<u64> {
+    let record = key.get(1..).and_then(<[u8]>::first_chunk);
+    record.map(|record| u64::from_be_bytes(*record)).ok_or_else(|| unknown("the record of a deletion that was told"))
+}
+
 /// The beginning of those of all cuts of a delivery.
 pub(super) fn cuts(delivery: u32) -> Vec<u8> {
     beginning(space::CUT, delivery)

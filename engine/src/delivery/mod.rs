@@ -8,6 +8,7 @@
 //! How things are sent, and to whom, is not known here.
 
 mod cut;
+mod erased;
 mod fence;
 mod form;
 mod state;
@@ -22,7 +23,7 @@ pub(crate) use state::{
     state, unconfirmed, wants,
 };
 pub use unit::Sent;
-pub(crate) use unit::{Wanted, Within, within_segment};
+pub(crate) use unit::{Wanted, Within, lacks_any, within_segment};
 
 #[cfg(test)]
 mod tests;

@@ -69,6 +69,11 @@ pub(crate) struct Wanted {
     pub(crate) taken_at: i64,
 }
 
+/// Whether any unit of a table is not seen to be held.
+pub(crate) fn lacks_any(view: &View, delivery: u32, table: TableId) -> Result<bool> {
+    Ok(view.scan(&prefix(&units(delivery, table)), Direction::Forward)?.next().transpose()?.is_some())
+}
+
 /// How a segment of a cut stands: for the oldest unit that it holds and that was not sent yet; else whether all are seen to be held.
 pub(crate) fn within_segment(view: &View, delivery: u32, entry: &SegmentEntry) -> Result<Within> {
     let range = ending(delivery, entry.table, (entry.first_sequence, entry.last_sequence));

@@ -91,6 +91,8 @@ pub(crate) mod space {
     pub(crate) const DELIVERY_NOTE: u8 = 0xc3;
     /// What tables have let go of, by table.
     pub(crate) const EVICTIONS: u8 = 0xc4;
+    /// Deletions that some delivery told of, by record.
+    pub(crate) const ERASED: u8 = 0xc5;
 }
 
 /// Somewhere to read and write. The product has two: a database, where every write is a transaction of its own and durable when

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use elsewhere::Elsewhere;
 
-use super::form::{ContentForm, CutForm, DeliveryForm, PendingForm, SentForm, UnitForm, cut_key, decode, encode, unit_key};
+use super::form::{
+    ContentForm, CutForm, DeliveryForm, PendingForm, SentForm, UnitForm, cut_key, decode, encode, erased_key, unit_key,
+};
 use crate::io::MemoryDisk;
 use crate::keyspace::{Direction, prefix, space};
 use crate::record::ReceiptKind;
@@ -416,4 +418,38 @@ fn behind_a_fork_everything_since_is_cut_again() {
     assert_eq!(elsewhere.rows().len(), 0);
     assert_eq!(copy.fork(None).unwrap().head.announced, None);
     assert_eq!(cut(&db).unwrap().units.len(), 3);
+}
+
+#[test]
+fn deletions_that_were_told_are_told_again_to_who_has_forgotten_them() {
+    let (_, _, db) = begun();
+    let copy = db.delivery("copy");
+    append(&db, "a", &[(0, 1), (1, 1), (2, 1)]);
+    cut(&db).unwrap();
+    let first = copy.head().unwrap().announced;
+    copy.hold(&copy.pending(SendOrder::Newest, 9).unwrap()).unwrap();
+    db.delete("t", &[], TimeRange::new(0, 1)).unwrap();
+    let told = cut(&db).unwrap().erasures;
+    assert_eq!(told.len(), 1);
+    // It is carried out, and told: nobody else here knows of it.
+    db.compact().unwrap();
+    db.compact().unwrap();
+    assert!(db.inner_feed().publisher.registry.get("t").unwrap().snapshot().deletions.is_empty());
+    append(&db, "a", &[(3, 1)]);
+    assert_eq!(cut(&db).unwrap().erasures, [], "it is told once");
+    copy.fork(first).unwrap();
+    assert_eq!(cut(&db).unwrap().erasures, told);
+    assert_eq!(*erased_key(9), [&[0xc5][..], &9_u64.to_be_bytes()].concat());
+}
+
+#[test]
+fn of_deletions_that_were_told_the_last_are_kept() {
+    let (_, _, db) = begun();
+    append(&db, "a", &[(0, 1)]);
+    for time in 0..4_100 {
+        db.delete("t", &[], TimeRange::new(time, time + 1)).unwrap();
+    }
+    assert_eq!(cut(&db).unwrap().erasures.len(), 4_100);
+    let view = db.inner_feed().publisher.keyspace.head().unwrap();
+    assert_eq!(view.scan(&prefix(&[space::ERASED]), Direction::Forward).unwrap().count(), 4_096);
 }
