@@ -16,7 +16,7 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-use super::bucket::{Bucket, Kind, Object, altered};
+use super::bucket::{Bucket, Kind, Object};
 use super::fate::Fate;
 use super::fault::{Call, Fault};
 use crate::sim::locked;
@@ -227,12 +227,9 @@ impl ObjectStore for Store {
         let key = location.to_string();
         let call = if options.head { Call::Head } else { Call::Get };
         let name = key.clone();
-        let get = move |bucket: &mut Bucket, wrong: Option<u64>| {
-            let mut object = bucket.get(&name)?;
-            if let Some(choice) = wrong {
-                object.bytes = altered(&object.bytes, choice);
-            }
-            Ok(object)
+        let get = move |bucket: &mut Bucket, wrong: Option<u64>| match wrong {
+            Some(choice) => bucket.get_altered(&name, choice),
+            None => bucket.get(&name),
         };
         let object = self.call(call, &key, get).await?;
         let range = range(options.range, object.bytes.len() as u64)?;
