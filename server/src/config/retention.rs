@@ -19,7 +19,7 @@ pub(crate) struct RetentionSettings {
     /// The oldest partitions of a table go while its segments have more bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bytes: Option<u64>,
-    /// Bytes that all files of the database may take together: the oldest rows go, and when none may, writes are refused.
+    /// Bytes that all files of the database may take together: the oldest rows go, and when none may, rows are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) disk_bytes: Option<u64>,
     pub(crate) unheld: OfUnheld,
