@@ -346,10 +346,12 @@ impl Inner {
     }
 
     fn retirable_deletions(&self, table: &Table, state: &TableState, fences: &Fences) -> Vec<Sequence> {
+        // Of a later record other tables may not show yet what it deletes in them.
+        let shown = self.publisher.published();
         let tables = self.publisher.registry.all();
         let others: Vec<_> = tables.iter().filter(|other| other.id != table.id).map(|other| other.snapshot()).collect();
         let mut retirable = maintain::retirable_deletions(state, &others);
-        retirable.retain(|sequence| *sequence <= fences.told());
+        retirable.retain(|sequence| *sequence <= fences.told().min(shown));
         retirable
     }
 }

@@ -1,5 +1,6 @@
 //! The stage after the fdatasync: a mutation becomes visible. Recovery replays through the same code.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,7 +10,7 @@ use crate::error::Result;
 use crate::keyspace::Keyspace;
 use crate::memtable::{MemoryGauge, Run};
 use crate::model::{Sequence, TableId};
-use crate::record::{Compacted, Effect, Evicted, Sealed, SegmentEntry};
+use crate::record::{Compacted, Deletion, Effect, Evicted, Sealed, SegmentEntry};
 use crate::retention;
 use crate::table::{Registry, Table, TableState};
 
@@ -82,13 +83,10 @@ impl Publisher {
             }
             Mutation::Receipt(receipt) => changes.push(Change::PutReceipt { sequence, receipt }),
             Mutation::Transaction(Effects { cells, rows, deletions }) => {
-                for deletion in &deletions {
-                    self.registry.of(deletion.table)?.state.write().delete(sequence, deletion.clone());
-                }
+                self.publish_in_tables(sequence, rows, &deletions)?;
                 if !deletions.is_empty() {
                     changes.push(Change::PutDeletions { sequence, deletions });
                 }
-                rows.into_iter().try_for_each(|(table, run)| self.put_rows(sequence, table, run))?;
                 if !cells.is_empty() {
                     news.cells.push((sequence, cells));
                 }
@@ -159,6 +157,22 @@ impl Publisher {
         let table = self.registry.of(table)?;
         let schema = table.schema();
         self.changing_memory(&table, |state| state.put(&schema, run.numbered(sequence)))
+    }
+
+    /// What a transaction does to rows. Whoever looks at a table sees all of it there, or nothing.
+    fn publish_in_tables(&self, sequence: Sequence, rows: Vec<(TableId, Run)>, deletions: &[Deletion]) -> Result<()> {
+        let mut tables: BTreeMap<TableId, (Vec<&Deletion>, Option<Run>)> = BTreeMap::new();
+        deletions.iter().for_each(|deletion| tables.entry(deletion.table).or_default().0.push(deletion));
+        rows.into_iter().for_each(|(table, run)| tables.entry(table).or_default().1 = Some(run));
+        for (table, (deletions, run)) in tables {
+            let table = self.registry.of(table)?;
+            let schema = table.schema();
+            self.changing_memory(&table, |state| {
+                deletions.into_iter().for_each(|deletion| state.delete(sequence, deletion.clone()));
+                run.map_or(Ok(()), |run| state.put(&schema, run.numbered(sequence)))
+            })?;
+        }
+        Ok(())
     }
 
     /// Merges runs of one table that are due, outside its lock. Answers whether there were any.

@@ -4,7 +4,7 @@
 //! a partition, segments whose sequences overlap (parts of one seal, left by a coarsened partition) form one *generation*,
 //! which is taken whole or not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::source::SeriesTimes;
@@ -116,21 +116,18 @@ fn between_fences<'a>(generations: &'a [Generation], fences: &Fences) -> Result<
     Ok(alike)
 }
 
-/// Records whose deletions mask nothing any more, in the other tables neither: a transaction deletes in several.
+/// Records whose deletions mask nothing any more, in the other tables neither: a transaction deletes in several, and more than once in one.
 pub(crate) fn retirable_deletions(state: &TableState, others: &[TableState]) -> Vec<Sequence> {
-    let by_others =
-        |sequence| others.iter().any(|other| is_pending(other, sequence) && !masks_nothing(other).contains(&sequence));
-    let mut retirable = masks_nothing(state);
-    retirable.retain(|sequence| !by_others(*sequence));
+    let masking: HashSet<Sequence> = others.iter().chain([state]).flat_map(masking).collect();
+    let mut retirable: Vec<_> = state.deletions.iter().map(|pending| pending.sequence).collect();
+    retirable.dedup();
+    retirable.retain(|sequence| !masking.contains(sequence));
     retirable
 }
 
-fn is_pending(state: &TableState, sequence: Sequence) -> bool {
-    state.deletions.iter().any(|pending| pending.sequence == sequence)
-}
-
-fn masks_nothing(state: &TableState) -> Vec<Sequence> {
-    let needed = |pending: &&PendingDeletion| {
+/// Records with a deletion that may still mask rows of a table.
+fn masking(state: &TableState) -> impl Iterator<Item = Sequence> {
+    let masks = |pending: &&PendingDeletion| {
         let range = pending.deletion.range;
         let segment = state
             .segments
@@ -138,7 +135,7 @@ fn masks_nothing(state: &TableState) -> Vec<Sequence> {
             .any(|entry| entry.deletions_through < pending.sequence && range.touches(entry.times.0, entry.times.1));
         segment || state.runs().any(|run| run.sequences.1 < pending.sequence)
     };
-    state.deletions.iter().filter(|pending| !needed(pending)).map(|pending| pending.sequence).collect()
+    state.deletions.iter().filter(masks).map(|pending| pending.sequence)
 }
 
 type Generation = Vec<Arc<SegmentEntry>>;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ingest;
-use crate::{Durability, Filter, Put, TimeRange, Transaction};
+use crate::{BackgroundStep, Durability, Filter, Put, TimeRange, Transaction};
 
 fn rows(db: &Database, table: &str, rows: &[(&str, i64, i64)]) -> RecordBatch {
     let mut builder = RowBuilder::new(db.table(table).unwrap());
@@ -106,6 +106,52 @@ fn what_a_transaction_deletes_in_several_tables_stays_deleted_whichever_is_compa
             ["t", "u"].map(|name| db.inner.publisher.registry.get(name).unwrap().snapshot().deletions.len()).iter().sum();
         assert_eq!(pending, 0, "{first}: nothing is masked any more");
     }
+}
+
+#[test]
+fn what_a_transaction_deletes_stays_deleted_as_long_as_any_of_it_masks_rows() {
+    let (disk, db) = two_tables();
+    db.seal().unwrap();
+    let mut tx = db.begin().unwrap();
+    tx.delete("t", &[], TimeRange::new(1, 3)).unwrap();
+    tx.delete("t", &[], TimeRange::new(10, 20)).unwrap();
+    tx.commit().unwrap();
+    // There is nothing to fold, so that nothing is carried out; of the second there is nothing to carry out.
+    db.background_step(BackgroundStep::Compact).unwrap();
+    assert_eq!(found(&db, "t"), [3, 4]);
+    assert_eq!(found(&open(&disk.after_power_cut()), "t"), [3, 4]);
+    db.compact().unwrap();
+    assert_eq!(found(&db, "t"), [3, 4]);
+}
+
+#[test]
+fn who_looks_sees_all_that_a_transaction_did_to_a_table_or_nothing() {
+    const ROWS: usize = 4;
+    let (_, db) = two_tables();
+    let replace = |value| {
+        let mut tx = db.begin().unwrap();
+        tx.delete("t", &[], TimeRange::new(0, 3)).unwrap();
+        tx.delete("t", &[], TimeRange::new(3, 10)).unwrap();
+        let again: Vec<_> = (0..ROWS as i64).map(|at| ("a", at, value)).collect();
+        tx.append("t", &rows(&db, "t", &again)).unwrap();
+        tx.commit().unwrap();
+    };
+    replace(0);
+    let look = || {
+        let seen = found(&db, "t");
+        assert!(seen.len() == ROWS && seen.iter().all(|value| *value == seen[0]), "{seen:?}");
+    };
+    std::thread::scope(|scope| {
+        let writer = Arc::new(scope.spawn(|| (1..1_000).for_each(replace)));
+        for _ in 0..4 {
+            let writer = writer.clone();
+            scope.spawn(move || {
+                while !writer.is_finished() {
+                    look();
+                }
+            });
+        }
+    });
 }
 
 /// Whether a transaction that reads conflicts with what is done meanwhile.
