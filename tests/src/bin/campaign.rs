@@ -122,7 +122,7 @@ fn run(seed: u64, what: What) -> Result<(), Violation> {
             failing_io(seed, 3_000)?;
             damage(seed, flips::Plan { all: false, others: OTHERS, cuts: CUTS }, FORGERIES)?;
             worlds(seed, 20, 20_000)?;
-            synced(seed, sync::Plan { seeds: 2, cases: COMBINATIONS, all: false })
+            synced(seed, sync::Plan { seeds: 3, cases: COMBINATIONS, all: false })
         }
         What::Mortal(life) => hostile::live(seed, &life),
         What::Soak { minutes } => soak(seed, minutes),

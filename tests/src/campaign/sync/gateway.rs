@@ -146,7 +146,7 @@ impl Gateway {
             steps.iter().try_for_each(|step| locked(&self.home).perform(step))?;
             self.carry(run).await.map_err(at(format_args!("stretch {number}")))?;
         }
-        self.carry(Run::Once).await.map_err(at("at the end"))?;
+        self.carry_all().await.map_err(at("at the end"))?;
         self.stop_worker().await?;
         self.store.meanwhile(None);
         self.fate.rest();
@@ -213,6 +213,17 @@ impl Gateway {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         Err(Violation("something of the worker goes on after its end".to_owned()))
+    }
+
+    /// Lets the worker run until nothing was done meanwhile: what is done while a call takes hours may be left to the next run.
+    async fn carry_all(&mut self) -> Result<(), Violation> {
+        loop {
+            let before = locked(&self.home).meanwhiles;
+            self.carry(Run::Once).await?;
+            if locked(&self.home).meanwhiles == before {
+                return Ok(());
+            }
+        }
     }
 
     /// Lets the worker run, however often that takes.
