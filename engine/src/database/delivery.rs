@@ -11,10 +11,13 @@ use super::Database;
 use super::inner::Inner;
 use crate::delivery::{self, Announced, Cut, DeliveryHead, DeliveryState, Fences, SealedState, Sent, Wanted, Within};
 use crate::error::Result;
+use crate::format::names;
+use crate::ingest::Work;
 use crate::keyspace::Access;
 use crate::maintain::Effort;
 use crate::model::{Partition, PartitionKind, Sequence, TableId, TableSchema};
-use crate::record::{SegmentEntry, SegmentId};
+use crate::record::{Receipt, ReceiptKind, Record, SegmentEntry, SegmentId};
+use crate::segment;
 
 /// How much a cut takes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,6 +250,13 @@ impl Delivery<'_> {
         access.free(move |transaction| delivery::sent(transaction, &name, &entry, incarnation, &place)).map(|(units, _)| units)
     }
 
+    /// Notes that the file of a segment is not what it should be, which the next cut says: a receipt tells of it, and once, however often it is
+    /// noted. What can be read of it is read here all the same, and if it is mended it is sent.
+    pub fn damaged(&self, shipment: &Shipment, detail: &str) -> Result<()> {
+        self.db.inner.check_open()?;
+        self.db.inner.note_damage(&shipment.entry, detail)
+    }
+
     /// Segments that were sent and not looked for since: the first so many.
     pub fn unconfirmed(&self, limit: usize) -> Result<Vec<Sent>> {
         self.db.read(|transaction| delivery::unconfirmed(transaction, self.name, limit))
@@ -365,6 +375,27 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    /// Leaves a receipt of a damaged segment, unless there is one.
+    fn note_damage(&self, entry: &SegmentEntry, detail: &str) -> Result<()> {
+        let file = format!("{}/{}", names::SEGMENTS, segment::file_name(entry));
+        let catalog = self.publisher.catalog.get().ok_or_else(|| self.ballast.refusal())?;
+        if catalog.receipts()?.iter().any(|(_, known)| known.kind == ReceiptKind::SegmentDamage && known.file == file) {
+            return Ok(());
+        }
+        let receipt = Receipt {
+            at_micros: self.engine_clock.now().wall_micros,
+            kind: ReceiptKind::SegmentDamage,
+            file,
+            sequences: Some((entry.first_sequence, entry.last_sequence)),
+            table: Some(entry.table),
+            series: Vec::new(),
+            times: Some(entry.times),
+            bytes: entry.bytes,
+            detail: detail.to_owned(),
+        };
+        self.ballast.lend(|| self.committer.submit(Work::record(Record::Receipt(receipt.clone()))?)).map(drop)
     }
 
     /// What there is to be cut, likewise.

@@ -7,7 +7,7 @@ use alluvium::Shipment;
 use super::failed::Failed;
 use super::{Shared, notes};
 use crate::gather;
-use crate::objects::{Source, Unfinished, Upload};
+use crate::objects::{NotPut, Source, Unfinished, Upload};
 use crate::remote::{Hash, Incarnation, SegmentKey};
 
 /// How much of what is found is looked at again where much of it is set aside.
@@ -41,7 +41,12 @@ impl Shared {
         let _sending = delivery.sending(shipment);
         let key = self.key_of(shipment);
         let place = key.to_string();
-        put(self, &place, &Source::File(&shipment.path), Hash(shipment.hash), shipment.bytes).await?;
+        let put = put(self, &place, &Source::File(&shipment.path), Hash(shipment.hash), shipment.bytes).await;
+        if let Err(Failed::Object(NotPut::Altered(altered))) = &put {
+            // Whoever waits for it there is told why.
+            delivery.damaged(shipment, &altered.to_string())?;
+        }
+        put?;
         // Before it counts as sent, so that the centre is told of it whatever happens.
         if self.centre.is_some() {
             self.queue_segment(&key, shipment)?;

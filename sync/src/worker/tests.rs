@@ -315,6 +315,12 @@ async fn nobody_forks_for_one_answer_that_came_out_wrong() {
     assert_eq!(done(world.worker_to(&db, target(), Policy::default()).run_once().await).counts.forks, 1);
 }
 
+/// Segments that a manifest says to be damaged.
+fn gaps(manifest: &Path) -> usize {
+    let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
+    manifest["gaps"].as_array().unwrap().iter().filter(|gap| gap["kind"] == "segment_damage").count()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_file_is_set_aside_and_the_others_are_sent() {
     let world = World::new();
@@ -336,6 +342,16 @@ async fn a_damaged_file_is_set_aside_and_the_others_are_sent() {
     assert_eq!(*name, segments[2].display().to_string());
     assert!(aside.why.contains("is to have the hash"), "{aside:?}");
     assert_eq!(world.files(".parquet").len(), 4, "nothing has its name");
+    // The next cuts say why, and once.
+    for _ in 0..2 {
+        append(&db, 9, 0..5);
+        assert!(matches!(worker.run_once().await, Once::Left(..)));
+    }
+    let branch = world.branch().await;
+    let stated: Vec<_> = branch.missing.iter().map(|unit| (unit.cut, unit.stated)).collect();
+    assert_eq!(stated, [(1, true)]);
+    let gaps: Vec<_> = world.files(".manifest.json").iter().map(|file| gaps(file)).collect();
+    assert_eq!(gaps, [0, 1, 0]);
     std::fs::write(&segments[2], whole).unwrap();
     assert_eq!(done(worker.run_once().await).aside.len(), 0);
     assert!(world.branch().await.missing.is_empty());
