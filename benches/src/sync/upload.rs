@@ -28,6 +28,8 @@ const OBJECTS: usize = 64;
 const BYTES: usize = 8 << 20;
 /// Objects on their way at the same time, as a worker has them.
 const PARALLEL: usize = 4;
+/// Objects that are put one way before as many are put the other way.
+const TOGETHER: usize = 2 * PARALLEL;
 /// What has to be reached of plain object_store.
 const REQUIRED: f64 = 0.8;
 
@@ -100,21 +102,25 @@ fn in_s3(emulator: &Emulator, directory: &Path) -> Result<Beside> {
     Ok(Beside { ours: Target::open(&settings)?, plain: Arc::new(plain) })
 }
 
-/// Puts all files both ways, as often as asked for, each time another one first.
+/// Puts all files both ways, as often as asked for: some of them one way, then the other, and of the next ones the other way first, so that
+/// a disk that is fast until its buffers are full is so for both.
 fn measure_beside(place: &str, runtime: &Runtime, beside: &Beside, files: &[File], options: &Options) -> Result<()> {
     let (mut ratios, mut ours, mut plain) = (Vec::new(), Vec::new(), Vec::new());
     // The first round warms up.
     for round in 0..=options.rounds {
         let prefix = format!("round-{round}");
-        let put_ours = || runtime.block_on(timed(files, |file| put(beside.ours.clone(), prefix.clone(), file)));
-        let put_plain = || runtime.block_on(timed(files, |file| put_plainly(beside.plain.clone(), prefix.clone(), file)));
-        let (by_us, plainly) = match round % 2 {
-            0 => (put_ours()?, put_plain()?),
-            _ => {
-                let plainly = put_plain()?;
-                (put_ours()?, plainly)
+        let (mut by_us, mut plainly) = (0.0, 0.0);
+        for (number, some) in files.chunks(TOGETHER).enumerate() {
+            for is_ours in [number % 2 == 0, number % 2 == 1] {
+                match is_ours {
+                    true => by_us += runtime.block_on(timed(some, |file| put(beside.ours.clone(), prefix.clone(), file)))?,
+                    false => {
+                        plainly +=
+                            runtime.block_on(timed(some, |file| put_plainly(beside.plain.clone(), prefix.clone(), file)))?
+                    }
+                }
             }
-        };
+        }
         runtime.block_on(remove(beside, &prefix, files))?;
         if round > 0 {
             ratios.push(plainly / by_us);
