@@ -1,5 +1,6 @@
 //! What tests of objects are made of.
 
+pub(crate) mod gateway;
 pub(crate) mod proxy;
 pub(crate) mod servers;
 pub(crate) mod stores;
