@@ -16,7 +16,6 @@ use serde_json::json;
 
 use super::{MIB, bytes, names};
 
-/// Short, and so are the tables' names: see [`super::key`].
 pub(crate) const GATEWAY: &str = "g";
 const DELIVERY: &str = "cloud";
 const HOUR: i64 = 3_600_000_000;
@@ -162,19 +161,15 @@ fn twice(names: &[String]) -> Vec<String> {
     found
 }
 
-/// All rows and documents.
-fn contents(db: &Database) -> Vec<String> {
-    let mut found = Vec::new();
+/// All rows, each by itself, and documents.
+fn contents(db: &Database) -> (Vec<impl PartialEq + std::fmt::Debug>, Vec<String>) {
+    let mut rows = Vec::new();
     for table in db.tables() {
         for batch in db.query(&Query::table(&table.name)).unwrap() {
             let batch = batch.unwrap();
-            let rows = (0..batch.num_rows()).map(|row| format!("{} {:?}", table.name, batch.slice(row, 1).columns()));
-            found.extend(rows);
+            rows.extend((0..batch.num_rows()).map(|row| (table.name.clone(), batch.slice(row, 1))));
         }
     }
-    for id in (0..4).map(|hour| format!("d{hour}")) {
-        let document = db.collection("devices").get(&id).unwrap();
-        found.extend(document.map(|document| format!("{id} {}", document.content)));
-    }
-    found
+    let documents = (0..4).filter_map(|hour| db.collection("devices").get(&format!("d{hour}")).unwrap());
+    (rows, documents.map(|document| format!("{} {}", document.id, document.content)).collect())
 }

@@ -3,6 +3,7 @@
 pub(crate) mod gateway;
 pub(crate) mod proxy;
 pub(crate) mod servers;
+mod short;
 pub(crate) mod stores;
 
 use alluvium_sync::objects::{Delivered, NotPut, Source, Target, Unfinished, Upload};

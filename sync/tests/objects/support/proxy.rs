@@ -17,6 +17,9 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use super::short;
+use super::stores::Kind;
+
 /// What becomes of a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
@@ -90,6 +93,8 @@ pub(crate) struct Proxy {
 
 struct Link {
     to: SocketAddr,
+    /// Whether the store takes no long names.
+    is_short: bool,
     rules: Mutex<Vec<Rule>>,
     seen: Mutex<Vec<Seen>>,
     /// Requests with a body that are on their way, and the most of them.
@@ -114,11 +119,12 @@ impl std::fmt::Display for Cut {
 impl std::error::Error for Cut {}
 
 impl Proxy {
-    pub(crate) async fn new(to: SocketAddr) -> Self {
+    pub(crate) async fn before(kind: Kind) -> Self {
+        let (to, is_short) = (kind.at(), kind == Kind::S3s);
         let heard = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = heard.local_addr().unwrap();
         let (under_way, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let link = Arc::new(Link { to, rules: Mutex::default(), seen: Mutex::default(), under_way, most });
+        let link = Arc::new(Link { to, is_short, rules: Mutex::default(), seen: Mutex::default(), under_way, most });
         let of = Arc::clone(&link);
         let hearing = tokio::spawn(async move {
             while let Ok((stream, _)) = heard.accept().await {
@@ -200,6 +206,9 @@ impl Link {
             strikes();
         }
         let (mut parts, mut body) = request.into_parts();
+        if self.is_short {
+            short::there(&mut parts);
+        }
         match &fault {
             Some(Fault::Lost) => return Err(Cut),
             Some(Fault::BrokenOff) => {
@@ -237,7 +246,10 @@ impl Link {
             Some(Fault::Without(name)) => drop(parts.headers.remove(name)),
             _ => {}
         }
-        let (head, answered) = ask(self.to, Request::from_parts(parts, Full::new(sent))).await.map_err(|_| Cut)?;
+        let (head, mut answered) = ask(self.to, Request::from_parts(parts, Full::new(sent))).await.map_err(|_| Cut)?;
+        if self.is_short {
+            answered = short::back(answered);
+        }
         match fault {
             Some(Fault::ReplyLost) => Err(Cut),
             Some(Fault::Mistaken) => Ok(Response::builder().status(503).body(full(Bytes::new())).unwrap()),
