@@ -94,7 +94,12 @@ impl Gateway {
         others.extend(missing.map(|unit| format!("missing {unit:?}")));
         others.extend((!findings.gateways.is_empty()).then(|| "there are other gateways".to_owned()));
         others.extend(twice(&names(target).await));
-        Wrong { problems: proof.problems.iter().map(ToString::to_string).collect(), branches: proof.branches.len(), foreign: findings.foreign, others }
+        Wrong {
+            problems: proof.problems.iter().map(ToString::to_string).collect(),
+            branches: proof.branches.len(),
+            foreign: findings.foreign,
+            others,
+        }
     }
 
     /// Whether what a store has of it comes to the same database again.
