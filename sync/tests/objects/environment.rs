@@ -48,7 +48,7 @@ async fn credentials_are_taken_from_the_environment() {
 async fn a_machine_of_a_provider_is_asked_who_it_is() {
     let store = Store::new(Kind::S3s).await;
     // Answers as machines of Amazon do, and goes nowhere.
-    let machine = Proxy::new(store.kind.at()).await;
+    let machine = Proxy::before(store.kind).await;
     let role = format!(
         r#"{{"AccessKeyId":"{}","SecretAccessKey":"{}","Token":"t","Expiration":"2100-01-01T00:00:00Z"}}"#,
         ACCESS_KEY.0, ACCESS_KEY.1

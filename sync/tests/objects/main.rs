@@ -17,3 +17,4 @@ mod random;
 mod resumed;
 mod secured;
 mod troubles;
+mod worker;

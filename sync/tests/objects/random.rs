@@ -24,8 +24,7 @@ fn fault(random: &mut Rng) -> Fault {
 
 /// Lets one in so many requests fail.
 fn bad(random: &mut Rng, proxy: &Proxy, one_in: usize) {
-    let rules =
-        (0..12).map(|_| Rule { after: random.usize(0..2 * one_in), times: 1, fault: fault(random), of: Box::new(|_, _| true) });
+    let rules = (0..12).map(|_| Rule { after: random.usize(0..2 * one_in), ..Rule::once(fault(random), |_, _| true) });
     proxy.rules(rules.collect::<Vec<_>>());
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how tests fail")]
 
 mod chain;
+mod every;
 mod forks;
 mod hostile;
 mod lost;

@@ -13,7 +13,12 @@ use serde_json::json;
 use crate::support::{Centre, Proxy, cases, seed, server};
 
 const GATEWAY: &str = "pump / Häuschen 7";
-const HOUR: i64 = 3_600_000_000;
+pub(crate) const HOUR: i64 = 3_600_000_000;
+/// Units that more than one segment holds.
+pub(crate) const TWICE: &str = "SELECT count(*) FROM (SELECT FROM alluvium.units u JOIN alluvium.segments s ON s.gateway = u.gateway
+    AND s.incarnation = u.incarnation AND s.table_number = u.table_number AND s.last_record >= u.last_record
+    AND s.first_record <= u.first_record AND alluvium.period_holds(s.period_kind, s.period_start, s.period_end, u.period_kind, u.period_start)
+    GROUP BY u.gateway, u.incarnation, u.table_number, u.last_record, u.first_record, u.period_kind, u.period_start HAVING count(*) > 1) AS x";
 
 /// A gateway with a folder, and its place at the centre.
 struct World {
@@ -65,16 +70,12 @@ impl World {
         let head = self.ledger().head().await.unwrap().unwrap();
         assert_eq!((head.cut, head.hash.0), (delivered.cut, state.head.announced.unwrap().hash));
         assert_eq!(self.differences().await, Vec::<String>::new());
-        let twice = "SELECT count(*) FROM (SELECT FROM alluvium.units u JOIN alluvium.segments s ON s.gateway = u.gateway
-            AND s.incarnation = u.incarnation AND s.table_number = u.table_number AND s.last_record >= u.last_record
-            AND s.first_record <= u.first_record AND alluvium.period_holds(s.period_kind, s.period_start, s.period_end, u.period_kind, u.period_start)
-            GROUP BY u.gateway, u.incarnation, u.table_number, u.last_record, u.first_record, u.period_kind, u.period_start HAVING count(*) > 1) AS x";
-        assert_eq!(self.centre.number(twice).await, 0);
+        assert_eq!(self.centre.number(TWICE).await, 0);
         assert_eq!(self.centre.number("SELECT count(*) FROM alluvium.metadata_between").await, 0);
     }
 }
 
-fn open(data: &std::path::Path) -> Arc<Database> {
+pub(crate) fn open(data: &std::path::Path) -> Arc<Database> {
     let settings = Settings { background: false, ballast_bytes: 0, ..Settings::default() };
     let db = Arc::new(Database::builder().settings(settings).open(data).unwrap());
     let spec = TableSpec::new("air / Küche").tag("room").field("v", FieldType::Int64).partitioning(Partitioning::Hour);
@@ -83,7 +84,7 @@ fn open(data: &std::path::Path) -> Arc<Database> {
     db
 }
 
-fn append(db: &Database, hour: i64, values: std::ops::Range<i64>) {
+pub(crate) fn append(db: &Database, hour: i64, values: std::ops::Range<i64>) {
     let mut rows = RowBuilder::new(db.table("air / Küche").unwrap());
     for value in values {
         rows.row(hour * HOUR + value).tag("room", "a").unwrap().value("v", value).unwrap();
@@ -91,7 +92,7 @@ fn append(db: &Database, hour: i64, values: std::ops::Range<i64>) {
     db.append("air / Küche", &rows.finish().unwrap()).unwrap();
 }
 
-fn document(db: &Database, number: i64) {
+pub(crate) fn document(db: &Database, number: i64) {
     let body = json!({ "floor": number, "nul": "a\0b" });
     db.collection("devices").put(&format!("pump-{number}"), &body, PutDocument::default()).unwrap();
 }

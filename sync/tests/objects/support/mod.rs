@@ -1,7 +1,9 @@
 //! What tests of objects are made of.
 
+pub(crate) mod gateway;
 pub(crate) mod proxy;
 pub(crate) mod servers;
+mod short;
 pub(crate) mod stores;
 
 use alluvium_sync::objects::{Delivered, NotPut, Source, Target, Unfinished, Upload};

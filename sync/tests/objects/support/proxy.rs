@@ -1,6 +1,5 @@
 //! A bad link: a proxy between a client and a store that does to chosen requests what links, and stores, do.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream::{self, Stream, StreamExt};
 use http::{HeaderMap, Request, Response};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -16,6 +16,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+
+use super::short;
+use super::stores::Kind;
 
 /// What becomes of a request.
 #[derive(Debug, Clone)]
@@ -34,13 +37,19 @@ pub(crate) enum Fault {
     Answer(u16, Vec<(&'static str, String)>, String),
     /// It is late.
     Late(Duration),
+    /// It is done twice, and the second answer is told.
+    Twice,
+    /// It is done so much later, whether anybody still waits for it or not, and nothing is answered.
+    Stray(Duration),
     /// A bit of its body is turned, and the checksums that go with it are not.
     Corrupted,
+    /// A bit of the answer's body is turned.
+    Garbled,
     /// A header of it is left out.
     Without(&'static str),
 }
 
-/// Whether a request is of a kind, by its method and its path with the query.
+/// Whether a request is of a kind, by its method and its path with the query, and behind `#` the range that it asks for.
 type Of = Box<dyn Fn(&str, &str) -> bool + Send>;
 
 /// Which requests a fault becomes of.
@@ -52,12 +61,14 @@ pub(crate) struct Rule {
     /// How many of them then it becomes of.
     pub(crate) times: usize,
     pub(crate) fault: Fault,
+    /// How often it did: not where there are no bytes that it could have been done to.
+    pub(crate) struck: Arc<AtomicUsize>,
 }
 
 impl Rule {
     /// Of the next request whose method and path are of this kind.
     pub(crate) fn once(fault: Fault, of: impl Fn(&str, &str) -> bool + Send + 'static) -> Self {
-        Rule { of: Box::new(of), after: 0, times: 1, fault }
+        Rule { of: Box::new(of), after: 0, times: 1, fault, struck: Arc::default() }
     }
 
     /// Of all such requests.
@@ -82,6 +93,8 @@ pub(crate) struct Proxy {
 
 struct Link {
     to: SocketAddr,
+    /// Whether the store takes no long names.
+    is_short: bool,
     rules: Mutex<Vec<Rule>>,
     seen: Mutex<Vec<Seen>>,
     /// Requests with a body that are on their way, and the most of them.
@@ -90,6 +103,8 @@ struct Link {
 }
 
 type Answer = Response<BoxBody<Bytes, Cut>>;
+/// A fault, and what is told when it is one.
+type Struck = (Fault, Arc<AtomicUsize>);
 
 /// The connection is closed.
 #[derive(Debug)]
@@ -104,11 +119,12 @@ impl std::fmt::Display for Cut {
 impl std::error::Error for Cut {}
 
 impl Proxy {
-    pub(crate) async fn new(to: SocketAddr) -> Self {
+    pub(crate) async fn before(kind: Kind) -> Self {
+        let (to, is_short) = (kind.at(), kind == Kind::S3s);
         let heard = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = heard.local_addr().unwrap();
         let (under_way, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let link = Arc::new(Link { to, rules: Mutex::default(), seen: Mutex::default(), under_way, most });
+        let link = Arc::new(Link { to, is_short, rules: Mutex::default(), seen: Mutex::default(), under_way, most });
         let of = Arc::clone(&link);
         let hearing = tokio::spawn(async move {
             while let Ok((stream, _)) = heard.accept().await {
@@ -148,7 +164,7 @@ impl Drop for Proxy {
 }
 
 impl Link {
-    fn fault(&self, method: &str, path: &str) -> Option<Fault> {
+    fn fault(&self, method: &str, path: &str) -> Option<Struck> {
         let mut rules = self.rules.lock().unwrap();
         for rule in rules.iter_mut().filter(|rule| rule.times > 0) {
             if !(rule.of)(method, path) {
@@ -159,13 +175,16 @@ impl Link {
                 continue;
             }
             rule.times = rule.times.saturating_sub(1);
-            return Some(rule.fault.clone());
+            return Some((rule.fault.clone(), Arc::clone(&rule.struck)));
         }
         None
     }
 
     async fn carry(&self, request: Request<Incoming>) -> Result<Answer, Cut> {
-        let (method, path) = (request.method().to_string(), request.uri().to_string());
+        let (method, mut path) = (request.method().to_string(), request.uri().to_string());
+        if let Some(range) = request.headers().get("range") {
+            path = format!("{path}#{}", range.to_str().unwrap());
+        }
         let fault = self.fault(&method, &path);
         let has_body = !request.body().is_end_stream();
         if has_body {
@@ -179,9 +198,17 @@ impl Link {
         answer
     }
 
-    async fn treat(&self, request: Request<Incoming>, fault: Option<Fault>, method: &str, path: &str) -> Result<Answer, Cut> {
+    async fn treat(&self, request: Request<Incoming>, fault: Option<Struck>, method: &str, path: &str) -> Result<Answer, Cut> {
         self.seen.lock().unwrap().push(Seen { method: method.to_owned(), path: path.to_owned() });
+        let (fault, struck) = fault.unzip();
+        let strikes = || struck.as_ref().map(|struck| struck.fetch_add(1, Ordering::Relaxed));
+        if !matches!(fault, Some(Fault::Corrupted | Fault::Garbled | Fault::Truncated(_))) {
+            strikes();
+        }
         let (mut parts, mut body) = request.into_parts();
+        if self.is_short {
+            short::there(&mut parts);
+        }
         match &fault {
             Some(Fault::Lost) => return Err(Cut),
             Some(Fault::BrokenOff) => {
@@ -200,29 +227,63 @@ impl Link {
                 return Ok(answer.body(full(text.into())).unwrap());
             }
             Some(Fault::Late(by)) => tokio::time::sleep(by).await,
+            Some(Fault::Stray(by)) => {
+                let (to, request) = (self.to, Request::from_parts(parts, Full::new(sent)));
+                tokio::spawn(async move {
+                    tokio::time::sleep(by).await;
+                    ask(to, request).await.map(drop)
+                });
+                return std::future::pending().await;
+            }
+            Some(Fault::Twice) => {
+                let first = Request::from_parts(parts.clone(), Full::new(sent.clone()));
+                ask(self.to, first).await.map_err(|_| Cut)?;
+            }
             Some(Fault::Corrupted) if !sent.is_empty() => {
-                let mut turned = sent.to_vec();
-                let middle = turned.len() / 2;
-                turned[middle] ^= 4;
-                sent = turned.into();
+                strikes();
+                sent = turned(&sent);
             }
             Some(Fault::Without(name)) => drop(parts.headers.remove(name)),
             _ => {}
         }
-        let (head, answered) = ask(self.to, Request::from_parts(parts, Full::new(sent))).await.map_err(|_| Cut)?;
+        let (head, mut answered) = ask(self.to, Request::from_parts(parts, Full::new(sent))).await.map_err(|_| Cut)?;
+        if self.is_short {
+            answered = short::back(answered);
+        }
         match fault {
             Some(Fault::ReplyLost) => Err(Cut),
             Some(Fault::Mistaken) => Ok(Response::builder().status(503).body(full(Bytes::new())).unwrap()),
+            Some(Fault::Garbled) if !answered.is_empty() => {
+                strikes();
+                Ok(Response::from_parts(head, full(turned(&answered))))
+            }
             Some(Fault::Truncated(at)) if answered.len() > at => {
+                strikes();
                 let length = answered.len() as u64;
-                let pieces = VecDeque::from([Ok(Frame::data(answered.slice(..at))), Err(Cut)]);
-                let mut answer = Response::from_parts(head, StreamBody::new(futures_util::stream::iter(pieces)).boxed());
+                let mut answer = Response::from_parts(head, BodyExt::boxed(StreamBody::new(broken_off(answered.slice(..at)))));
                 answer.headers_mut().insert("content-length", length.into());
                 Ok(answer)
             }
             _ => Ok(Response::from_parts(head, full(answered))),
         }
     }
+}
+
+/// Bytes behind which nothing comes: when they are out, or else they would be lost with what is before them.
+fn broken_off(bytes: Bytes) -> impl Stream<Item = Result<Frame<Bytes>, Cut>> {
+    let end = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Err(Cut)
+    };
+    StreamExt::chain(stream::iter([Ok(Frame::data(bytes))]), stream::once(end))
+}
+
+/// With a bit in the middle turned.
+fn turned(bytes: &Bytes) -> Bytes {
+    let mut turned = bytes.to_vec();
+    let middle = turned.len() / 2;
+    turned[middle] ^= 4;
+    turned.into()
 }
 
 fn full(bytes: Bytes) -> BoxBody<Bytes, Cut> {

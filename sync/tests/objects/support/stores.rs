@@ -110,7 +110,7 @@ impl Store {
 
     /// The store over a link of its own, on which all goes well as long as nothing is said.
     pub(crate) async fn behind_proxy(&self) -> (Target, Proxy) {
-        let proxy = Proxy::new(self.kind.at()).await;
+        let proxy = Proxy::before(self.kind).await;
         (Target::open(&self.settings(proxy.at)).unwrap(), proxy)
     }
 

@@ -1,6 +1,7 @@
 //! A server for all tests, a database for each, and a gateway that makes manifests.
 
 mod gateway;
+pub(crate) mod link;
 mod proxy;
 mod server;
 
