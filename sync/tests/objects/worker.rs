@@ -288,7 +288,7 @@ async fn recorded(kind: Kind) -> BTreeMap<Call, usize> {
 }
 
 async fn every_call_meets_every_fault(kind: Kind) {
-    let (mut random, begun) = (seeded(fastrand::u64(..)), Instant::now());
+    let (mut random, begun) = (seeded(29_014), Instant::now());
     let calls = recorded(kind).await;
     let all = CALLS.into_iter().flat_map(|call| HOWS.map(|how| (call, how)));
     let sensible: Vec<_> = all.filter(|(call, how)| senseless(kind, *call, *how).is_none()).collect();
