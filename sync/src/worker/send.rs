@@ -42,9 +42,11 @@ impl Shared {
         let key = self.key_of(shipment);
         let place = key.to_string();
         let put = put(self, &place, &Source::File(&shipment.path), Hash(shipment.hash), shipment.bytes).await;
-        if let Err(Failed::Object(NotPut::Altered(altered))) = &put {
-            // Whoever waits for it there is told why.
-            delivery.damaged(shipment, &altered.to_string())?;
+        if let Err(Failed::Object(NotPut::Altered(altered))) = &put
+            && let Err(error) = delivery.damaged(shipment, &altered.to_string())
+        {
+            // Whoever waits for it there is told why another time: that it is damaged is found again.
+            tracing::warn!(place, %error, "a damaged segment is not noted");
         }
         put?;
         // Before it counts as sent, so that the centre is told of it whatever happens.

@@ -10,17 +10,15 @@ use alluvium_sync::objects::bucket::{Depth, prove};
 use alluvium_sync::objects::{self, Target};
 use alluvium_sync::postgres::{Ledger, Secret, Tls};
 use alluvium_sync::verify::{Compared, differences_at_centre};
-use alluvium_sync::worker::{Once, Policy, Worker};
+use alluvium_sync::worker::{Policy, Worker};
 use futures_util::{StreamExt, stream};
 
 use crate::support::link::{Call, Fault, Link, Rule};
-use crate::support::{Centre, seed, server};
+use crate::support::{Centre, carry, seed, server};
 use crate::worker::{HOUR, TWICE, append, document, open};
 
 /// Lives at the same time.
 const TOGETHER: usize = 8;
-/// Single runs after which all has to be told.
-const RUNS: usize = 6;
 /// What is not answered for so long is given up, where that is to be seen; else nothing is that is only slow.
 const PATIENCE: Duration = Duration::from_secs(1);
 const LATER: Duration = Duration::from_millis(1_500);
@@ -94,19 +92,11 @@ impl World {
         self.carry().await
     }
 
-    /// Nothing is waited for: who waits is told to try again.
     async fn carry(&self) -> Result<(), String> {
         let scratch = self.dir.path().join("scratch");
         let (db, ledger) = (self.db.clone(), self.ledger());
         let worker = Worker::with_ledger(db, "cloud", &self.name, self.target(), Policy::default(), &scratch, ledger).unwrap();
-        let mut why = String::new();
-        for _ in 0..RUNS {
-            match hurried(&worker).await {
-                Once::Done(_) => return Ok(()),
-                Once::Left(report, failed) => why = format!("{failed}: {report:?}"),
-            }
-        }
-        Err(why)
+        carry(&worker).await
     }
 
     /// The centre and the folder say what the engine does, and lack nothing.
@@ -125,22 +115,6 @@ impl World {
         let (store, prefix) = target.store();
         let findings = prove(store, prefix, Depth::Contents, &mut |_| {}).await.unwrap();
         assert!(findings.hold() && findings.gateways[&self.name].branches.len() == 1, "{findings:?}");
-    }
-}
-
-async fn hurried(worker: &Worker) -> Once {
-    let mut reports = worker.reports();
-    let hurry = async {
-        while reports.changed().await.is_ok() {
-            if reports.borrow_and_update().ledger.as_ref().is_some_and(|ledger| ledger.circuit.is_some()) {
-                worker.retry();
-            }
-        }
-        std::future::pending::<Once>().await
-    };
-    tokio::select! {
-        once = worker.run_once() => once,
-        once = hurry => once,
     }
 }
 

@@ -11,16 +11,15 @@ use alluvium_sync::objects::Target;
 use alluvium_sync::objects::bucket::{Depth, Findings, prove};
 use alluvium_sync::remote::{Key, SegmentKey};
 use alluvium_sync::restore::{Options, restore};
-use alluvium_sync::worker::{Once, Policy, Worker};
+use alluvium_sync::worker::{Policy, Worker};
 use serde_json::json;
 
+use super::carry::carry;
 use super::{MIB, bytes, names};
 
 pub(crate) const GATEWAY: &str = "g";
 const DELIVERY: &str = "cloud";
 const HOUR: i64 = 3_600_000_000;
-/// Single runs after which all has to be there.
-const RUNS: usize = 6;
 
 pub(crate) struct Gateway {
     dir: tempfile::TempDir,
@@ -62,18 +61,11 @@ impl Gateway {
         self.db.delete("a", &[], TimeRange::new(hour * HOUR, (hour + 1) * HOUR)).unwrap();
     }
 
-    /// Carries everything there is to a store, by a worker that begins anew. Nothing is waited for: who waits is told to try again.
+    /// Carries everything there is to a store, by a worker that begins anew.
     pub(crate) async fn carry(&self, target: &Target) -> Result<(), String> {
         let scratch = self.dir.path().join("scratch");
         let worker = Worker::new(self.db.clone(), DELIVERY, GATEWAY, target.clone(), Policy::default(), &scratch).unwrap();
-        let mut why = String::new();
-        for _ in 0..RUNS {
-            match hurried(&worker).await {
-                Once::Done(_) => return Ok(()),
-                Once::Left(report, failed) => why = format!("{failed}: {report:?}"),
-            }
-        }
-        Err(why)
+        carry(&worker).await
     }
 
     /// What is wrong with what a store has of it, as the engine, the prover and the objects' names say.
@@ -126,22 +118,6 @@ fn settings() -> Settings {
 
 fn open(data: &Path) -> Arc<Database> {
     Arc::new(Database::builder().settings(settings()).open(data).unwrap())
-}
-
-async fn hurried(worker: &Worker) -> Once {
-    let mut reports = worker.reports();
-    let hurry = async {
-        while reports.changed().await.is_ok() {
-            if reports.borrow_and_update().circuit.is_some() {
-                worker.retry();
-            }
-        }
-        std::future::pending::<Once>().await
-    };
-    tokio::select! {
-        once = worker.run_once() => once,
-        once = hurry => once,
-    }
 }
 
 async fn proved(target: &Target) -> Findings {

@@ -1,5 +1,7 @@
 //! What tests of objects are made of.
 
+#[path = "../../support/carry.rs"]
+mod carry;
 pub(crate) mod gateway;
 pub(crate) mod proxy;
 pub(crate) mod servers;

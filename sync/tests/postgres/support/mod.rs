@@ -1,10 +1,13 @@
 //! A server for all tests, a database for each, and a gateway that makes manifests.
 
+#[path = "../../support/carry.rs"]
+mod carry;
 mod gateway;
 pub(crate) mod link;
 mod proxy;
 mod server;
 
+pub(crate) use carry::carry;
 pub(crate) use gateway::{Device, segment, segment_of, unit};
 pub(crate) use proxy::Proxy;
 pub(crate) use server::{Authority, Centre, PASSWORD, server};
