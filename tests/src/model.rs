@@ -104,6 +104,8 @@ pub enum Effect {
     Put(String, Vec<Row>),
     /// Deletes rows.
     Delete(Span),
+    /// Lets go of the rows of a partition.
+    Evict(Span),
     /// A transaction: puts and removes pairs, writes rows, and then deletes some.
     Transact(Vec<(String, Option<Value>)>, Vec<(String, Vec<Row>)>, Vec<Span>),
     /// Adds to a counter.
@@ -172,7 +174,7 @@ impl Model {
             Effect::DropTable(table) => drop(self.tables.remove(table)),
             Effect::Extend(table, more) => self.table(table).extend(more),
             Effect::Put(table, rows) => rows.iter().for_each(|row| self.table(table).put(row)),
-            Effect::Delete(span) => self.delete(span),
+            Effect::Delete(span) | Effect::Evict(span) => self.delete(span),
             Effect::Transact(pairs, rows, deletions) => {
                 pairs.iter().for_each(|(key, value)| self.put_pair(key, value.as_ref()));
                 rows.iter().for_each(|(table, rows)| rows.iter().for_each(|row| self.table(table).put(row)));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alluvium::io::{Disk, SyncLabel};
+use alluvium::io::{Clock, Disk, SyncLabel};
 use alluvium::{
     Access, BackgroundStep, Collection, Database, Durability, Error, Filter, IfRevision, IndexSpec, KeyValue, Lease, NewItem,
     Pop, Put, PutDocument, Queue, QueueSpec, Result, Retry, Settings, TimeRange,
@@ -12,7 +12,7 @@ use crate::answers;
 use crate::documents::{self, DocumentChange};
 use crate::model::{Effect, Lasts, Model, Row, Span, Value};
 use crate::queues::{self, PushedItem, QueueChange};
-use crate::sim::{Machine, ROOT};
+use crate::sim::{FLEETING_AGE, Machine, ROOT};
 
 /// One thing done to a database.
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ pub enum Step {
     Background(BackgroundStep),
     /// Seals and folds everything.
     Compact,
+    /// Lets go of partitions of [`FLEETING`](crate::sim::FLEETING), the oldest that it has, in order.
+    Evict(Vec<Span>),
     /// Lets simulated time pass, in microseconds.
     Pass(u64),
     /// Sets the wall clock, in microseconds since 1970.
@@ -48,6 +50,7 @@ impl Step {
             Step::Write(effect) => vec![effect.clone()],
             Step::Buffer(table, rows) => vec![Effect::Put(table.clone(), rows.clone())],
             Step::WriteMany(batches) => batches.iter().map(|(table, rows)| Effect::Put(table.clone(), rows.clone())).collect(),
+            Step::Evict(spans) => spans.iter().cloned().map(Effect::Evict).collect(),
             _ => Vec::new(),
         }
     }
@@ -64,6 +67,7 @@ impl Step {
             Step::Write(Effect::Documents(changes, _)) => {
                 changes.iter().any(|(_, change)| *change == DocumentChange::Index(true))
             }
+            Step::Evict(_) => true,
             _ => false,
         }
     }
@@ -135,6 +139,7 @@ impl Runner {
             Step::Seal => self.db()?.seal(),
             Step::Background(step) => self.db()?.background_step(*step).map(drop),
             Step::Compact => self.db()?.compact().map(drop),
+            Step::Evict(spans) => self.evict(spans),
             Step::Pass(micros) => {
                 self.machine.clock.pass(*micros);
                 Ok(())
@@ -159,6 +164,17 @@ impl Runner {
         self.db.take().map_or(Ok(()), Database::close)
     }
 
+    /// What ends with these spans is old enough while the wall clock is set ahead. What waits for a compaction would stay.
+    fn evict(&self, spans: &[Span]) -> Result<()> {
+        let (db, clock) = (self.db()?, &self.machine.clock);
+        db.compact()?;
+        let (now, horizon) = (clock.wall_micros(), spans.last().map_or(0, |last| last.end));
+        clock.set_wall(horizon + FLEETING_AGE.as_micros() as i64);
+        let gone = db.evict();
+        clock.set_wall(now);
+        gone.map(drop)
+    }
+
     fn lose_catalog(&self) -> Result<()> {
         let dir = std::path::Path::new(ROOT).join("catalog");
         let disk = &self.machine.disk;
@@ -180,6 +196,7 @@ pub(crate) fn write(db: &Database, effect: &Effect) -> Result<()> {
         Effect::DropTable(table) => db.drop_table(table),
         Effect::Put(table, rows) => db.append(table, &answers::batch(&*db.table(table)?, rows)).map(drop),
         Effect::Delete(span) => db.delete(&span.table, &filters(db, span)?, TimeRange::new(span.start, span.end)).map(drop),
+        Effect::Evict(_) => Err(Error::Internal("a step of its own".to_owned())),
         Effect::Transact(pairs, rows, deletions) => transact(db, pairs, rows, deletions),
         Effect::Count(key, by) => db.kv().increment(key, *by).map(drop),
         Effect::Queues(changes, pairs) => change_queues(db, changes, pairs),

@@ -55,6 +55,7 @@ fn the_life_touches_every_path() {
         "Flush",
         "Seal",
         "Compact",
+        "Evict(",
         "Background(Consolidate)",
         "Background(Compact)",
         "Background(Seal)",

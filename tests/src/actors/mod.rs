@@ -3,13 +3,15 @@
 mod documents;
 mod queues;
 
+use std::collections::BTreeSet;
+
 use alluvium::io::Clock;
 use alluvium::model::TimeUnit;
 use alluvium::{BackgroundStep, FieldType, Partitioning, TableSpec};
 use fastrand::Rng;
 
 use crate::model::{Cell, Columns, Effect, Key, Lasts, Model, Row, Span, Table, Value};
-use crate::sim::SimClock;
+use crate::sim::{FLEETING, SimClock};
 use crate::steps::Step;
 
 /// 2023-11-14T22:13:20Z, in seconds.
@@ -32,12 +34,24 @@ pub struct Scale {
 
 /// A kind of step that makes, renames or drops a table.
 pub const TABLES: u8 = 65;
+/// A kind of step that lets go of the oldest partitions of a table.
+pub const EVICTIONS: u8 = 97;
+/// Of a partition of that table, in microseconds.
+const HOUR: i64 = 3_600_000_000;
 /// Names of tables that come and go.
 const PASSING: [&str; 3] = ["passing/0", "passing/1", "passing/2"];
 
 /// Those that are there.
 fn passing(model: &Model) -> Vec<&String> {
     model.tables.keys().filter(|name| PASSING.contains(&name.as_str())).collect()
+}
+
+/// The older half of the partitions of the table whose rows go by their age.
+fn older_half(model: &Model) -> Vec<Span> {
+    let hours: BTreeSet<_> = model.tables[FLEETING].all().map(|row| row.time.div_euclid(HOUR)).collect();
+    let half = hours.len().div_ceil(2);
+    let span = |hour: i64| Span { table: FLEETING.to_owned(), first_tag: None, start: hour * HOUR, end: (hour + 1) * HOUR };
+    hours.into_iter().take(half).map(span).collect()
 }
 
 /// Decides what is done next.
@@ -71,6 +85,8 @@ pub fn tables() -> Vec<TableSpec> {
             .field("v", FieldType::Float64)
             .time_unit(TimeUnit::Nano)
             .partitioning(Partitioning::Hour),
+        // Nobody deletes rows of it: what goes first is seen in the model then.
+        TableSpec::new(FLEETING).tag("id").field("n", FieldType::Int64).partitioning(Partitioning::Hour),
     ]
 }
 
@@ -119,13 +135,26 @@ impl Actors {
             93..=94 => Step::Pass(self.rng.u64(0..7_200_000_000)),
             95 => Step::SetClock(clock.wall_micros() + self.rng.i64(-86_400_000_000..86_400_000_000)),
             96 => Step::LoseCatalog,
+            EVICTIONS => self.evict(model),
             _ => Step::Reopen,
         }
+    }
+
+    fn evict(&mut self, model: &Model) -> Step {
+        let mut oldest = older_half(model);
+        if oldest.is_empty() {
+            return self.write(model);
+        }
+        oldest.truncate(self.rng.usize(1..=oldest.len()));
+        Step::Evict(oldest)
     }
 
     /// A table that has grown beyond its bound loses its older half.
     pub fn bound(&mut self, model: &Model) -> Option<Step> {
         let (name, table) = model.tables.iter().find(|(_, table)| table.len() > self.scale.table)?;
+        if name == FLEETING {
+            return Some(Step::Evict(older_half(model)));
+        }
         let mut times: Vec<_> = table.all().map(|row| row.time).collect();
         times.sort_unstable();
         let (start, end) = (i64::MIN / 4, times[times.len() / 2]);
@@ -141,6 +170,12 @@ impl Actors {
             _ => others.get(self.rng.usize(0..PASSING.len())).map_or("slow", |name| name.as_str()),
         };
         model.tables.get_key_value(name).expect("a table that there always is")
+    }
+
+    /// A table to write to.
+    fn written<'m>(&mut self, model: &'m Model) -> (&'m String, &'m Table) {
+        let fleeting = model.tables.get_key_value(FLEETING).filter(|_| self.rng.u8(0..8) == 0);
+        fleeting.unwrap_or_else(|| self.table(model))
     }
 
     /// Makes, renames, extends or drops one of the tables that come and go.
@@ -188,7 +223,7 @@ impl Actors {
     }
 
     fn batch(&mut self, model: &Model) -> (String, Vec<Row>) {
-        let (name, table) = self.table(model);
+        let (name, table) = self.written(model);
         let rows = match self.rng.u8(0..20) {
             0 => self.rng.usize(1..=self.scale.burst),
             1..=12 => self.rng.usize(1..=self.scale.batch.div_ceil(5)),
@@ -250,7 +285,7 @@ impl Actors {
 
     /// Other values for keys and times that are there.
     fn write_twice(&mut self, model: &Model) -> Step {
-        let (name, table) = self.table(model);
+        let (name, table) = self.written(model);
         if table.is_empty() {
             return self.write(model);
         }

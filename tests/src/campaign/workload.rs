@@ -26,6 +26,7 @@ pub fn steps(seed: u64, count: usize) -> Vec<Step> {
         let next = |actors: &mut Actors| match steps.len() % 30 {
             // What comes seldom comes often enough.
             0 => actors.of_kind(actors::TABLES, &model, &clock),
+            15 => actors.of_kind(actors::EVICTIONS, &model, &clock),
             _ => actors.next(&model, &clock),
         };
         let step = actors.bound(&model).unwrap_or_else(|| next(&mut actors));

@@ -36,6 +36,7 @@ pub fn told(effect: &Effect, model: &Model) -> Vec<Told> {
         Effect::DropTable(table) => vec![Told::Dropped(model.tables[table].number)],
         Effect::Put(table, written) => vec![rows(table, written, &[])],
         Effect::Delete(span) => vec![deleted(span)],
+        Effect::Evict(_) => Vec::new(),
         Effect::Transact(pairs, blocks, deletions) => {
             let blocks = blocks.iter().map(|(table, written)| rows(table, written, deletions));
             let blocks = blocks.filter(|told| !matches!(told, Told::Rows(_, 0)));

@@ -7,9 +7,10 @@ mod disk;
 mod fault;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use alluvium::io::{Components, Disk};
-use alluvium::{Builder, Database, Result, Settings};
+use alluvium::{Builder, Database, Keep, Result, Retention, Settings, Unheld};
 
 pub use clock::{SimClock, SimEntropy};
 pub use content::Content;
@@ -66,10 +67,18 @@ impl Machine {
     }
 }
 
+/// The table whose rows go by their age, and that age: so high that they stay until the wall clock is set ahead for it.
+pub const FLEETING: &str = "fleeting";
+/// See [`FLEETING`].
+pub const FLEETING_AGE: Duration = Duration::from_secs(10_000 * 86_400);
+
 /// Settings under which little data makes everything happen: short log files, small memory, no threads.
 pub fn small_settings() -> Settings {
+    let keep = Keep { age: Some(FLEETING_AGE), bytes: None };
+    let tables = [(FLEETING.to_owned(), keep)].into();
     Settings {
         background: false,
+        retention: Retention { tables, unheld: Unheld::Drop, ..Retention::default() },
         memtable_bytes: 1 << 20,
         page_cache_bytes: 1 << 18,
         catalog_cache_bytes: 1 << 19,
