@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use alluvium_sync::objects::{Settings, Source, Target, Upload};
-use alluvium_sync::remote::Hash;
+use alluvium_sync::remote::{Hash, Incarnation};
 use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, stream};
 use object_store::aws::AmazonS3Builder;
@@ -54,7 +54,7 @@ pub(super) fn measure(directory: &Path, options: &Options) -> Result<()> {
     let folder = fresh_directory(&directory, "folder")?;
     measure_beside("a folder, synced", &runtime, &in_folder(&folder)?, &files, options)?;
     let emulator = Emulator::start(options.emulator, &fresh_directory(&directory, "emulator")?)?;
-    let beside = in_s3(&emulator, &directory)?;
+    let beside = in_s3(&runtime, &emulator, &directory)?;
     measure_beside(&format!("S3 ({})", options.emulator.name()), &runtime, &beside, &files, options)?;
     std::fs::remove_dir_all(&directory)?;
     Ok(())
@@ -79,7 +79,7 @@ fn in_folder(folder: &Path) -> Result<Beside> {
     Ok(Beside { ours, plain: Arc::new(LocalFileSystem::new_with_prefix(&plain)?.with_fsync(true)) })
 }
 
-fn in_s3(emulator: &Emulator, directory: &Path) -> Result<Beside> {
+fn in_s3(runtime: &Runtime, emulator: &Emulator, directory: &Path) -> Result<Beside> {
     let endpoint = format!("http://{}", emulator.at);
     let credentials = directory.join("credentials");
     std::fs::write(&credentials, format!("[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n", KEY.0, KEY.1))?;
@@ -99,7 +99,9 @@ fn in_s3(emulator: &Emulator, directory: &Path) -> Result<Beside> {
         .with_access_key_id(KEY.0)
         .with_secret_access_key(KEY.1)
         .build()?;
-    Ok(Beside { ours: Target::open(&settings)?, plain: Arc::new(plain) })
+    let ours = Target::open(&settings)?;
+    runtime.block_on(ours.learn_sums(Incarnation([0; 16])))?;
+    Ok(Beside { ours, plain: Arc::new(plain) })
 }
 
 /// Puts all files both ways, as often as asked for: some of them one way, then the other, and of the next ones the other way first, so that

@@ -40,13 +40,13 @@ const AZURE: [&str; 6] = [
 const EMULATOR: (&str, &str) =
     ("devstoreaccount1", "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==");
 
-/// The client of a bucket of S3.
+/// How the clients of a bucket of S3 are made.
 pub(super) fn s3(
     settings: &Settings,
     bucket: &str,
     throttle: &Arc<Throttle>,
     environment: Environment<'_>,
-) -> Result<AmazonS3, NotASetting> {
+) -> Result<AmazonS3Builder, NotASetting> {
     refuse(settings, &[("account", settings.account.is_some()), ("emulator", settings.emulator)], "that is of Azure alone")?;
     endpoint_is_url(settings)?;
     let region = settings.region.clone().or_else(|| environment("AWS_REGION")).or_else(|| environment("AWS_DEFAULT_REGION"));
@@ -81,6 +81,11 @@ pub(super) fn s3(
             builder = builder.with_config(key, value);
         }
     }
+    Ok(builder)
+}
+
+/// Such a client.
+pub(super) fn s3_client(settings: &Settings, builder: AmazonS3Builder) -> Result<AmazonS3, NotASetting> {
     builder.build().map_err(|error| settings.wrong("url", error.to_string(), "check bucket, region and endpoint"))
 }
 

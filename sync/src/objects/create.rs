@@ -72,7 +72,7 @@ impl Target {
     ///
     /// [`Trouble`] where the store does not do its part.
     pub async fn create_only_works(&self, who: Incarnation) -> Result<bool, Trouble> {
-        let key = format!(".alluvium-probe-{who}");
+        let key = Target::probe_key(who);
         let path = self.path(&key)?;
         let works = self.probe(&key, &path).await;
         let deleted = self.delete(&key).await;
@@ -80,6 +80,11 @@ impl Target {
         let works = works?;
         deleted?;
         Ok(works)
+    }
+
+    /// The object by which it is found out what a store does.
+    pub(super) fn probe_key(who: Incarnation) -> String {
+        format!(".alluvium-probe-{who}")
     }
 
     async fn probe(&self, key: &str, path: &Path) -> Result<bool, Trouble> {

@@ -32,6 +32,10 @@ pub(super) struct Exchange {
     pub(super) distrust: Option<Distrust>,
     /// Whether it was the machine's provider that was asked, for credentials, not the store.
     pub(super) of_machine: bool,
+    /// The SHA-256 of the last body that went out, in base64, where the store was asked for it.
+    pub(super) sum_sent: Option<String>,
+    /// The same as the store computed it.
+    pub(super) sum_answered: Option<String>,
 }
 
 /// Why a server's certificate is not taken.

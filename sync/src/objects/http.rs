@@ -19,7 +19,7 @@ use rustls::ClientConfig;
 use super::exchange::{self, Exchange};
 use super::paced::{Activity, Incoming, Outgoing, Stalled};
 use super::throttle::Throttle;
-use super::tls;
+use super::{summed, tls};
 
 /// Of an answer that says what is wrong, at most that much is read.
 const MOST_COMPLAINT: usize = 64 << 10;
@@ -117,6 +117,7 @@ impl Service {
         exchange: &Arc<Mutex<Exchange>>,
     ) -> Result<reqwest::Request, HttpError> {
         let (parts, body) = request.into_parts();
+        exchange.lock().sum_sent = text(&parts.headers, summed::HEADER);
         let url = parts.uri.to_string().parse().map_err(|error| HttpError::new(HttpErrorKind::Unknown, NotAUrl(error)))?;
         let length = body.content_length() as u64;
         // What ends an upload, and what only asks, may always go: nothing would be gained by keeping it.
@@ -150,11 +151,11 @@ fn is_of_machine(host: &str) -> bool {
 fn forget(exchange: &Mutex<Exchange>) {
     let mut exchange = exchange.lock();
     (exchange.status, exchange.code, exchange.message) = (None, None, None);
-    (exchange.retry_after, exchange.ahead, exchange.content_md5) = (None, None, None);
+    (exchange.retry_after, exchange.ahead, exchange.content_md5, exchange.sum_answered) = (None, None, None, None);
 }
 
 fn note(exchange: &Mutex<Exchange>, status: StatusCode, headers: &HeaderMap, now: Timestamp) {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let text = |name: &str| text(headers, name);
     let date = text(DATE.as_str()).and_then(|date| jiff::fmt::rfc2822::parse(&date).ok());
     forget(exchange);
     let mut exchange = exchange.lock();
@@ -165,6 +166,11 @@ fn note(exchange: &Mutex<Exchange>, status: StatusCode, headers: &HeaderMap, now
     exchange.ahead = date.map(|date| date.timestamp().duration_since(now));
     // Of what was compressed on the way it would be another's.
     exchange.content_md5 = text("content-md5").filter(|_| !headers.contains_key(CONTENT_ENCODING));
+    exchange.sum_answered = text(summed::HEADER);
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
 /// The store's words for what is wrong, of XML that needs no reader for that.

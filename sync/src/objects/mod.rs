@@ -23,6 +23,7 @@ mod put;
 mod read;
 mod settings;
 mod source;
+mod summed;
 mod target;
 mod throttle;
 mod tls;

@@ -178,16 +178,19 @@ impl Target {
     }
 
     async fn in_one(&self, object: &Object<'_>) -> Result<Sent, Failed> {
-        let read = object.source.whole(object.bytes.saturating_add(1), self.digests(object)).await;
+        let summed = self.summed();
+        let digests = summed.map_or_else(|| self.digests(object), |_| Digests::hash_alone());
+        let read = object.source.whole(object.bytes.saturating_add(1), digests).await;
         let (digests, bytes) = read.map_err(|error| object.unreadable(&error))?;
         let ours = digests.conclude();
         object.check(&ours)?;
         let doing = object.doing();
         self.pass(bytes.len(), &doing).await?;
-        let (put, exchange) = observed(self.shared.store.put(object.path, PutPayload::from(bytes))).await;
+        let (put, exchange) = observed(summed.unwrap_or(&self.shared.store).put(object.path, PutPayload::from(bytes))).await;
         match put {
             Ok(put) => {
-                let is_confirmed = ours.is_sum(exchange.content_md5.as_deref().and_then(Sum::of_base64));
+                let md5 = exchange.content_md5.as_deref().and_then(Sum::of_base64);
+                let is_confirmed = exchange.is_confirmed_by_sum() || ours.is_sum(md5);
                 Ok(Sent { ours, stated: Statement { etag: put.e_tag, is_confirmed } })
             }
             Err(error) => {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use object_store::aws::Checksum;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::multipart::MultipartStore;
@@ -16,6 +17,7 @@ use super::folder;
 use super::location::{self, Location};
 use super::parts::Sizes;
 use super::settings::{NotASetting, Settings};
+use super::summed::Summed;
 use super::throttle::{Admitted, Throttle};
 use super::trouble::{Kind, Trouble};
 
@@ -44,6 +46,8 @@ pub(super) struct Shared {
     prefix: Path,
     pub(super) throttle: Arc<Throttle>,
     pub(super) sizes: Sizes,
+    /// The same for who asks for sums, which only S3 knows.
+    pub(super) summed: Option<Summed>,
 }
 
 impl Target {
@@ -77,8 +81,11 @@ impl Target {
         let shared = match Location::of(settings)? {
             Location::Folder(path) => Shared::in_folder(settings, path, throttle)?,
             Location::S3 { bucket, prefix } => {
-                let store = Arc::new(connect::s3(settings, &bucket, &throttle, environment)?);
-                Shared::over_http(settings, Arc::clone(&store) as _, store, prefix, throttle)
+                let builder = connect::s3(settings, &bucket, &throttle, environment)?;
+                let store = Arc::new(connect::s3_client(settings, builder.clone())?);
+                let summed = connect::s3_client(settings, builder.with_checksum_algorithm(Checksum::SHA256))?;
+                let shared = Shared::over_http(settings, Arc::clone(&store) as _, store, prefix, throttle);
+                Shared { summed: Some(Summed::new(Arc::new(summed))), ..shared }
             }
             Location::Azure { container, account, prefix } => {
                 let store = Arc::new(connect::azure(settings, &container, account.as_deref(), &throttle, environment)?);
@@ -242,7 +249,19 @@ impl Shared {
     ) -> Self {
         let url = location::without_secrets(&settings.url);
         let (settings, kept, sizes) = (Some(settings.clone()), Arc::default(), Sizes::default());
-        Shared { settings, url, store, parts: Some(parts), folder: None, kept, slowed_here: false, prefix, throttle, sizes }
+        Shared {
+            settings,
+            url,
+            store,
+            parts: Some(parts),
+            folder: None,
+            kept,
+            slowed_here: false,
+            prefix,
+            throttle,
+            sizes,
+            summed: None,
+        }
     }
 
     fn in_folder(settings: &Settings, path: PathBuf, throttle: Arc<Throttle>) -> Result<Self, NotASetting> {
@@ -271,6 +290,7 @@ impl Shared {
             prefix: Path::default(),
             throttle,
             sizes: Sizes::default(),
+            summed: None,
         })
     }
 }

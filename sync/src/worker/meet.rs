@@ -17,6 +17,7 @@ impl Shared {
         }
         self.creates_only_once().await?;
         let head = self.db.delivery(&self.name).head()?;
+        self.target.learn_sums(Incarnation(head.incarnation)).await?;
         self.target.clean(&Key::of_incarnation(&self.gateway, Incarnation(head.incarnation))).await?;
         let Some(announced) = head.announced else { return Ok(false) };
         if self.is_there(announced).await? {

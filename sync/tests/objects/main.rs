@@ -16,5 +16,6 @@ mod put;
 mod random;
 mod resumed;
 mod secured;
+mod summed;
 mod troubles;
 mod worker;

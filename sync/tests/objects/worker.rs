@@ -15,7 +15,7 @@ use crate::support::{Fault, Kind, Rule, Store, names, seeded};
 /// Lives at the same time.
 const TOGETHER: usize = 12;
 /// What is not answered for so long is given up, where that is to be seen; else nothing is that is only slow.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A kind of call that the worker makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

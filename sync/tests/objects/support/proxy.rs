@@ -47,6 +47,8 @@ pub(crate) enum Fault {
     Garbled,
     /// A header of it is left out.
     Without(&'static str),
+    /// A header of the answer is another.
+    Marked(&'static str, &'static str),
 }
 
 /// Whether a request is of a kind, by its method and its path with the query, and behind `#` the range that it asks for.
@@ -246,12 +248,16 @@ impl Link {
             Some(Fault::Without(name)) => drop(parts.headers.remove(name)),
             _ => {}
         }
-        let (head, mut answered) = ask(self.to, Request::from_parts(parts, Full::new(sent))).await.map_err(|_| Cut)?;
+        let (mut head, mut answered) = ask(self.to, Request::from_parts(parts, Full::new(sent))).await.map_err(|_| Cut)?;
         if self.is_short {
             answered = short::back(answered);
         }
         match fault {
             Some(Fault::ReplyLost) => Err(Cut),
+            Some(Fault::Marked(name, value)) => {
+                head.headers.insert(name, value.parse().unwrap());
+                Ok(Response::from_parts(head, full(answered)))
+            }
             Some(Fault::Mistaken) => Ok(Response::builder().status(503).body(full(Bytes::new())).unwrap()),
             Some(Fault::Garbled) if !answered.is_empty() => {
                 strikes();

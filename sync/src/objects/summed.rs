@@ -1,0 +1,78 @@
+//! SHA-256, by which newer stores of S3 say what they got.
+//!
+//! It is that with which requests are signed anyway, so that it costs nothing here; MD5, by which all say so, takes longer than everything else that is
+//! done to a segment. Older stores do not know it, and some that speak S3 refuse whoever asks for it: each is tried once. (Amazon S3 User Guide,
+//! "Checking object integrity".)
+
+use std::fmt;
+use std::sync::Arc;
+
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use tokio::sync::OnceCell;
+
+use super::exchange::{Exchange, observed};
+use super::target::Target;
+use super::trouble::{Kind, Trouble};
+use crate::remote::Incarnation;
+
+/// The header in which it is sent, and answered.
+pub(super) const HEADER: &str = "x-amz-checksum-sha256";
+
+/// A client that sends sums and asks for them.
+pub(super) struct Summed {
+    pub(super) store: Arc<dyn ObjectStore>,
+    /// Whether the store answers with them, once that was tried.
+    works: OnceCell<bool>,
+}
+
+impl Summed {
+    pub(super) fn new(store: Arc<dyn ObjectStore>) -> Self {
+        Summed { store, works: OnceCell::new() }
+    }
+}
+
+impl fmt::Debug for Summed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Summed").field("works", &self.works).finish_non_exhaustive()
+    }
+}
+
+impl Exchange {
+    /// Whether the store says of what it got what we say of what was sent.
+    pub(super) fn is_confirmed_by_sum(&self) -> bool {
+        self.sum_sent.is_some() && self.sum_sent == self.sum_answered
+    }
+}
+
+impl Target {
+    /// Finds out whether the store says by SHA-256 what it got, once for a target and its clones; until then it is not asked to. It is sent an object, which
+    /// is then removed. `false` where it is not one of S3.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] where the store does not do its part.
+    pub async fn learn_sums(&self, who: Incarnation) -> Result<bool, Trouble> {
+        let Some(summed) = &self.shared.summed else { return Ok(false) };
+        summed.works.get_or_try_init(|| self.try_sums(&summed.store, who)).await.copied()
+    }
+
+    /// The client that sends sums, where the store is known to answer with them.
+    pub(super) fn summed(&self) -> Option<&Arc<dyn ObjectStore>> {
+        let summed = self.shared.summed.as_ref()?;
+        (summed.works.get() == Some(&true)).then_some(&summed.store)
+    }
+
+    async fn try_sums(&self, store: &Arc<dyn ObjectStore>, who: Incarnation) -> Result<bool, Trouble> {
+        let key = Target::probe_key(who);
+        let path = self.path(&key)?;
+        let (put, exchange) = observed(store.put(&path, PutPayload::from_static(b"summed"))).await;
+        let Err(error) = put else {
+            self.delete(&key).await?;
+            return Ok(exchange.is_confirmed_by_sum());
+        };
+        match Trouble::of("probing whether the store knows SHA-256", &error, &exchange) {
+            Trouble { kind: Kind::Poisoned | Kind::Settings, .. } => Ok(false),
+            trouble => Err(trouble),
+        }
+    }
+}
