@@ -1,6 +1,6 @@
 //! Makes the database of what was fetched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use alluvium::io::Components;
@@ -16,6 +16,7 @@ use super::stage::Stage;
 use super::told::Told;
 use super::{Options, Progress, Restored, Whole, parts};
 use crate::remote::{AuditHead, Incarnation};
+use crate::worker::put_sent_as;
 
 /// All that is needed to make it, without the bucket.
 pub(super) struct Job {
@@ -26,6 +27,8 @@ pub(super) struct Job {
     announced: Announced,
     /// The segments of which rows may have been deleted later: their names, and how many rows were cut of each.
     doubtful: BTreeMap<u64, (String, u64)>,
+    /// The names under which segments of tables, by their number, are in the bucket.
+    sent_as: BTreeSet<(u32, String)>,
     /// What will have been restored, as far as it is known before.
     restored: Restored,
     options: Options,
@@ -61,6 +64,7 @@ impl Job {
         };
         let doubtful = plan.doubtful.iter().filter_map(|(number, rows)| Some((*number, (name(*number)?, *rows))));
         let doubtful = doubtful.collect();
+        let sent_as = plan.segments.iter().map(|segment| (segment.key.table, segment.key.name.clone())).collect();
         let mut left_out = std::mem::take(&mut told.left_out);
         let dead = told.items.values().filter(|item| item.is_dead()).count() as u64;
         if dead > 0 {
@@ -94,7 +98,7 @@ impl Job {
             incarnation: incarnation.0,
             hash: cut.hash.0,
         };
-        Ok(Job { parts, told, metadata, now, announced, doubtful, restored, options: options.clone() })
+        Ok(Job { parts, told, metadata, now, announced, doubtful, sent_as, restored, options: options.clone() })
     }
 }
 
@@ -166,6 +170,7 @@ impl Making {
         let Some(name) = &options.delivery else { return Ok(None) };
         let delivery = db.delivery(name);
         delivery.begin()?;
+        put_sent_as(db, name, self.job.sent_as.iter().map(|(table, name)| (*table, name.as_str())))?;
         Ok(Some(Incarnation(delivery.fork(Some(*announced))?.head.incarnation)))
     }
 }

@@ -19,6 +19,7 @@ impl Shared {
         let head = self.db.delivery(&self.name).head()?;
         self.target.learn_sums(Incarnation(head.incarnation)).await?;
         self.target.clean(&Key::of_incarnation(&self.gateway, Incarnation(head.incarnation))).await?;
+        self.sweep_uploads().await?;
         let Some(announced) = head.announced else { return Ok(false) };
         if self.is_there(announced).await? {
             return Ok(false);

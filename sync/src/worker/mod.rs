@@ -3,6 +3,7 @@
 //! - `machine`: decides what to do next, without I/O;
 //! - `cut`, `meet`, `announce`, `send`, `confirm`: what it decides to do;
 //! - `drive`: does it, several things at a time, and tells how it stands;
+//! - `sweep`: gives up uploads that nobody goes on with;
 //! - `notes`: what it notes in the database, so that a restart goes on where it was;
 //! - `ledger`: tells the centre what the target has, where there is one, and in nobody's way.
 //!
@@ -21,6 +22,7 @@ mod meet;
 mod notes;
 mod report;
 mod send;
+mod sweep;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +39,7 @@ use tokio::sync::{OnceCell, watch};
 pub use drive::Once;
 pub use failed::Failed;
 pub use ledger::{Told, told};
+pub(crate) use notes::put_sent_as;
 pub use report::{AsideReport, CircuitReport, Counts, LedgerReport, Report};
 
 use crate::metadata::{Looked, Wanted};
@@ -129,6 +132,8 @@ struct Shared {
     looked: Mutex<Looked>,
     /// Whether the target creates a name only once.
     create_only: OnceCell<bool>,
+    /// Whether uploads that nobody goes on with were given up.
+    is_swept: AtomicBool,
     /// Whether something may have been sent and not looked for since.
     to_confirm: AtomicBool,
     reporter: Reporter,
@@ -203,6 +208,7 @@ impl Worker {
             tried: Mutex::default(),
             looked: Mutex::default(),
             create_only: OnceCell::new(),
+            is_swept: AtomicBool::new(false),
             to_confirm: AtomicBool::new(true),
             reporter: Reporter::new(),
             orders: watch::Sender::default(),

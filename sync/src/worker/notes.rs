@@ -24,6 +24,8 @@ const SPENT: &str = "spent";
 const OFFERED: &str = "offered/";
 /// Uploads in parts, by the hash of their object.
 const UPLOAD: &str = "upload/";
+/// Names that tables had when segments of them were sent, behind the number of the table.
+const SENT_AS: &str = "sent_as/";
 
 /// A manifest that may have been put.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -115,6 +117,12 @@ pub(super) fn forget_offers(shared: &Shared) -> Result<(), Failed> {
     forget(shared, OFFERED)
 }
 
+/// All uploads in parts that were begun and came to no end.
+pub(super) fn uploads(shared: &Shared) -> Result<Vec<Unfinished>, Failed> {
+    let notes = shared.db.delivery(&shared.name).notes(UPLOAD.as_bytes())?;
+    notes.iter().map(|(_, note)| Ok(serde_json::from_slice(note)?)).collect()
+}
+
 pub(super) fn upload(shared: &Shared, hash: Hash) -> Result<Option<Unfinished>, Failed> {
     read(shared, &format!("{UPLOAD}{hash}"))
 }
@@ -125,6 +133,29 @@ pub(super) fn put_upload(shared: &Shared, hash: Hash, unfinished: Option<&Unfini
         Some(unfinished) => write(shared, &name, unfinished),
         None => Ok(shared.db.delivery(&shared.name).put_note(name.as_bytes(), None)?),
     }
+}
+
+/// The names under which segments of a table may have been sent.
+pub(super) fn sent_as(shared: &Shared, table: u32) -> Result<Vec<String>, Failed> {
+    let beginning = format!("{SENT_AS}{table}/");
+    let notes = shared.db.delivery(&shared.name).notes(beginning.as_bytes())?;
+    Ok(notes.iter().filter_map(|(name, _)| String::from_utf8(name.strip_prefix(beginning.as_bytes())?.to_vec()).ok()).collect())
+}
+
+/// Notes that segments of tables are sent under names, in a database that goes on as the delivery `delivery`.
+pub(crate) fn put_sent_as<'a>(
+    db: &Database,
+    delivery: &str,
+    names: impl Iterator<Item = (u32, &'a str)>,
+) -> Result<(), alluvium::Error> {
+    let delivery = db.delivery(delivery);
+    for (table, name) in names {
+        let note = format!("{SENT_AS}{table}/{name}");
+        if delivery.note(note.as_bytes())?.is_none() {
+            delivery.put_note(note.as_bytes(), Some(b"true"))?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn forget(shared: &Shared, beginning: &str) -> Result<(), Failed> {

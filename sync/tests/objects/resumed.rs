@@ -3,6 +3,7 @@
 use alluvium_sync::objects::{Delivered, Kind as Trouble, NotPut, Target, Unfinished};
 use bytes::Bytes;
 
+use crate::support::gateway::{Gateway, Wrong};
 use crate::support::{Fault, Kind, MIB, Rule, Store, bytes, key, names, put, put_with};
 
 /// A request that puts a part.
@@ -180,4 +181,24 @@ fn put_changed(unfinished: &Unfinished) -> Unfinished {
     let mut json = serde_json::to_value(unfinished).unwrap();
     json["parts"][0]["md5"] = "d41d8cd98f00b204e9800998ecf8427e".into();
     serde_json::from_value(json).unwrap()
+}
+
+#[tokio::test]
+async fn an_upload_of_a_segment_that_was_folded_into_another_is_given_up() {
+    let store = Store::new(Kind::Moto).await;
+    let (target, proxy) = store.behind_proxy().await;
+    let gateway = Gateway::new();
+    gateway.live_much(0);
+    proxy.rules([Rule { after: 1, ..Rule::always(Fault::Lost, is_part) }]);
+    gateway.carry(&target).await.unwrap_err();
+    assert_eq!((gateway.uploads(), store.open_uploads().await), (1, 1));
+    // Who begins again while it is still to be sent goes on with it.
+    gateway.carry(&target).await.unwrap_err();
+    assert_eq!((gateway.uploads(), store.open_uploads().await), (1, 1));
+    gateway.live_much(0);
+    gateway.compact();
+    proxy.rules([]);
+    gateway.carry(&target).await.unwrap();
+    assert_eq!((gateway.uploads(), store.open_uploads().await), (0, 0));
+    assert_eq!(gateway.wrong(&target).await, Wrong { branches: 1, ..Wrong::default() });
 }

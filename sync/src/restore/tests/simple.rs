@@ -284,6 +284,10 @@ async fn metadata_that_were_not_restored_do_not_come_back_later() {
     let new = world.open("new");
     assert_eq!((rows(&new).len(), metadata(&new)), (18, documents.clone()));
     assert_eq!(super::schemas(&new), schemas);
+    // It knows where its segments are, for a centre that is to be told of them again.
+    let notes = new.delivery(DELIVERY).notes(b"sent_as/").unwrap();
+    let sent_as: Vec<_> = notes.iter().map(|(name, _)| std::str::from_utf8(name).unwrap()).collect();
+    assert_eq!(sent_as, ["sent_as/0/air", "sent_as/0/wind"]);
     world.send(&new).await;
     world.restore("again", &Options { incarnation: restored.goes_on_as, ..all() }).await.unwrap();
     assert_eq!(metadata(&world.open("again")), documents);

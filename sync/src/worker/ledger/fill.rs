@@ -1,13 +1,14 @@
 //! Finds in the bucket what the centre lacks though it should not: it came later, or was put back to a backup. Only what the centre misses is
 //! looked for, and only in this gateway's own places: a bucket may have those of a hundred thousand others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 
 use alluvium::{Database, NoExtent, SegmentExtent, TableId};
 use futures_util::TryStreamExt;
 
-use super::super::Shared;
 use super::super::failed::Failed;
+use super::super::{Shared, notes};
 use super::Telling;
 use crate::gather::partition_kind;
 use crate::objects::Listed;
@@ -64,7 +65,7 @@ impl Shared {
                 Err(failed) => Some(Err(failed)),
             });
             let lacking = lacking.collect::<Result<Vec<_>, _>>()?;
-            self.find(telling, &lacking).await?;
+            self.find(&lacking).await?;
             if is_last {
                 return Ok(());
             }
@@ -74,12 +75,15 @@ impl Shared {
     }
 
     /// Tells the segments that are where these units would be.
-    async fn find(&self, telling: &Telling, lacking: &[MissingUnit]) -> Result<(), Failed> {
-        let names = self.names(telling, lacking).await?;
+    async fn find(&self, lacking: &[MissingUnit]) -> Result<(), Failed> {
+        let mut names = HashMap::new();
         let mut places = BTreeSet::new();
         for unit in lacking {
-            let names = names.get(&unit.table).into_iter().flatten();
-            places.extend(names.flat_map(|name| SegmentKey::places(name, unit.period, &self.gateway)));
+            let names = match names.entry(unit.table) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => unknown.insert(notes::sent_as(self, unit.table)?),
+            };
+            places.extend(names.iter().flat_map(|name| SegmentKey::places(name, unit.period, &self.gateway)));
         }
         for place in places {
             let mut listed = std::pin::pin!(self.target.list(&place));
@@ -94,23 +98,6 @@ impl Shared {
             self.queue_found(&found)?;
         }
         Ok(())
-    }
-
-    /// The names that tables of these units have, and had when they were cut: segments are called by either.
-    async fn names(&self, telling: &Telling, lacking: &[MissingUnit]) -> Result<BTreeMap<u32, BTreeSet<String>>, Failed> {
-        let mut names = BTreeMap::<u32, BTreeSet<String>>::new();
-        for table in lacking.iter().map(|unit| unit.table).collect::<BTreeSet<_>>() {
-            names.entry(table).or_default().extend(self.db.table_of(TableId(table)).map(|schema| schema.name.clone()));
-        }
-        for cut in lacking.iter().map(|unit| unit.cut).collect::<BTreeSet<_>>() {
-            let Some(known) = telling.centre.cuts(cut, 1).await?.pop().filter(|known| known.cut == cut) else { continue };
-            let link = Link { incarnation: known.incarnation, hash: known.hash };
-            let Some(found) = there(self.manifest_of(link, cut).await)? else { continue };
-            for table in found.manifest.tables {
-                names.entry(table.table).or_default().insert(table.name);
-            }
-        }
-        Ok(names)
     }
 
     /// As the centre is told of it; none where it is no segment, which is for a proof to say.

@@ -57,6 +57,16 @@ impl Gateway {
         }
     }
 
+    /// Folds what lies in several segments together.
+    pub(crate) fn compact(&self) {
+        self.db.compact().unwrap();
+    }
+
+    /// Uploads in parts that are noted.
+    pub(crate) fn uploads(&self) -> u64 {
+        self.db.delivery(DELIVERY).count_notes(b"upload/").unwrap()
+    }
+
     pub(crate) fn delete(&self, hour: i64) {
         self.db.delete("a", &[], TimeRange::new(hour * HOUR, (hour + 1) * HOUR)).unwrap();
     }

@@ -333,6 +333,26 @@ async fn a_centre_that_comes_later_is_filled_from_the_bucket() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_sent_under_a_name_between_two_others_is_found_for_the_centre() {
+    let (world, centre) = (World::new(), InMemory::default());
+    let db = world.open();
+    let worker = world.worker(&db);
+    append(&db, 0, 0..5);
+    db.delivery("bucket").cut(CutWhat::All).unwrap();
+    worker.shared.meet().await.unwrap();
+    worker.shared.announce().await.unwrap();
+    drop(worker);
+    // It is cut as one table, sent as another, and looked for as a third.
+    db.rename_table("air", "breath").unwrap();
+    done(world.worker(&db).run_once().await);
+    db.rename_table("breath", "wind").unwrap();
+    assert!(world.files(".parquet").iter().all(|file| file.to_string_lossy().contains("table=breath")));
+    done(telling(&world, &db, &centre).run_once().await);
+    agree(&world, &db, &centre).await;
+    assert_eq!(centre.state().segments.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_centre_that_is_put_back_is_told_again() {
     let (world, centre) = (World::new(), InMemory::default());
     let db = world.open();
