@@ -81,7 +81,7 @@ enum What {
         /// Lives one life again, with the faults given, and tells what is asked.
         #[arg(long)]
         replay: bool,
-        /// A fault of the life that is lived again, as target:12:lost or disk:40:cut.
+        /// A fault of the life that is lived again, as target:12:lost, centre:12:lost or disk:40:cut.
         #[arg(long, requires = "replay", value_name = "PART:CALL:FAULT")]
         strike: Vec<sync::Strike>,
     },
