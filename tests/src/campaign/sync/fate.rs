@@ -140,7 +140,11 @@ impl Fate {
 
     /// Power is there again.
     pub fn revive(&self) {
-        locked(&self.state).dead = false;
+        let mut state = locked(&self.state);
+        state.dead = false;
+        // Who was about to leave when it went may have left or not: that is a matter of threads.
+        state.ways.clear();
+        drop(state);
         // Nobody may have waited for that.
         let _ = self.cut.notified().now_or_never();
     }

@@ -14,6 +14,7 @@ use super::centre::SimulatedCentre;
 use super::fate::{Asked, Fate};
 use super::fault::{Call, Fault};
 use super::home::Home;
+use super::kept::Evicted;
 use super::life::{self, Run};
 use super::mirror::MirroredDisk;
 use super::store::Store;
@@ -41,6 +42,7 @@ pub struct Gateway {
     random: Rng,
     /// How often it went on under a new incarnation.
     forks: u64,
+    evicted: Evicted,
 }
 
 /// How a run of the worker ended.
@@ -75,15 +77,23 @@ fn is_misled(fate: &Fate) -> bool {
     asked.iter().filter(read).filter(|asked| asked.fault == Some(Fault::Wrong)).count() > 1
 }
 
+impl Drop for Gateway {
+    /// What happens meanwhile has the home, and the home has the store.
+    fn drop(&mut self) {
+        self.live_on_meanwhile(false);
+    }
+}
+
 impl Gateway {
     /// A gateway that has not lived yet.
     pub fn new(seed: u64, fate: Arc<Fate>) -> Result<Gateway, Violation> {
         let dir = directory().map_err(|error| Violation(format!("no directory: {error}")))?;
         let store = Store::new(kind(seed), fate.clone());
         let centre = has_centre(seed).then(|| SimulatedCentre::new(NAME, fate.clone()));
-        let home = Arc::new(Mutex::new(Home::new(seed, fate.clone())));
+        let home = Arc::new(Mutex::new(Home::new(seed, store.clone(), fate.clone())));
         let random = Rng::with_seed(seed);
-        let gateway = Gateway { seed, fate, store, centre, home, dir, worker: None, random, forks: 0 };
+        let gateway =
+            Gateway { seed, fate, store, centre, home, dir, worker: None, random, forks: 0, evicted: Evicted::default() };
         gateway.live_on_meanwhile(true);
         gateway.open()?;
         Ok(gateway)
@@ -102,7 +112,7 @@ impl Gateway {
     /// Lives its life, followed by the worker, and holds what there is then against what there should be.
     pub async fn live(&mut self) -> Result<(), Violation> {
         for number in 0..life::STRETCHES {
-            let (steps, run) = life::stretch(number, &locked(&self.home).model, self.seed);
+            let (steps, run) = life::stretch(number, &locked(&self.home).kept.written, self.seed);
             steps.iter().try_for_each(|step| locked(&self.home).perform(step))?;
             self.carry(run).await.map_err(at(format_args!("stretch {number}")))?;
         }
@@ -110,12 +120,12 @@ impl Gateway {
         self.stop_worker().await?;
         self.live_on_meanwhile(false);
         self.fate.rest();
-        let (db, model) = {
-            let home = locked(&self.home);
-            (home.db()?.clone(), home.model.clone())
+        let (db, kept) = {
+            let mut home = locked(&self.home);
+            (home.db()?.clone(), std::mem::take(&mut home.kept))
         };
         let target = self.target();
-        check::everything(&db, &model, &self.store, &target, self.dir.path(), is_misled(&self.fate)).await?;
+        self.evicted = check::everything(&db, &kept, &self.store, &target, self.dir.path(), is_misled(&self.fate)).await?;
         match &self.centre {
             Some(centre) => ledger::everything(&db, centre.now(), &self.store, &target).await.map_err(at("at the centre")),
             None => Ok(()),
@@ -125,6 +135,11 @@ impl Gateway {
     /// How often it went on under a new incarnation.
     pub fn forks(&self) -> u64 {
         self.forks
+    }
+
+    /// What came of letting go of rows, once that is seen.
+    pub fn evicted(&self) -> Evicted {
+        self.evicted
     }
 
     /// Uploads in parts that are left in the store.

@@ -6,10 +6,11 @@ use std::sync::Mutex;
 use alluvium::Database;
 use alluvium_sync::objects::Target;
 use alluvium_sync::postgres::Line;
-use alluvium_sync::remote::{Delta, Hash, Key, Link, Manifest, SegmentKey, Unit};
+use alluvium_sync::remote::{Delta, Hash, Key, Manifest, SegmentKey, Unit};
 use alluvium_sync::verify::{Compared, differences_at_centre};
 use alluvium_sync::worker::MemoryCentre;
 
+use super::chain::{chain, object};
 use super::gateway::{DELIVERY, NAME};
 use super::store::Store;
 use super::{Violation, ensure};
@@ -39,27 +40,6 @@ pub async fn everything(db: &Database, centre: MemoryCentre, store: &Store, targ
     let found = differences_at_centre(compared, &Mutex::new(centre)).await;
     let found = found.map_err(|error| failed("compare it")(error.to_string()))?;
     ensure(found.is_empty(), || format!("it differs: {found:?}"))
-}
-
-/// The object of a hash, by what its name has to end in.
-fn object(store: &Store, hash: Hash, end: &str) -> Option<Vec<u8>> {
-    store.look(|bucket| {
-        let mut objects = bucket.objects().filter(|(path, _)| path.ends_with(end)).map(|(_, object)| &object.bytes);
-        objects.find(|bytes| Hash::of(bytes) == hash).map(|bytes| bytes.to_vec())
-    })
-}
-
-/// The manifests that one follows, and itself, oldest first.
-fn chain(store: &Store, tip: Hash) -> Result<Vec<Manifest>, Violation> {
-    let (mut next, mut chain) = (Some(tip), Vec::new());
-    while let Some(hash) = next {
-        let bytes = object(store, hash, ".manifest.json").ok_or_else(|| Violation(format!("no manifest has the hash {hash}")))?;
-        let manifest = Manifest::decode(&bytes).map_err(|error| failed("read a manifest")(error.to_string()))?;
-        next = manifest.previous.map(|Link { hash, .. }| hash);
-        chain.push(manifest);
-    }
-    chain.reverse();
-    Ok(chain)
 }
 
 /// Each unit is held by one segment that the centre knows, those left out that are within another; or a manifest states that it is gone.

@@ -13,12 +13,14 @@
 
 mod bucket;
 mod centre;
+mod chain;
 mod check;
 mod far;
 mod fate;
 mod fault;
 mod gateway;
 mod home;
+mod kept;
 mod ledger;
 mod life;
 mod mirror;
@@ -30,7 +32,8 @@ use std::sync::Arc;
 pub use fate::Asked;
 pub use fault::{Call, Fault, Part, Strike};
 pub use gateway::has_centre;
-pub use plan::{Counts, Plan, run, some};
+pub use kept::Evicted;
+pub use plan::{Counts, Plan, misled, run, some};
 
 use super::{Progress, Violation, at, ensure, parallel};
 use fate::Fate;
@@ -47,6 +50,8 @@ pub struct Lived {
     pub struck: Vec<Strike>,
     /// How often the gateway went on under a new incarnation.
     pub forks: u64,
+    /// What came of letting go of rows.
+    pub evicted: Evicted,
     /// Uploads in parts that were left in the store.
     pub uploads_left: usize,
 }
@@ -68,17 +73,17 @@ pub fn live(seed: u64, strikes: &[Strike]) -> (Lived, Result<(), Violation>) {
     let fate = Arc::new(Fate::new(seed, strikes));
     // By which the worker chooses how long it waits.
     fastrand::seed(seed);
-    let (mut forks, mut uploads_left) = (0, 0);
+    let (mut forks, mut evicted, mut uploads_left) = (0, Evicted::default(), 0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).max_blocking_threads(1).build();
     let outcome = runtime.map_err(|error| Violation(format!("no runtime: {error}"))).and_then(|runtime| {
         runtime.block_on(async {
             let mut gateway = Gateway::new(seed, fate.clone())?;
             let outcome = gateway.live().await;
-            (forks, uploads_left) = (gateway.forks(), gateway.uploads_left());
+            (forks, evicted, uploads_left) = (gateway.forks(), gateway.evicted(), gateway.uploads_left());
             outcome
         })
     });
-    let lived = Lived { asked: fate.asked(), changes: fate.changes(), struck: fate.struck(), forks, uploads_left };
+    let lived = Lived { asked: fate.asked(), changes: fate.changes(), struck: fate.struck(), forks, evicted, uploads_left };
     let outcome = outcome.and_then(|()| forked_for_cause(&lived)).and_then(|()| left_for_cause(&lived));
     (lived, outcome)
 }
@@ -116,7 +121,9 @@ pub fn replay(seed: u64, strikes: &[Strike], tell: &dyn Fn(String)) -> Result<()
         let fault = fault.map_or_else(String::new, |fault| format!("  <- {fault}"));
         tell(format!("{} {number:4}  {changes:4} changes  {call:10?}  {key}{fault}", call.part()));
     }
-    tell(format!("{} changes of the disk, {} forks, {} uploads left", lived.changes, lived.forks, lived.uploads_left));
+    let Lived { changes, forks, evicted, uploads_left, .. } = &lived;
+    tell(format!("{changes} changes of the disk, {forks} forks, {uploads_left} uploads left"));
+    tell(evicted.to_string());
     outcome.map_err(|violation| told(seed, strikes, &lived, violation))
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use fastrand::Rng;
 
-use super::{Asked, Call, Fault, Lived, Part, Progress, Strike, Violation, ensure, has_centre, live, parallel, told};
+use super::{Asked, Call, Evicted, Fault, Lived, Part, Progress, Strike, Violation, ensure, has_centre, live, parallel, told};
 use crate::sim::locked;
 
 /// How far behind the first the second fault of half of all pairs is at most: what matters often comes soon.
@@ -39,6 +39,10 @@ pub struct Counts {
     /// Combinations in which everything struck that was to.
     pub combinations: u64,
     pairs: u64,
+    /// Lives in which rows were let go of.
+    pub evicting: u64,
+    /// What came of that in all of them together.
+    pub evicted: Evicted,
 }
 
 impl Counts {
@@ -53,6 +57,8 @@ impl Counts {
         }
         self.changes += lived.struck.iter().filter(|strike| strike.part == Part::Disk).count() as u64;
         self.pairs += u64::from(lived.struck.len() > 1);
+        self.evicting += u64::from(lived.evicted.rows > 0);
+        self.evicted.add(lived.evicted);
         self.combinations += 1;
     }
 
@@ -61,7 +67,9 @@ impl Counts {
         let kinds = Call::ALL.into_iter().filter(|call| call.part() != Part::Centre || self.with_centre > 0);
         let all = kinds.flat_map(|call| Fault::ALL.map(|fault| (call, fault)));
         let never: Vec<_> = all.filter(|both| !self.calls.contains_key(both)).collect();
-        ensure(never.is_empty() && self.changes > 0, || format!("never struck: {never:?}\n{self}"))
+        ensure(never.is_empty() && self.changes > 0, || format!("never struck: {never:?}\n{self}"))?;
+        let is_kept = self.evicting > 0 && self.evicted.waited > 0;
+        ensure(is_kept, || format!("rows went too seldom, or never had to stay\n{self}"))
     }
 }
 
@@ -79,7 +87,8 @@ impl fmt::Display for Counts {
             writeln!(f)?;
         }
         write!(f, "{} of {} lives with a centre, ", self.with_centre, self.lives)?;
-        write!(f, "{} power cuts at changes of the disk, {} pairs of faults", self.changes, self.pairs)
+        writeln!(f, "{} power cuts at changes of the disk, {} pairs of faults", self.changes, self.pairs)?;
+        write!(f, "rows were let go of in {} of {}: {}", self.evicting, self.combinations, self.evicted)
     }
 }
 
@@ -95,15 +104,33 @@ pub fn run(seed: u64, plan: Plan, tell: &(dyn Fn(&Progress) + Sync)) -> Result<C
     Ok(counts)
 }
 
-/// Some of all single faults, spread over all there are. Answers how many.
-pub fn some(seed: u64, cases: usize) -> Result<u64, Violation> {
-    let counts = Mutex::default();
+/// Some of all single faults, spread over all there are. Answers what they came to.
+pub fn some(seed: u64, cases: usize) -> Result<Counts, Violation> {
+    let counts = Mutex::new(Counts::default());
+    locked(&counts).begin(seed);
     let lives = Lives { seed, counts: &counts, tell: &|_| () };
     let all = singles(&lives.one_history()?);
     let cases = cases.min(all.len());
     let chosen: Vec<_> = (0..cases).map(|n| vec![all[n * all.len() / cases]]).collect();
     lives.each(&chosen, |_, _| ())?;
-    Ok(locked(&counts).combinations)
+    Ok(locked(&counts).clone())
+}
+
+/// Lives whose gateway is twice in a row misled about a manifest that it looks for: one for each that it looks for where nothing fails. Some
+/// fork behind an earlier cut then. Answers what they came to.
+pub fn misled(seed: u64) -> Result<Counts, Violation> {
+    let counts = Mutex::new(Counts::default());
+    locked(&counts).begin(seed);
+    let lives = Lives { seed, counts: &counts, tell: &|_| () };
+    lives.each(&misleading(&lives.one_history()?), |_, _| ())?;
+    Ok(locked(&counts).clone())
+}
+
+/// Pairs of answers that are the same question's, where that is which manifest is there, and that both come out wrong.
+fn misleading(lived: &Lived) -> Vec<Vec<Strike>> {
+    let read = lived.numbered().filter(|(_, asked)| asked.call == Call::Get && asked.key.ends_with(".manifest.json"));
+    let wrong = |at| Strike { part: Part::Target, at, fault: Fault::Wrong };
+    read.map(|(at, _)| vec![wrong(at), wrong(at + 1)]).collect()
 }
 
 /// Every single fault of a life.
@@ -156,7 +183,8 @@ impl Lives<'_> {
             return courses.iter().try_for_each(|course| self.each(&course.pairs(), |_, _| ()));
         }
         let known: BTreeSet<_> = nothing_fails.asked.iter().map(|asked| asked.call).collect();
-        let mut pairs: Vec<_> = courses.iter().flat_map(|course| course.rare(&known)).collect();
+        let rare = courses.iter().flat_map(|course| course.rare(&known));
+        let mut pairs: Vec<_> = rare.chain(misleading(&nothing_fails)).collect();
         let mut random = Rng::with_seed(self.seed);
         while ((singles.len() + pairs.len()) as u64) < plan.cases {
             let course = &courses[random.usize(..courses.len())];
