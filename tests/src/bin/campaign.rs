@@ -67,7 +67,7 @@ enum What {
         #[arg(long, default_value_t = 20_000)]
         steps: usize,
     },
-    /// Strikes the sync worker with every fault at every call, and with pairs of faults.
+    /// Strikes the sync worker, of a gateway that lets go of what is held, with every fault at every call, and with pairs of faults.
     Sync {
         /// How many lives, each of another seed.
         #[arg(long, default_value_t = 3)]

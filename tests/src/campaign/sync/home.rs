@@ -126,8 +126,11 @@ impl Home {
         self.kept.stay(&due.map_err(failed("ask what may go"))?);
         let gone = gone.map_err(failed("let go of rows"))?;
         if !gone.is_empty() {
-            let own = Incarnation(db.delivery(DELIVERY).head().map_err(failed("read who it is"))?.incarnation);
-            self.store.look(|bucket| self.kept.let_go(&gone, own, sealed, bucket))?;
+            let head = db.delivery(DELIVERY).head().map_err(failed("read who it is"))?;
+            // One that has just forked has announced nothing by its own name yet.
+            let names = head.announced.map(|announced| announced.incarnation).into_iter().chain([head.incarnation]);
+            self.kept.goes_by(names.map(Incarnation));
+            self.store.look(|bucket| self.kept.let_go(&gone, sealed, bucket))?;
         }
         let found = answers::digest(&db).map_err(failed("read"))?;
         ensure(found == self.kept.held.digest(), || format!("it holds something else once {gone:?} went"))

@@ -8,10 +8,13 @@ use alluvium_sync::remote::{Gap, Hash, Incarnation, Key, Manifest, Period, Perio
 
 use super::bucket::Bucket;
 use super::{Violation, ensure};
-use crate::model::{self, Effect, Model, Span};
+use crate::model::{self, Effect, Model, Row, Span};
 
-/// The place of a row, and the record that wrote it last.
-type Places = BTreeMap<(model::Key, i64), u64>;
+/// Where a row is: its tags, and its time.
+type Place = (model::Key, i64);
+
+/// What was written to a place, each by a record, oldest first.
+type Versions = Vec<(u64, Row)>;
 
 /// Both, and what it takes to tell them apart.
 #[derive(Default)]
@@ -20,8 +23,8 @@ pub struct Kept {
     pub written: Model,
     /// What is still here.
     pub held: Model,
-    /// Of each table, by its number, the rows that were written.
-    places: BTreeMap<u32, Places>,
+    /// Of each table, by its number, what was written since it was deleted last.
+    places: BTreeMap<u32, BTreeMap<Place, Versions>>,
     went: Vec<Went>,
     /// How often a partition had to stay, although its time had come.
     waited: usize,
@@ -32,7 +35,8 @@ pub struct Kept {
 /// Rows of a table that were let go of.
 struct Went {
     table: u32,
-    rows: Places,
+    /// Each with the record that wrote it last.
+    rows: BTreeMap<Place, u64>,
     /// The incarnations up to then.
     incarnations: BTreeSet<Incarnation>,
 }
@@ -64,8 +68,9 @@ impl fmt::Display for Evicted {
     }
 }
 
-fn of_rows(table: &str, first_tag: Option<String>, start: i64, end: i64) -> Effect {
-    Effect::Delete(Span { table: table.to_owned(), first_tag, start, end })
+/// Takes a row away, of a table with one tag.
+fn without(table: &str, (key, time): &Place) -> Effect {
+    Effect::Delete(Span { table: table.to_owned(), first_tag: key[0].clone(), start: *time, end: time + 1 })
 }
 
 impl Kept {
@@ -74,11 +79,19 @@ impl Kept {
         for effect in effects {
             self.written.apply(effect);
             self.held.apply(effect);
-            let Effect::Put(table, rows) = effect else { continue };
-            let number = self.written.tables.get(table).map(|table| table.number);
-            let places = self.places.entry(number.unwrap_or_default()).or_default();
-            places.extend(rows.iter().map(|row| ((row.key.clone(), row.time), record)));
+            match effect {
+                Effect::Put(table, rows) => rows.iter().for_each(|row| {
+                    self.places_of(table).entry((row.key.clone(), row.time)).or_default().push((record, row.clone()));
+                }),
+                Effect::Delete(span) => self.places_of(&span.table).retain(|(key, time), _| !span.holds(key, *time)),
+                _ => {}
+            }
         }
+    }
+
+    fn places_of(&mut self, table: &str) -> &mut BTreeMap<Place, Versions> {
+        let number = self.written.tables.get(table).map(|table| table.number);
+        self.places.entry(number.unwrap_or(u32::MAX)).or_default()
     }
 
     /// Partitions have to stay, of those whose time has come.
@@ -86,23 +99,25 @@ impl Kept {
         self.waited += evictions.iter().filter(|eviction| !eviction.waits_for.is_empty()).count();
     }
 
-    /// Partitions were let go of, by an incarnation. What went has to be in the bucket. Rows of records behind one lie in no segment, and stay.
-    pub fn let_go(&mut self, evictions: &[Eviction], own: Incarnation, sealed: u64, bucket: &Bucket) -> Result<(), Violation> {
-        self.incarnations.insert(own);
+    /// It goes by these incarnations.
+    pub fn goes_by(&mut self, incarnations: impl Iterator<Item = Incarnation>) {
+        self.incarnations.extend(incarnations);
+    }
+
+    /// Partitions were let go of. What went has to be in the bucket. Rows of records behind one lie in no segment, and stay.
+    pub fn let_go(&mut self, evictions: &[Eviction], sealed: u64, bucket: &Bucket) -> Result<(), Violation> {
         for eviction in evictions {
             ensure(!eviction.is_loss, || format!("nobody holds what was let go of: {eviction:?}"))?;
             let (name, range) = (&eviction.table, eviction.partition.range);
             let table = self.held.tables.get(name).ok_or_else(|| Violation(format!("there is no table {name}")))?;
             let (number, known) = (table.number, self.places.get(&table.number));
             let gone = table.all().filter(|row| (range.start..range.end).contains(&row.time)).map(|row| (row.key, row.time));
-            let rows = gone.filter_map(|place| known?.get(&place).map(|record| (place, *record)));
-            let rows: Places = rows.filter(|(_, record)| *record <= sealed).collect();
+            let rows = gone.filter_map(|place| known?.get(&place)?.last().map(|(record, _)| (place, *record)));
+            let rows: BTreeMap<_, _> = rows.filter(|(_, record)| *record <= sealed).collect();
             let segments = segments(bucket, number);
             let lacking = rows.iter().find(|((_, time), record)| !segments.iter().any(|of| of.holds(*time, **record)));
             ensure(lacking.is_none(), || format!("{lacking:?} of {name} was let go of and is in no segment there"))?;
-            for (key, time) in rows.keys() {
-                self.held.apply(&of_rows(name, key[0].clone(), *time, time + 1));
-            }
+            rows.keys().for_each(|place| self.held.apply(&without(name, place)));
             self.went.push(Went { table: number, rows, incarnations: self.incarnations.clone() });
         }
         Ok(())
@@ -110,29 +125,32 @@ impl Kept {
 
     /// The last record of rows.
     pub fn rows_through(&self) -> u64 {
-        self.places.values().flat_map(Places::values).copied().max().unwrap_or_default()
+        let versions = self.places.values().flat_map(BTreeMap::values).flatten();
+        versions.map(|(record, _)| *record).max().unwrap_or_default()
     }
 
-    /// What has to come out of a branch, and what came of letting go of rows. Rows that were let go of when its bucket had them in cuts that it has no more are lost, unless they
-    /// were written again, and one of its later cuts has to state so.
+    /// What has to come out of a branch, and what came of letting go of rows. Rows that were let go of when its bucket had them in cuts that it
+    /// has no more are lost, unless they were written again, and one of its later cuts has to state so. What they were before is there again.
     pub fn expected(&self, branch: &[Manifest]) -> Result<(Model, Evicted), Violation> {
         let (mut model, mut lost) = (self.written.clone(), 0);
         let gone = self.went.iter().map(|went| went.rows.len()).sum();
-        for Went { table, rows, incarnations } in &self.went {
-            let name = self.written.tables.iter().find(|(_, of)| of.number == *table).map(|(name, _)| name);
-            let (Some(name), Some(places)) = (name, self.places.get(table)) else { continue };
+        for went in &self.went {
+            let name = self.written.tables.iter().find(|(_, of)| of.number == went.table).map(|(name, _)| name);
+            let (Some(name), Some(places)) = (name, self.places.get(&went.table)) else { continue };
             // Up to here it has what it had then.
-            let known = branch.iter().rposition(|manifest| incarnations.contains(&manifest.incarnation));
-            let through = known.map_or(0, |at| branch[at].through);
-            let behind = known.map_or(0, |at| at + 1);
-            for (place @ (key, time), record) in rows {
-                if *record <= through || places.get(place) != Some(record) {
+            let known = branch.iter().rposition(|manifest| went.incarnations.contains(&manifest.incarnation));
+            let (through, behind) = known.map_or((0, 0), |at| (branch[at].through, at + 1));
+            for (place, record) in went.rows.iter().filter(|(_, record)| **record > through) {
+                let versions = places.get(place).map_or(&[][..], Vec::as_slice);
+                if versions.last().is_none_or(|(last, _)| last != record) {
                     continue;
                 }
-                let is_stated =
-                    branch[behind..].iter().flat_map(|manifest| &manifest.gaps).any(|gap| states(gap, *table, *record, *time));
+                let mut gaps = branch[behind..].iter().flat_map(|manifest| &manifest.gaps);
+                let is_stated = gaps.any(|gap| states(gap, went.table, *record, place.1));
                 ensure(is_stated, || format!("{place:?} of {name}, of record {record}, is lost, and no cut states it"))?;
-                model.apply(&of_rows(name, key[0].clone(), *time, time + 1));
+                model.apply(&without(name, place));
+                let before = versions.iter().rev().find(|(record, _)| *record <= through);
+                before.iter().for_each(|(_, row)| model.apply(&Effect::Put(name.clone(), vec![row.clone()])));
                 lost += 1;
             }
         }

@@ -4,12 +4,14 @@
 //! that have one. Which calls there are, and how often the disk is changed, is counted by a run in which nothing fails. Then one run for
 //! each fault at each call, and for each power cut at each change of the disk; then runs with two of them, as many as asked for. After
 //! each nothing fails any more, the worker comes to its end, and the bucket proves to be what the gateway says, is restored, and holds what
-//! was written: every row once. The centre knows all of that, once, whatever it was put back to.
+//! was written: every row once, those included that the gateway has let go of meanwhile, but for what the bucket has forgotten since, which a
+//! cut states. The centre knows all of that, once, whatever it was put back to.
 //!
 //! - `fault`: what can be asked, and how it goes wrong; `fate`: counts, and decides; `plan`: which faults there are;
 //! - `far`: how calls fare; `bucket`, `store`, `centre`, `mirror`: the parts around the worker; what is done to objects that nobody may do is
 //!   noticed there;
-//! - `life`, `home`, `gateway`: who lives; `check`, `ledger`: what has to hold, of the bucket and of the centre.
+//! - `life`, `home`, `gateway`: who lives; `kept`: what it holds, and what it let go of that the bucket alone holds;
+//! - `check`, `ledger`, with the manifests of `chain`: what has to hold, of the bucket and of the centre.
 
 mod bucket;
 mod centre;
