@@ -9,8 +9,6 @@ use crate::objects::bucket::Findings;
 use crate::prove::{Branch, Proof};
 use crate::remote::Incarnation;
 use crate::worker::Failed;
-#[cfg(test)]
-pub(crate) use centre::at;
 pub use centre::{Compared, differences_at_centre};
 
 /// Every difference, in words; none where both agree.

@@ -6,10 +6,10 @@ use alluvium::Database;
 use futures_util::TryStreamExt;
 
 use crate::objects::Target;
-use crate::postgres::{KnownCut, KnownSegment, Ledger};
+use crate::postgres::{KnownCut, KnownSegment};
 use crate::remote::{Hash, Incarnation, Key, Link, Manifest, SegmentKey};
-use crate::worker::Failed;
-use crate::worker::ledger::{Centre, is_wanted, manifest_of};
+use crate::worker::ledger::{is_wanted, manifest_of};
+use crate::worker::{Centre, Failed};
 
 /// What is asked for together.
 const PAGE: u32 = 10_000;
@@ -33,11 +33,7 @@ pub struct Compared<'a> {
 /// # Errors
 ///
 /// [`Failed`] where one of them does not tell.
-pub async fn differences_at_centre(compared: Compared<'_>, ledger: &Ledger) -> Result<Vec<String>, Failed> {
-    at(compared, ledger).await
-}
-
-pub(crate) async fn at(compared: Compared<'_>, centre: &dyn Centre) -> Result<Vec<String>, Failed> {
+pub async fn differences_at_centre(compared: Compared<'_>, centre: &dyn Centre) -> Result<Vec<String>, Failed> {
     let Compared { db, delivery, .. } = compared;
     let mut found = Vec::new();
     let Some(announced) = db.delivery(delivery).head()?.announced else {
@@ -61,6 +57,8 @@ struct Chain {
     limits: BTreeMap<Incarnation, u64>,
     /// Where its segments may be.
     places: BTreeSet<String>,
+    /// Tables that were dropped.
+    dropped: BTreeSet<u32>,
 }
 
 impl Chain {
@@ -81,6 +79,7 @@ impl Chain {
             chain.cuts.insert(number, link);
             chain.limits.entry(incarnation).or_insert(through);
             for table in manifest.tables {
+                chain.dropped.extend(table.dropped.then_some(table.table));
                 names.entry(table.table).or_default().insert(table.name);
             }
             units.extend(manifest.units.iter().map(|unit| (unit.table, unit.period)));
@@ -94,9 +93,11 @@ impl Chain {
         Ok(chain)
     }
 
-    /// Whether a cut of it announces what a segment is of.
+    /// Whether a cut of it announces what a segment is of, and none that it is gone: of a table that was dropped nothing is missed, so that a
+    /// centre that was put back is not told again of what nobody reads.
     fn announces(&self, key: &SegmentKey) -> bool {
-        self.limits.get(&key.incarnation).is_some_and(|limit| key.records.1 <= *limit)
+        let is_there = !self.dropped.contains(&key.table);
+        is_there && self.limits.get(&key.incarnation).is_some_and(|limit| key.records.1 <= *limit)
     }
 }
 

@@ -60,9 +60,11 @@ impl Worker {
     pub async fn run(&self, stop: impl Future<Output = ()>) {
         let (mut drive, mut teller) = (Drive::new(&self.shared, false), Teller::new(&self.shared));
         tokio::select! {
+            // Always in this order, here and below, so that who simulates it sees the same each time: who tells looks before anything is cut.
+            biased;
             () = stop => {}
-            () = drive.run() => {}
             () = tell(&mut teller, false) => {}
+            () = drive.run() => {}
         }
         drive.tasks.shutdown().await;
         shutdown(teller).await;
@@ -74,8 +76,9 @@ impl Worker {
         let mut drive = Drive::new(&self.shared, true);
         for _ in 0..TRIES {
             tokio::select! {
-                () = drive.run() => {}
+                biased;
                 () = tell(&mut teller, false) => {}
+                () = drive.run() => {}
             }
             tell(&mut teller, true).await;
             if !self.shared.centre.as_ref().is_some_and(|telling| telling.wants_fork()) {
@@ -156,14 +159,15 @@ impl Drive {
             // A clock that is read twice may have moved on.
             let wake = wake.clamp(Duration::from_millis(1), Duration::from_secs(3600));
             tokio::select! {
-                Some(ended) = self.tasks.join_next() => self.ended(ended),
-                () = tokio::time::sleep(wake) => {}
+                biased;
                 changed = orders.changed() => {
                     if changed.is_err() {
                         return;
                     }
                     self.obey(*orders.borrow_and_update());
                 }
+                Some(ended) = self.tasks.join_next() => self.ended(ended),
+                () = tokio::time::sleep(wake) => {}
             }
         }
     }

@@ -38,14 +38,14 @@ use tokio::sync::{OnceCell, watch};
 
 pub use drive::Once;
 pub use failed::Failed;
-pub use ledger::{Told, told};
+pub use ledger::{Centre, MemoryCentre, Told, told};
 pub(crate) use notes::put_sent_as;
 pub use report::{AsideReport, CircuitReport, Counts, LedgerReport, Report};
 
 use crate::metadata::{Looked, Wanted};
 use crate::objects::Target;
 use crate::postgres::Ledger;
-use ledger::{Centre, Telling};
+use ledger::Telling;
 use report::Reporter;
 
 /// How the worker goes about it.
@@ -186,7 +186,24 @@ impl Worker {
         scratch: &Path,
         ledger: Ledger,
     ) -> Result<Self, Failed> {
-        Worker::make(db, (name, gateway), target, policy, scratch, Some(Box::new(ledger)))
+        Worker::with_centre(db, name, gateway, target, policy, scratch, Box::new(ledger))
+    }
+
+    /// The same with any centre.
+    ///
+    /// # Errors
+    ///
+    /// As [`Worker::new`].
+    pub fn with_centre(
+        db: Arc<Database>,
+        name: &str,
+        gateway: &str,
+        target: Target,
+        policy: Policy,
+        scratch: &Path,
+        centre: Box<dyn Centre>,
+    ) -> Result<Self, Failed> {
+        Worker::make(db, (name, gateway), target, policy, scratch, Some(centre))
     }
 
     fn make(

@@ -7,6 +7,7 @@ mod every;
 mod forks;
 mod hostile;
 mod lost;
+mod memory;
 mod metadata;
 mod migrated;
 mod pooled;

@@ -67,7 +67,7 @@ enum What {
         #[arg(long, default_value_t = 20_000)]
         steps: usize,
     },
-    /// Strikes the sync worker with every fault at every call, and with pairs of faults.
+    /// Strikes the sync worker, of a gateway that lets go of what is held, with every fault at every call, and with pairs of faults.
     Sync {
         /// How many lives, each of another seed.
         #[arg(long, default_value_t = 3)]
@@ -81,7 +81,7 @@ enum What {
         /// Lives one life again, with the faults given, and tells what is asked.
         #[arg(long)]
         replay: bool,
-        /// A fault of the life that is lived again, as target:12:lost or disk:40:cut.
+        /// A fault of the life that is lived again, as target:12:lost, centre:12:lost or disk:40:cut.
         #[arg(long, requires = "replay", value_name = "PART:CALL:FAULT")]
         strike: Vec<sync::Strike>,
     },

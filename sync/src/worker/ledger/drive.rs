@@ -84,6 +84,7 @@ impl Teller {
             // A clock that is read twice may have moved on.
             let wake = wake.clamp(Duration::from_millis(1), Duration::from_secs(3600));
             tokio::select! {
+                biased;
                 Some(ended) = self.tasks.join_next() => self.ended(ended),
                 () = tokio::time::sleep(wake) => {}
                 () = telling.news.notified() => {}

@@ -7,78 +7,34 @@
 //! - `fill`: finds in the bucket what the centre lacks though it should not;
 //! - `drive`: does what the machine decides, beside what carries things to the target and in nobody's way.
 //!
-//! The centre is behind [`Centre`], so that it can be simulated.
+//! The centre is behind [`Centre`], so that it can be simulated, as `memory` does.
 
+mod centre;
 mod drive;
 mod fill;
 mod fresh;
 mod machine;
 mod meet;
+mod memory;
 mod queue;
 mod tell;
 
 #[cfg(test)]
 pub(super) mod tests;
 
-use std::fmt;
-
 use alluvium::Announced;
-use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+pub use centre::Centre;
 pub(super) use drive::Teller;
 pub(crate) use fill::is_wanted;
 pub(crate) use meet::manifest_of;
+pub use memory::MemoryCentre;
 pub(super) use queue::Queued;
 pub use queue::{Told, told};
 
-use crate::postgres::{Advance, Applied, Error, Head, Held, KnownCut, KnownSegment, Ledger, Line, MissingUnit, Segment};
-use crate::remote::Incarnation;
 use fresh::Fresh;
-
-/// What the worker asks of the centre: see [`Ledger`].
-#[async_trait]
-pub(crate) trait Centre: fmt::Debug + Send + Sync {
-    async fn head(&self) -> Result<Option<Head>, Error>;
-    async fn advance(&self, manifest: &[u8]) -> Result<Advance, Error>;
-    async fn hold(&self, segments: &[Segment]) -> Result<Held, Error>;
-    async fn metadata(&self, incarnation: Incarnation, cut: u64, lines: &[Line], complete: bool) -> Result<Applied, Error>;
-    async fn cuts(&self, from: u64, most: u32) -> Result<Vec<KnownCut>, Error>;
-    async fn missing(&self, from: u64, most: u32) -> Result<Vec<MissingUnit>, Error>;
-    async fn segments(&self, after: i64, most: u32) -> Result<Vec<KnownSegment>, Error>;
-}
-
-#[async_trait]
-impl Centre for Ledger {
-    async fn head(&self) -> Result<Option<Head>, Error> {
-        Ledger::head(self).await
-    }
-
-    async fn advance(&self, manifest: &[u8]) -> Result<Advance, Error> {
-        Ledger::advance(self, manifest).await
-    }
-
-    async fn hold(&self, segments: &[Segment]) -> Result<Held, Error> {
-        Ledger::hold(self, segments).await
-    }
-
-    async fn metadata(&self, incarnation: Incarnation, cut: u64, lines: &[Line], complete: bool) -> Result<Applied, Error> {
-        Ledger::metadata(self, incarnation, cut, lines, complete).await
-    }
-
-    async fn cuts(&self, from: u64, most: u32) -> Result<Vec<KnownCut>, Error> {
-        Ledger::cuts(self, from, most).await
-    }
-
-    async fn missing(&self, from: u64, most: u32) -> Result<Vec<MissingUnit>, Error> {
-        Ledger::missing(self, from, most).await
-    }
-
-    async fn segments(&self, after: i64, most: u32) -> Result<Vec<KnownSegment>, Error> {
-        Ledger::segments(self, after, most).await
-    }
-}
 
 /// The centre, and what is between those who carry and those who tell.
 #[derive(Debug)]

@@ -6,18 +6,20 @@ use std::path::Path;
 use alluvium::{Database, Settings};
 use alluvium_sync::objects::Target;
 use alluvium_sync::prove::{Branch, Content, Problem, Proof, Prover};
-use alluvium_sync::remote::{Incarnation, Key};
+use alluvium_sync::remote::{Hash, Incarnation, Key, Manifest};
 use alluvium_sync::restore::{Options, restore};
 
+use super::chain::chain;
 use super::gateway::{DELIVERY, NAME};
+use super::kept::{Evicted, Kept};
 use super::store::Store;
 use super::{Violation, ensure};
 use crate::answers;
 use crate::model::Model;
 
 /// How notes begin that a delivery keeps when nothing is left to be done: what was offered is forgotten with the next cut, if power was cut
-/// when it was announced.
-const KEPT: [&str; 4] = ["told", "gateway", "only_once", "offered/"];
+/// when it was announced. Of the centre it is only noted how far it was told.
+const KEPT: [&str; 7] = ["told", "gateway", "only_once", "offered/", "centre/queued", "centre/told", "centre/forked"];
 
 /// What a bucket proves, and what of it faults have made.
 struct Findings {
@@ -78,24 +80,35 @@ fn left(db: &Database) -> Result<Option<u64>, Violation> {
 }
 
 /// Everything is delivered, nothing is there twice, and what is there is what the gateway holds. Where it was misled about what is there, it
-/// may have left a branch behind.
+/// may have left a branch behind. Answers what came of letting go of rows.
 pub async fn everything(
     db: &Database,
-    model: &Model,
+    kept: &Kept,
     store: &Store,
     target: &Target,
     dir: &Path,
     is_misled: bool,
-) -> Result<(), Violation> {
+) -> Result<Evicted, Violation> {
     let outrages = store.look(|bucket| bucket.outrages.clone());
     ensure(outrages.is_empty(), || outrages.join("; "))?;
     let own = answers::digest(db).map_err(failed("read the gateway"))?;
-    ensure(own == model.digest(), || "the gateway itself holds something else than was written".to_owned())?;
+    ensure(own == kept.held.digest(), || {
+        "the gateway itself holds something else than was written and not let go of".to_owned()
+    })?;
     let findings = prove(store);
     let branch = is_delivered(db, &findings)?;
     is_proved(&findings, &branch, is_misled)?;
     nothing_is_left_of_it(db)?;
-    is_restored(model, &branch, &findings, target, dir).await
+    let (model, evicted) = kept.expected(&branch_of(db, store)?)?;
+    is_restored(&model, &branch, &findings, target, dir).await?;
+    Ok(evicted)
+}
+
+/// The manifests of the gateway's branch.
+fn branch_of(db: &Database, store: &Store) -> Result<Vec<Manifest>, Violation> {
+    let head = db.delivery(DELIVERY).head().map_err(failed("read how far the delivery is"))?;
+    let announced = head.announced.ok_or_else(|| Violation("nothing was announced".to_owned()))?;
+    chain(store, Hash(announced.hash))
 }
 
 /// The database and the bucket agree that everything is delivered. Answers the branch of the gateway.
@@ -144,7 +157,7 @@ fn nothing_is_left_of_it(db: &Database) -> Result<(), Violation> {
     ensure(left.is_empty(), || format!("is noted still: {left:?}"))
 }
 
-/// What is made again of the bucket is what was written.
+/// What is made again of the bucket is what was written, but for rows that were let go of and then forgotten, which is stated.
 async fn is_restored(model: &Model, branch: &Branch, findings: &Findings, target: &Target, dir: &Path) -> Result<(), Violation> {
     let settings = Settings { background: false, ballast_bytes: 0, ..Settings::default() };
     let options = Options {

@@ -15,12 +15,12 @@ use crate::sim::locked;
 /// How long a call is on its way, at most.
 const WAY: u64 = 1_000;
 
-/// What was asked of a target, as it is told of.
+/// What was asked of a target or a centre, as it is told of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
     /// The kind of call.
     pub call: Call,
-    /// Of which object.
+    /// Of which object, or of what else.
     pub key: String,
     /// What became of it.
     pub fault: Option<Fault>,
@@ -44,6 +44,8 @@ struct State {
     strikes: Vec<Strike>,
     struck: Vec<Strike>,
     asked: Vec<Asked>,
+    /// How many of these there were of each part.
+    calls: BTreeMap<Part, u64>,
     changes: u64,
     /// Whether changes of the disk are the worker's, and count.
     counts: bool,
@@ -85,8 +87,10 @@ impl Fate {
         if state.over {
             return None;
         }
-        let number = state.asked.len() as u64;
-        let fault = state.strike(Part::Target, number);
+        let calls = state.calls.entry(call.part()).or_default();
+        let number = *calls;
+        *calls += 1;
+        let fault = state.strike(call.part(), number);
         let changes = state.changes;
         state.asked.push(Asked { call, key: key.to_owned(), fault, changes });
         fault
@@ -136,7 +140,11 @@ impl Fate {
 
     /// Power is there again.
     pub fn revive(&self) {
-        locked(&self.state).dead = false;
+        let mut state = locked(&self.state);
+        state.dead = false;
+        // Who was about to leave when it went may have left or not: that is a matter of threads.
+        state.ways.clear();
+        drop(state);
         // Nobody may have waited for that.
         let _ = self.cut.notified().now_or_never();
     }
@@ -156,9 +164,9 @@ impl Fate {
         locked(&self.state).asked.clone()
     }
 
-    /// How many calls there were.
-    pub fn calls(&self) -> u64 {
-        locked(&self.state).asked.len() as u64
+    /// How many calls of a part there were.
+    pub fn calls(&self, part: Part) -> u64 {
+        locked(&self.state).calls.get(&part).copied().unwrap_or_default()
     }
 
     /// Changes of the disk that counted.

@@ -8,11 +8,13 @@ use std::str::FromStr;
 pub enum Part {
     /// The object store.
     Target,
+    /// The centre.
+    Centre,
     /// The disk under the database, of which only changes are counted.
     Disk,
 }
 
-/// A kind of call to an object store.
+/// A kind of call, first those to an object store, then those to the centre.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Call {
     /// Puts an object if its name is free.
@@ -35,6 +37,18 @@ pub enum Call {
     Complete,
     /// Gives an upload up.
     Abort,
+    /// Asks which cut is the last.
+    CentreHead,
+    /// Registers a cut.
+    Advance,
+    /// Registers segments.
+    Hold,
+    /// Sends lines of metadata.
+    Metadata,
+    /// Asks which cuts there are.
+    Cuts,
+    /// Asks which units are missing.
+    Missing,
 }
 
 /// How a call goes wrong.
@@ -48,7 +62,7 @@ pub enum Fault {
     TimeOut,
     /// It is done twice, and the second answer is heard.
     Duplicate,
-    /// Bytes that are sent, or that are answered, come out as others.
+    /// Bytes that are sent to a store, or that it answers, come out as others. A centre is put back to what it was some calls before.
     Wrong,
     /// It takes hours, in which the gateway lives on.
     Slow,
@@ -60,7 +74,7 @@ pub enum Fault {
 
 impl Call {
     /// All of them.
-    pub const ALL: [Call; 10] = [
+    pub const ALL: [Call; 16] = [
         Call::Create,
         Call::Put,
         Call::Head,
@@ -71,7 +85,23 @@ impl Call {
         Call::Part,
         Call::Complete,
         Call::Abort,
+        Call::CentreHead,
+        Call::Advance,
+        Call::Hold,
+        Call::Metadata,
+        Call::Cuts,
+        Call::Missing,
     ];
+
+    /// Of whom it is asked.
+    pub fn part(self) -> Part {
+        if self < Call::CentreHead { Part::Target } else { Part::Centre }
+    }
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Part; 3] = [Part::Target, Part::Centre, Part::Disk];
 }
 
 impl Fault {
@@ -108,6 +138,7 @@ impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Part::Target => "target",
+            Part::Centre => "centre",
             Part::Disk => "disk",
         })
     }
@@ -130,13 +161,13 @@ impl FromStr for Strike {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let unknown = || format!("{text:?} is no fault: give one as target:12:lost, or disk:40:cut");
+        let unknown = || format!("{text:?} is no fault: give one as target:12:lost, centre:12:lost, or disk:40:cut");
         let mut fields = text.split(':');
         let mut next = || fields.next().ok_or_else(unknown);
         let (part, at, name) = (next()?, next()?, next()?);
-        let part = [Part::Target, Part::Disk].into_iter().find(|known| known.to_string() == part).ok_or_else(unknown)?;
+        let part = Part::ALL.into_iter().find(|known| known.to_string() == part).ok_or_else(unknown)?;
         let fault = Fault::ALL.into_iter().find(|fault| fault.name() == name).ok_or_else(unknown)?;
-        let possible = part == Part::Target || fault == Fault::Cut;
+        let possible = part != Part::Disk || fault == Fault::Cut;
         let at = at.parse().map_err(|_| unknown())?;
         possible.then_some(Strike { part, at, fault }).ok_or_else(unknown)
     }

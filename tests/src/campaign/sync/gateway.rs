@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use alluvium::{Database, Settings};
 use alluvium_sync::metadata::Wanted;
 use alluvium_sync::objects::{Sizes, Target, Throttle};
 use alluvium_sync::worker::{Once, Policy, Worker};
@@ -11,15 +10,16 @@ use fastrand::Rng;
 use tempfile::TempDir;
 
 use super::bucket::Kind;
+use super::centre::SimulatedCentre;
 use super::fate::{Asked, Fate};
 use super::fault::{Call, Fault};
+use super::home::Home;
+use super::kept::Evicted;
 use super::life::{self, Run};
 use super::mirror::MirroredDisk;
 use super::store::Store;
-use super::{Violation, at, check, ensure};
-use crate::model::Model;
-use crate::sim::{Machine, locked, small_settings};
-use crate::steps::{self, Step};
+use super::{Violation, at, check, ensure, ledger};
+use crate::sim::{Machine, locked};
 
 /// What the gateway is called.
 pub const NAME: &str = "pump house";
@@ -30,29 +30,19 @@ const PATIENCE: Duration = Duration::from_secs(1_800);
 /// Runs in a row that may end with something left although nothing fails any more.
 const LEFT: usize = 2;
 
-/// What a gateway holds, and should hold.
-struct Home {
-    db: Option<Arc<Database>>,
-    model: Model,
-    machine: Machine,
-    fate: Arc<Fate>,
-    /// Steps that went wrong while somebody else was at it.
-    wrong: Option<Violation>,
-    seed: u64,
-    meanwhiles: u64,
-}
-
 /// A gateway and what is around it.
 pub struct Gateway {
     seed: u64,
     fate: Arc<Fate>,
     store: Store,
+    centre: Option<SimulatedCentre>,
     home: Arc<Mutex<Home>>,
     dir: TempDir,
     worker: Option<Worker>,
     random: Rng,
     /// How often it went on under a new incarnation.
     forks: u64,
+    evicted: Evicted,
 }
 
 /// How a run of the worker ended.
@@ -61,11 +51,6 @@ enum Ended {
     Left(String),
     Cut,
     Stopped,
-}
-
-/// Under which settings little makes much happen.
-fn settings() -> Settings {
-    Settings { ballast_bytes: 0, ..small_settings() }
 }
 
 /// A directory in memory, where there is one.
@@ -79,6 +64,12 @@ fn kind(seed: u64) -> Kind {
     Kind { creates_only_once: seed % 3 != 2, marks_content: (seed / 2) % 2 == 1 }
 }
 
+/// Whether a life has a centre. Most gateways have none, and then nothing is queued, so that lives without one stay; of the two kinds of
+/// stores each is met with a centre and without. Of any three seeds that follow each other there are both.
+pub fn has_centre(seed: u64) -> bool {
+    matches!(seed % 6, 0 | 2 | 3)
+}
+
 /// Whether manifests were read as something else more than once: of one such answer the worker makes sure.
 fn is_misled(fate: &Fate) -> bool {
     let asked = fate.asked();
@@ -86,38 +77,10 @@ fn is_misled(fate: &Fate) -> bool {
     asked.iter().filter(read).filter(|asked| asked.fault == Some(Fault::Wrong)).count() > 1
 }
 
-impl Home {
-    fn db(&self) -> Result<&Arc<Database>, Violation> {
-        self.db.as_ref().ok_or_else(|| Violation("the database is not open".to_owned()))
-    }
-
-    fn perform(&mut self, step: &Step) -> Result<(), Violation> {
-        let db = self.db()?;
-        let done = match step {
-            Step::Write(effect) => steps::write(db, effect),
-            Step::Seal => db.seal(),
-            Step::Compact => db.compact().map(drop),
-            Step::Pass(micros) => {
-                self.machine.clock.pass(*micros);
-                Ok(())
-            }
-            other => return Err(Violation(format!("no step of a gateway: {other:?}"))),
-        };
-        done.map_err(|error| Violation(format!("{}: {error}", step.name())))?;
-        step.apply(&mut self.model, |_, _| {});
-        Ok(())
-    }
-
-    /// Lives on while a call takes long.
-    fn meanwhile(&mut self) {
-        self.meanwhiles += 1;
-        let steps = life::meanwhile(&self.model, self.seed ^ self.meanwhiles << 48);
-        self.fate.count(false);
-        let lived = steps.iter().try_for_each(|step| self.perform(step));
-        self.fate.count(true);
-        if let Err(violation) = lived {
-            self.wrong.get_or_insert(violation);
-        }
+impl Drop for Gateway {
+    /// What happens meanwhile has the home, and the home has the store.
+    fn drop(&mut self) {
+        self.live_on_meanwhile(false);
     }
 }
 
@@ -125,41 +88,58 @@ impl Gateway {
     /// A gateway that has not lived yet.
     pub fn new(seed: u64, fate: Arc<Fate>) -> Result<Gateway, Violation> {
         let dir = directory().map_err(|error| Violation(format!("no directory: {error}")))?;
-        let machine = Machine::new(seed);
-        machine.clock.set_wall(life::BEGIN);
         let store = Store::new(kind(seed), fate.clone());
-        let (fate_of_home, model) = (fate.clone(), Model::default());
-        let home = Home { db: None, model, machine, fate: fate_of_home, wrong: None, seed, meanwhiles: 0 };
-        let home = Arc::new(Mutex::new(home));
-        let for_store = home.clone();
-        store.meanwhile(Some(Box::new(move || locked(&for_store).meanwhile())));
+        let centre = has_centre(seed).then(|| SimulatedCentre::new(NAME, fate.clone()));
+        let home = Arc::new(Mutex::new(Home::new(seed, store.clone(), fate.clone())));
         let random = Rng::with_seed(seed);
-        let gateway = Gateway { seed, fate, store, home, dir, worker: None, random, forks: 0 };
+        let gateway =
+            Gateway { seed, fate, store, centre, home, dir, worker: None, random, forks: 0, evicted: Evicted::default() };
+        gateway.live_on_meanwhile(true);
         gateway.open()?;
         Ok(gateway)
+    }
+
+    /// Whether it lives on while a call takes long.
+    fn live_on_meanwhile(&self, lives: bool) {
+        let meanwhile = || -> Option<Box<dyn Fn() + Send + Sync>> {
+            let home = self.home.clone();
+            lives.then(|| Box::new(move || locked(&home).meanwhile()) as _)
+        };
+        self.store.meanwhile(meanwhile());
+        self.centre.iter().for_each(|centre| centre.meanwhile(meanwhile()));
     }
 
     /// Lives its life, followed by the worker, and holds what there is then against what there should be.
     pub async fn live(&mut self) -> Result<(), Violation> {
         for number in 0..life::STRETCHES {
-            let (steps, run) = life::stretch(number, &locked(&self.home).model, self.seed);
+            let (steps, run) = life::stretch(number, &locked(&self.home).kept.written, self.seed);
             steps.iter().try_for_each(|step| locked(&self.home).perform(step))?;
             self.carry(run).await.map_err(at(format_args!("stretch {number}")))?;
         }
         self.carry_all().await.map_err(at("at the end"))?;
         self.stop_worker().await?;
-        self.store.meanwhile(None);
+        self.live_on_meanwhile(false);
         self.fate.rest();
-        let (db, model) = {
-            let home = locked(&self.home);
-            (home.db()?.clone(), home.model.clone())
+        let (db, kept) = {
+            let mut home = locked(&self.home);
+            (home.db()?.clone(), std::mem::take(&mut home.kept))
         };
-        check::everything(&db, &model, &self.store, &self.target(), self.dir.path(), is_misled(&self.fate)).await
+        let target = self.target();
+        self.evicted = check::everything(&db, &kept, &self.store, &target, self.dir.path(), is_misled(&self.fate)).await?;
+        match &self.centre {
+            Some(centre) => ledger::everything(&db, centre.now(), &self.store, &target).await.map_err(at("at the centre")),
+            None => Ok(()),
+        }
     }
 
     /// How often it went on under a new incarnation.
     pub fn forks(&self) -> u64 {
         self.forks
+    }
+
+    /// What came of letting go of rows, once that is seen.
+    pub fn evicted(&self) -> Evicted {
+        self.evicted
     }
 
     /// Uploads in parts that are left in the store.
@@ -168,12 +148,7 @@ impl Gateway {
     }
 
     fn open(&self) -> Result<(), Violation> {
-        let mut home = locked(&self.home);
-        let disk = MirroredDisk::new(home.machine.disk.clone(), self.fate.clone());
-        let builder = home.machine.builder_over(Arc::new(disk), settings());
-        let db = builder.open(self.dir.path().join("data"));
-        home.db = Some(Arc::new(db.map_err(|error| Violation(format!("does not open: {error}")))?));
-        Ok(())
+        locked(&self.home).open(&self.dir.path().join("data"))
     }
 
     fn target(&self) -> Target {
@@ -195,7 +170,11 @@ impl Gateway {
             ..Policy::default()
         };
         let db = locked(&self.home).db()?.clone();
-        let worker = Worker::new(db, DELIVERY, NAME, self.target(), policy, &self.dir.path().join("scratch"));
+        let (target, scratch) = (self.target(), self.dir.path().join("scratch"));
+        let worker = match self.centre.clone() {
+            Some(centre) => Worker::with_centre(db, DELIVERY, NAME, target, policy, &scratch, Box::new(centre)),
+            None => Worker::new(db, DELIVERY, NAME, target, policy, &scratch),
+        };
         let worker = worker.map_err(|failed| Violation(format!("no worker: {failed}")))?;
         self.worker = Some(worker.clone());
         Ok(worker)
@@ -215,12 +194,14 @@ impl Gateway {
         Err(Violation("something of the worker goes on after its end".to_owned()))
     }
 
-    /// Lets the worker run until nothing was done meanwhile: what is done while a call takes hours may be left to the next run.
+    /// Lets the worker run until nothing was done meanwhile: what is done while a call takes hours may be left to the next run, and that the
+    /// centre was put back is seen when it is met the next time.
     async fn carry_all(&mut self) -> Result<(), Violation> {
+        let meanwhile = |of: &Self| (locked(&of.home).meanwhiles, of.centre.as_ref().map_or(0, SimulatedCentre::put_back));
         loop {
-            let before = locked(&self.home).meanwhiles;
+            let before = meanwhile(self);
             self.carry(Run::Once).await?;
-            if locked(&self.home).meanwhiles == before {
+            if meanwhile(self) == before {
                 return Ok(());
             }
         }
@@ -245,7 +226,7 @@ impl Gateway {
                 }
                 Ok(Ended::Stopped) => {
                     self.stop_worker().await?;
-                    self.store.give_up();
+                    self.give_up();
                     if run != Run::Once {
                         return Ok(());
                     }
@@ -299,20 +280,22 @@ impl Gateway {
         Ok(if self.fate.check().is_err() { Ended::Cut } else { ended })
     }
 
+    /// Nobody waits any more for what was asked.
+    fn give_up(&self) {
+        self.store.give_up();
+        self.centre.iter().for_each(SimulatedCentre::give_up);
+    }
+
     /// Loses what was not synced, and opens what is left.
     async fn lose_power(&mut self) -> Result<(), Violation> {
         self.stop_worker().await?;
-        self.store.give_up();
+        self.give_up();
         let image = {
             let mut home = locked(&self.home);
-            home.db = None;
             // Some lose no more than the process.
             let disk = &home.machine.disk;
             let image = if self.random.u8(0..4) == 0 { disk.after_shutdown() } else { disk.after_power_cut(&mut self.random) };
-            let mut machine = Machine::from_image(&image, self.random.u64(..));
-            machine.clock = home.machine.clock.clone();
-            machine.clock.start_again();
-            home.machine = machine;
+            home.go_on(Machine::from_image(&image, self.random.u64(..)));
             image
         };
         self.fate.revive();

@@ -1,4 +1,4 @@
-//! The life of a gateway, small and full of incident: rows, some late, deletions, metadata, tables that come and go.
+//! The life of a gateway, small and full of incident: rows, some late, deletions, metadata, tables that come and go, hours that are let go of.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::model::{Cell, Columns, Effect, Lasts, Model, Row, Span, Value};
 use crate::steps::Step;
 
 /// Stretches of it, each of which a worker follows.
-pub const STRETCHES: usize = 5;
+pub const STRETCHES: usize = 6;
 /// When it begins: 2026-01-01, ten o'clock.
 pub const BEGIN: i64 = 1_767_261_600_000_000;
 const HOUR: i64 = 3_600_000_000;
@@ -20,6 +20,22 @@ const SOIL: &str = "soil";
 const GONE: &str = "gone";
 /// What [`AIR`] is called later.
 const CLIMATE: &str = "climate";
+
+/// Something that a gateway does.
+#[derive(Debug, Clone)]
+pub enum Deed {
+    /// What any database knows.
+    Step(Step),
+    /// Lets go of what is older than a moment, as far as it may, for which the clock is set ahead. Rows may come just before, late, so that they
+    /// lie in no segment yet.
+    Evict(i64, Option<Effect>),
+}
+
+impl From<Step> for Deed {
+    fn from(step: Step) -> Self {
+        Deed::Step(step)
+    }
+}
 
 /// How a worker is let run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,20 +47,21 @@ pub enum Run {
 }
 
 /// What happens before a worker runs, and how it runs.
-pub fn stretch(number: usize, model: &Model, seed: u64) -> (Vec<Step>, Run) {
+pub fn stretch(number: usize, model: &Model, seed: u64) -> (Vec<Deed>, Run) {
     let mut make = Make { random: Rng::with_seed(seed ^ (number as u64) << 32) };
     let some_minutes = Run::For(Duration::from_secs(20 * 60));
-    let (mut steps, run) = match number {
-        0 => (make.beginning(), Run::Once),
-        1 => (make.late_and_early(), some_minutes),
-        2 => (make.deletions(), Run::Once),
-        3 => (make.more(), some_minutes),
-        _ => (make.end(), Run::Once),
+    let (evicted, mut steps, run) = match number {
+        0 => (None, make.beginning(), Run::Once),
+        1 => (Some(make.evict(AIR, -3)), make.late_and_early(), some_minutes),
+        2 => (Some(make.evict(AIR, -2)), make.deletions(), Run::Once),
+        3 => (Some(make.evict(CLIMATE, -1)), make.more(), some_minutes),
+        4 => (Some(make.evict(CLIMATE, 2)), make.end(), Run::Once),
+        _ => (Some(make.evict(CLIMATE, 4)), vec![make.document("id/1")], Run::Once),
     };
     // It may have been dropped early.
     let is_gone = number > 0 && !model.tables.contains_key(GONE);
     steps.retain(|step| !(is_gone && is_of_gone(step)));
-    (steps, run)
+    (evicted.into_iter().chain(steps.into_iter().map(Deed::from)).collect(), run)
 }
 
 fn is_of_gone(step: &Step) -> bool {
@@ -52,7 +69,7 @@ fn is_of_gone(step: &Step) -> bool {
 }
 
 /// What happens while a call takes hours.
-pub fn meanwhile(model: &Model, seed: u64) -> Vec<Step> {
+pub fn meanwhile(model: &Model, seed: u64) -> Vec<Deed> {
     let mut make = Make { random: Rng::with_seed(seed) };
     let table = if model.tables.contains_key(AIR) { AIR } else { CLIMATE };
     let hour = make.random.i64(-4..1);
@@ -62,7 +79,8 @@ pub fn meanwhile(model: &Model, seed: u64) -> Vec<Step> {
         steps.push(Step::Write(Effect::DropTable(GONE.to_owned())));
     }
     steps.extend([Step::Pass(2 * HOUR as u64), Step::Compact]);
-    steps
+    let evicted = make.random.bool().then(|| make.evict(table, hour));
+    steps.into_iter().map(Deed::from).chain(evicted).collect()
 }
 
 struct Make {
@@ -155,6 +173,15 @@ impl Make {
             rows.insert((tag.clone(), time), Row { key: vec![tag], time, cells });
         }
         Step::Write(Effect::Put(table.to_owned(), rows.into_values().collect()))
+    }
+
+    /// Lets go of the hours before one; at times with late rows of the one before it.
+    fn evict(&mut self, table: &str, hour: i64) -> Deed {
+        let late = match self.random.bool().then(|| self.rows(table, hour - 1, 4)) {
+            Some(Step::Write(late)) => Some(late),
+            _ => None,
+        };
+        Deed::Evict(BEGIN + hour * HOUR, late)
     }
 
     fn document(&mut self, id: &str) -> Step {

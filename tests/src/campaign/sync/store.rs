@@ -2,8 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,39 +16,14 @@ use object_store::{
 };
 
 use super::bucket::{Bucket, Kind, Object};
+use super::far::{Far, Trouble};
 use super::fate::Fate;
-use super::fault::{Call, Fault};
-use crate::sim::locked;
-
-/// How long what is slow takes.
-const SLOW: Duration = Duration::from_secs(2 * 3_600);
-
-/// How many calls later what was given up is done at last, if not at once.
-const LATER: u64 = 2;
-
-/// Something that is done later than it was asked for.
-struct Late {
-    effect: Box<dyn FnOnce(&mut Bucket) + Send>,
-    /// Whether it takes longer than whoever asked has patience.
-    is_stray: bool,
-    /// How many calls there are before it, once he has given up.
-    due: Option<u64>,
-}
-
-/// What a gateway does while it waits.
-type Meanwhile = Box<dyn Fn() + Send + Sync>;
+use super::fault::{Call, Part};
 
 /// The store. Clones are the same one.
 #[derive(Clone)]
 pub struct Store {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    bucket: Mutex<Bucket>,
-    fate: Arc<Fate>,
-    late: Mutex<Vec<Late>>,
-    meanwhile: Mutex<Option<Meanwhile>>,
+    far: Far<Bucket>,
 }
 
 impl fmt::Debug for Store {
@@ -68,105 +42,39 @@ fn failed(why: &'static str) -> Error {
     Error::Generic { store: "simulated", source: why.into() }
 }
 
-/// A clear answer: nothing was done.
-fn refused() -> Error {
-    Error::PermissionDenied { path: String::new(), source: "the credentials have expired".into() }
+impl Trouble for Error {
+    fn refused() -> Self {
+        Error::PermissionDenied { path: String::new(), source: "the credentials have expired".into() }
+    }
+
+    fn unreachable() -> Self {
+        failed("the wire was cut on the way there")
+    }
+
+    fn unheard() -> Self {
+        failed("the wire was cut on the way back")
+    }
 }
 
 impl Store {
     /// An empty store.
     pub fn new(kind: Kind, fate: Arc<Fate>) -> Self {
-        let bucket = Mutex::new(Bucket::new(kind));
-        Store { shared: Arc::new(Shared { bucket, fate, late: Mutex::default(), meanwhile: Mutex::default() }) }
+        Store { far: Far::new(Part::Target, Bucket::new(kind), fate, None) }
     }
 
     /// Looks at what it holds.
     pub fn look<T>(&self, at: impl FnOnce(&Bucket) -> T) -> T {
-        at(&locked(&self.shared.bucket))
+        self.far.look(at)
     }
 
     /// Says what happens while a call takes long; nothing, with none.
-    pub fn meanwhile(&self, what: Option<Meanwhile>) {
-        *locked(&self.shared.meanwhile) = what;
+    pub fn meanwhile(&self, what: Option<Box<dyn Fn() + Send + Sync>>) {
+        self.far.meanwhile(what);
     }
 
-    /// Nobody waits any more for what was asked. It is done now, or some calls later.
+    /// Nobody waits any more for what was asked.
     pub fn give_up(&self) {
-        let calls = self.shared.fate.calls();
-        for late in locked(&self.shared.late).iter_mut() {
-            late.due.get_or_insert(if late.is_stray { calls + LATER } else { calls });
-        }
-        self.arrive_late(calls);
-    }
-
-    /// Does what is due after so many calls.
-    fn arrive_late(&self, calls: u64) {
-        let mut waiting = locked(&self.shared.late);
-        let due: Vec<_> = waiting.extract_if(.., |late| late.due.is_some_and(|due| due <= calls)).collect();
-        due.into_iter().for_each(|late| (late.effect)(&mut locked(&self.shared.bucket)));
-    }
-
-    /// A call, however it fares. `effect` is told by which number bytes are to be altered, if they are.
-    async fn call<T, E>(&self, call: Call, key: &str, effect: E) -> Result<T>
-    where
-        T: Send + 'static,
-        E: Fn(&mut Bucket, Option<u64>) -> Result<T> + Send + 'static,
-    {
-        let fate = &self.shared.fate;
-        fate.travel(call, key).await;
-        let fault = fate.arrive(call, key).await;
-        self.arrive_late(fate.calls());
-        let done = self.strike(fault, effect).await;
-        fate.travel(call, key).await;
-        done
-    }
-
-    async fn strike<T, E>(&self, fault: Option<Fault>, effect: E) -> Result<T>
-    where
-        T: Send + 'static,
-        E: Fn(&mut Bucket, Option<u64>) -> Result<T> + Send + 'static,
-    {
-        let (fate, choice) = (&self.shared.fate, self.shared.fate.choice());
-        let perform = |wrong| effect(&mut locked(&self.shared.bucket), wrong);
-        match fault {
-            None => perform(None),
-            Some(Fault::Error) if choice.is_multiple_of(4) => Err(refused()),
-            Some(Fault::Error) => Err(failed("the wire was cut on the way there")),
-            Some(Fault::Lost) => {
-                drop(perform(None));
-                Err(failed("the wire was cut on the way back"))
-            }
-            Some(Fault::TimeOut) => {
-                if !choice.is_multiple_of(3) {
-                    let is_stray = choice % 3 == 1;
-                    let effect = Box::new(move |bucket: &mut Bucket| drop(effect(bucket, None)));
-                    locked(&self.shared.late).push(Late { effect, is_stray, due: None });
-                }
-                fate.hung.notify_one();
-                std::future::pending().await
-            }
-            Some(Fault::Duplicate) => {
-                drop(perform(None));
-                perform(None)
-            }
-            Some(Fault::Wrong) => perform(Some(choice)),
-            Some(Fault::Slow) => {
-                tokio::time::sleep(SLOW).await;
-                if let Some(meanwhile) = &*locked(&self.shared.meanwhile) {
-                    meanwhile();
-                }
-                perform(None)
-            }
-            Some(Fault::Cut) => {
-                fate.cut_power();
-                std::future::pending().await
-            }
-            Some(Fault::CutAfter) => {
-                drop(perform(None));
-                fate.cut_power();
-                std::future::pending().await
-            }
-        }
+        self.far.give_up();
     }
 }
 
@@ -216,7 +124,7 @@ impl ObjectStore for Store {
             true => bucket.create(&name, &bytes, wrong),
             false => bucket.put(&name, &bytes, wrong),
         };
-        self.call(call, &key, put).await.map(put_result)
+        self.far.call(call, &key, put).await.map(put_result)
     }
 
     async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
@@ -231,7 +139,7 @@ impl ObjectStore for Store {
             Some(choice) => bucket.get_altered(&name, choice),
             None => bucket.get(&name),
         };
-        let object = self.call(call, &key, get).await?;
+        let object = self.far.call(call, &key, get).await?;
         let range = range(options.range, object.bytes.len() as u64)?;
         let bytes = object.bytes.slice(range.start as usize..range.end as usize);
         Ok(GetResult {
@@ -254,7 +162,7 @@ impl ObjectStore for Store {
                     Some(_) => Ok(()),
                     None => bucket.delete(&name),
                 };
-                store.call(Call::Delete, &key, delete).await.map(|()| location)
+                store.far.call(Call::Delete, &key, delete).await.map(|()| location)
             }
         };
         locations.then(delete).boxed()
@@ -273,7 +181,7 @@ impl ObjectStore for Store {
             Ok(listed)
         };
         let listed = async move {
-            match store.call(Call::List, &key, list).await {
+            match store.far.call(Call::List, &key, list).await {
                 Ok(listed) => listed.into_iter().map(Ok).collect(),
                 Err(error) => vec![Err(error)],
             }
@@ -298,20 +206,20 @@ impl MultipartStore for Store {
             let id = bucket.begin(&name);
             Ok(if wrong.is_some() { format!("{id}0") } else { id })
         };
-        self.call(Call::Begin, &key, begin).await
+        self.far.call(Call::Begin, &key, begin).await
     }
 
     async fn put_part(&self, path: &Path, id: &String, number: usize, data: PutPayload) -> Result<PartId> {
         let (key, name, id, bytes) = (path.to_string(), path.to_string(), id.clone(), joined(data));
         let put = move |bucket: &mut Bucket, wrong| bucket.part(&name, &id, number, &bytes, wrong);
-        self.call(Call::Part, &format!("{key}#{number}"), put).await.map(|content_id| PartId { content_id })
+        self.far.call(Call::Part, &format!("{key}#{number}"), put).await.map(|content_id| PartId { content_id })
     }
 
     async fn complete_multipart(&self, path: &Path, id: &String, parts: Vec<PartId>) -> Result<PutResult> {
         let (key, name, id) = (path.to_string(), path.to_string(), id.clone());
         let parts: Vec<_> = parts.into_iter().map(|part| part.content_id).collect();
         let complete = move |bucket: &mut Bucket, wrong| bucket.complete(&name, &id, &parts, wrong);
-        self.call(Call::Complete, &key, complete).await.map(put_result)
+        self.far.call(Call::Complete, &key, complete).await.map(put_result)
     }
 
     async fn abort_multipart(&self, path: &Path, id: &String) -> Result<()> {
@@ -320,6 +228,6 @@ impl MultipartStore for Store {
             Some(_) => Ok(()),
             None => bucket.abort(&name, &id),
         };
-        self.call(Call::Abort, &key, abort).await
+        self.far.call(Call::Abort, &key, abort).await
     }
 }
