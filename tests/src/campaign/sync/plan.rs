@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
+use alluvium_sync::remote::Key;
 use fastrand::Rng;
 
 use super::{Asked, Call, Evicted, Fault, Lived, Part, Progress, Strike, Violation, ensure, has_centre, live, parallel, told};
@@ -122,13 +123,16 @@ pub fn misled(seed: u64) -> Result<Counts, Violation> {
     let counts = Mutex::new(Counts::default());
     locked(&counts).begin(seed);
     let lives = Lives { seed, counts: &counts, tell: &|_| () };
-    lives.each(&misleading(&lives.one_history()?), |_, _| ())?;
+    lives.each(&misleading(seed, &lives.one_history()?), |_, _| ())?;
     Ok(locked(&counts).clone())
 }
 
-/// Pairs of answers that are the same question's, where that is which manifest is there, and that both come out wrong.
-fn misleading(lived: &Lived) -> Vec<Vec<Strike>> {
-    let read = lived.numbered().filter(|(_, asked)| asked.call == Call::Get && asked.key.ends_with(".manifest.json"));
+/// Pairs of answers that are the same question's, where that is which manifest is there, and that both come out wrong. Not of the first where
+/// there is a centre: to that, who begins anew is somebody else, and the worker rightly waits for a person to say otherwise.
+fn misleading(seed: u64, lived: &Lived) -> Vec<Vec<Strike>> {
+    let is_first = |asked: &Asked| matches!(asked.key.parse(), Ok(Key::Manifest { cut: 1, .. }));
+    let is_of_manifest = |asked: &Asked| asked.call == Call::Get && asked.key.ends_with(".manifest.json");
+    let read = lived.numbered().filter(|(_, asked)| is_of_manifest(asked) && !(has_centre(seed) && is_first(asked)));
     let wrong = |at| Strike { part: Part::Target, at, fault: Fault::Wrong };
     read.map(|(at, _)| vec![wrong(at), wrong(at + 1)]).collect()
 }
@@ -184,7 +188,7 @@ impl Lives<'_> {
         }
         let known: BTreeSet<_> = nothing_fails.asked.iter().map(|asked| asked.call).collect();
         let rare = courses.iter().flat_map(|course| course.rare(&known));
-        let mut pairs: Vec<_> = rare.chain(misleading(&nothing_fails)).collect();
+        let mut pairs: Vec<_> = rare.chain(misleading(self.seed, &nothing_fails)).collect();
         let mut random = Rng::with_seed(self.seed);
         while ((singles.len() + pairs.len()) as u64) < plan.cases {
             let course = &courses[random.usize(..courses.len())];
