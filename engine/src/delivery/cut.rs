@@ -6,6 +6,7 @@ use super::erased::{self, Erasures};
 use super::form::{self, ContentForm, CutForm, PendingForm, UnitForm, cut_key, encode, unit_key};
 use super::state::{Noted, settle};
 use super::unit::{holds_unit, of_table};
+use super::voided;
 use crate::audit;
 use crate::error::Result;
 use crate::keyspace::Transaction;
@@ -149,7 +150,7 @@ fn void(transaction: &mut Transaction, delivery: &Noted, sealed: &SealedState, d
     for table in dropped {
         gone.extend(of_table(transaction, number, *table)?.collect::<Result<Vec<_>>>()?);
     }
-    let mut voids = Vec::new();
+    let (mut voids, mut voided) = (Vec::new(), Vec::new());
     for (table, segments) in &sealed.segments {
         for pending in of_table(transaction, number, *table)? {
             let (key, pending) = pending?;
@@ -164,7 +165,10 @@ fn void(transaction: &mut Transaction, delivery: &Noted, sealed: &SealedState, d
             match sealed.receipts.iter().find(|(_, receipt)| states(receipt, &unit)) {
                 Some((sequence, _)) if *sequence > sealed.through => continue,
                 Some(_) => {}
-                None => voids.push(unit),
+                None => {
+                    voids.push(unit);
+                    voided.extend(voided::of(transaction, number, &pending)?);
+                }
             }
             gone.push((key, pending));
         }
@@ -173,6 +177,7 @@ fn void(transaction: &mut Transaction, delivery: &Noted, sealed: &SealedState, d
         transaction.remove(key);
         settle(transaction, delivery, pending.cut, 1)?;
     }
+    voided::keep(transaction, number, delivery.form.cuts + 1, &voided)?;
     Ok(voids)
 }
 

@@ -88,6 +88,14 @@ pub(super) struct SentForm {
     pub(super) bytes: u64,
 }
 
+/// A unit that turned out to be void, under [`space::VOIDED`], the delivery's number and that of the cut that says so: as it stood, and
+/// its cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct VoidedForm {
+    pub(super) pending: PendingForm,
+    pub(super) cut: CutForm,
+}
+
 impl UnitForm {
     pub(super) fn of(unit: &Unit) -> Self {
         UnitForm {
@@ -199,6 +207,23 @@ pub(super) fn units(delivery: u32, table: TableId) -> Vec<u8> {
 /// The beginning of those of all units of a delivery.
 pub(super) fn all_units(delivery: u32) -> Vec<u8> {
     beginning(space::UNIT, delivery)
+}
+
+/// The cell of a unit that a cut says to be void.
+pub(super) fn voided_key(delivery: u32, told_by: u64, unit: &UnitForm) -> Key {
+    let of_unit = unit_key(delivery, unit);
+    let unit = of_unit.get(all_units(delivery).len()..).unwrap_or_default();
+    voided_by(delivery, told_by).into_iter().chain(unit.iter().copied()).collect()
+}
+
+/// The beginning of those that a cut says to be void.
+pub(super) fn voided_by(delivery: u32, told_by: u64) -> Vec<u8> {
+    all_voided(delivery).into_iter().chain(told_by.to_be_bytes()).collect()
+}
+
+/// The beginning of those of a delivery.
+pub(super) fn all_voided(delivery: u32) -> Vec<u8> {
+    beginning(space::VOIDED, delivery)
 }
 
 /// The cell of a note.

@@ -13,6 +13,7 @@ mod fence;
 mod form;
 mod state;
 mod unit;
+mod voided;
 
 pub use cut::{Cut, Unit};
 pub(crate) use cut::{SealedState, take};

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::cut::{self, Cut};
 use super::form::{
-    CutForm, DeliveryForm, PendingForm, SentForm, all_notes, all_units, cut_key, cut_of, cuts, decode, delivery_key, encode,
-    name_of, note_key, unit_key_of,
+    CutForm, DeliveryForm, PendingForm, SentForm, all_notes, all_units, all_voided, cut_key, cut_of, cuts, decode, delivery_key,
+    encode, name_of, note_key, unit_key_of,
 };
 use super::unit::{Sent, still, within};
+use super::voided;
 use crate::error::{Error, Result};
 use crate::keyspace::{Direction, Transaction, prefix, space};
 use crate::model::{PartitionKind, Sequence, TableId};
@@ -305,7 +306,7 @@ pub(crate) fn missed(transaction: &mut Transaction, name: &str, missing: &Sent) 
 /// Goes on behind a cut that both sides know, under another incarnation. Where that is the last that was announced, the cuts behind it stay:
 /// nobody else may know any more what they tell of, as deletions that were carried out since, and units that are gone. Where it is an earlier
 /// one, or another's, whatever was cut behind it is forgotten, to be cut again. What is not held yet of that cut and those before stays
-/// wanted, as theirs who announced it.
+/// wanted, as theirs who announced it, and what of it turned out to be void since is told again.
 pub(crate) fn rebase(transaction: &mut Transaction, name: &str, incarnation: [u8; 16], common: Option<Announced>) -> Result<()> {
     let mut delivery = Noted::read(transaction, name)?;
     if common == head_of(&delivery.form).announced {
@@ -314,7 +315,9 @@ pub(crate) fn rebase(transaction: &mut Transaction, name: &str, incarnation: [u8
         delivery.write(transaction);
         return Ok(());
     }
-    forget_behind(transaction, delivery.form.number, common.map_or(0, |common| common.cut))?;
+    let behind = common.map_or(0, |common| common.cut);
+    forget_behind(transaction, delivery.form.number, behind)?;
+    voided::put_back(transaction, delivery.form.number, behind)?;
     let none = Announced { cut: 0, through: 0, taken_at: 0, incarnation: [0; 16], hash: [0; 32] };
     let common = common.unwrap_or(none);
     delivery.form = DeliveryForm {
@@ -369,7 +372,7 @@ pub(crate) fn remove(transaction: &mut Transaction, name: &str) -> Result<bool> 
         found => found?,
     };
     let number = delivery.form.number;
-    clear(transaction, &[cuts(number), all_units(number), all_notes(number)])?;
+    clear(transaction, &[cuts(number), all_units(number), all_voided(number), all_notes(number)])?;
     transaction.remove(delivery_key(name));
     Ok(true)
 }

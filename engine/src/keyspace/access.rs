@@ -93,6 +93,8 @@ pub(crate) mod space {
     pub(crate) const EVICTIONS: u8 = 0xc4;
     /// Deletions that some delivery told of, by record.
     pub(crate) const ERASED: u8 = 0xc5;
+    /// Units that some cut says to be void, by delivery, cut and unit.
+    pub(crate) const VOIDED: u8 = 0xc6;
 }
 
 /// Somewhere to read and write. The product has two: a database, where every write is a transaction of its own and durable when

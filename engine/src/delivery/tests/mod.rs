@@ -320,6 +320,41 @@ fn units_whose_rows_are_all_deleted_are_void() {
 }
 
 #[test]
+fn what_was_told_to_be_void_is_told_again_to_who_has_forgotten_it() {
+    let (_, _, db) = begun();
+    let copy = db.delivery("copy");
+    append(&db, "a", &[(0, 1)]);
+    cut(&db).unwrap();
+    let first = copy.head().unwrap().announced;
+    append(&db, "a", &[(2 * HOUR, 3)]);
+    cut(&db).unwrap();
+    let second = copy.head().unwrap().announced;
+    for hour in [0, 2] {
+        db.delete("t", &[], TimeRange::new(hour * HOUR, (hour + 1) * HOUR)).unwrap();
+    }
+    db.compact().unwrap();
+    let times = |cut: crate::Cut| cut.voids.iter().map(|unit| unit.times.0 / HOUR).collect::<Vec<_>>();
+    assert_eq!(times(cut(&db).unwrap()), [0, 2]);
+    append(&db, "a", &[(3 * HOUR, 4)]);
+    assert_eq!(times(cut(&db).unwrap()), [0; 0]);
+    copy.hold(&copy.pending(SendOrder::Newest, 9).unwrap()).unwrap();
+    assert_eq!((delivered(&db), left(&db)), (Some(4), 0));
+    // Who has both cuts has to be told of both units, and who has the first of that one: the other one is cut no more.
+    assert_eq!((copy.fork(second).unwrap().units_left, delivered(&db)), (2, None));
+    assert_eq!(times(cut(&db).unwrap()), [0, 2]);
+    assert_eq!(copy.fork(first).unwrap().units_left, 1);
+    assert_eq!(times(cut(&db).unwrap()), [0]);
+    copy.hold(&copy.pending(SendOrder::Newest, 9).unwrap()).unwrap();
+    assert_eq!((delivered(&db), left(&db)), (Some(2), 0));
+    // Who has nothing is told of what there is.
+    assert_eq!(copy.fork(None).unwrap().units_left, 0);
+    assert_eq!(times(cut(&db).unwrap()), [0; 0]);
+    assert!(copy.remove().unwrap());
+    let view = db.inner_feed().publisher.keyspace.head().unwrap();
+    assert_eq!(view.scan(&prefix(&[space::VOIDED]), Direction::Forward).unwrap().count(), 0);
+}
+
+#[test]
 fn a_table_that_is_dropped_is_told_once_and_leaves_nothing_to_be_held() {
     let (_, _, db) = begun();
     append(&db, "a", &[(0, 1)]);
