@@ -15,7 +15,9 @@ pub enum Error {
     #[error("the centre cannot be reached: {0}")]
     Unreachable(String),
     /// Who answers is not proved to be the centre: look at its certificate, its name, and the clock.
-    #[error("the server is not trusted: {0}")]
+    #[error(
+        "the server is not trusted: {0}; it has to show a certificate for its name from an authority that is named here as trusted"
+    )]
     Untrusted(String),
     /// The centre knows neither the login nor the gateway by what was shown, or does not allow it: provision it.
     #[error("the centre refuses: {0}")]
@@ -42,16 +44,16 @@ pub enum Error {
     #[error("whether it was done is not known: {0}")]
     Ambiguous(String),
     /// The centre has no functions of this version: migrate it, or use a release that it knows.
-    #[error("the centre does not have what this release needs: {0}")]
+    #[error("the centre does not have what this release needs: {0}; its owner brings it there by `alluvium central migrate`")]
     Unsupported(String),
     /// What was sent cannot be. Nothing was done, and will not be if it is sent again.
     #[error("{0}")]
     Invalid(String),
     /// There is such a gateway already.
-    #[error("there is a gateway {0:?} already")]
+    #[error("there is a gateway {0:?} already; `alluvium central rotate` gives it another secret")]
     Exists(String),
     /// There is no such gateway.
-    #[error("there is no gateway {0:?}")]
+    #[error("there is no gateway {0:?}; `alluvium central provision` makes one known")]
     NoGateway(String),
     /// A mistake of this program or the centre's.
     #[error("{0}")]

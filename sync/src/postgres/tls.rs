@@ -35,7 +35,9 @@ fn authorities(pem: &[u8]) -> Result<RootCertStore, Error> {
         store.add(certificate).map_err(|error| wrong(error.to_string()))?;
     }
     if store.is_empty() {
-        return Err(wrong("none are given, and the server's certificate is verified by them".to_owned()));
+        return Err(wrong(
+            "none are given, and the server's certificate is verified by them: name their file by `sslrootcert`, or `root_certificates` in the settings".to_owned(),
+        ));
     }
     Ok(store)
 }

@@ -10,6 +10,7 @@ mod budget;
 mod create;
 mod environment;
 mod faults;
+mod filled;
 mod folder;
 mod get;
 mod put;

@@ -5,13 +5,14 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
 use alluvium::{Database, NoExtent, SegmentExtent, TableId};
+use bytes::Bytes;
 use futures_util::TryStreamExt;
 
 use super::super::failed::Failed;
 use super::super::{Shared, notes};
 use super::Telling;
 use crate::gather::partition_kind;
-use crate::objects::Listed;
+use crate::objects::{Kind, Listed, Trouble};
 use crate::postgres::{MissingUnit, Segment};
 use crate::remote::{Key, Link, SegmentKey};
 
@@ -104,7 +105,7 @@ impl Shared {
     async fn described(&self, key: SegmentKey, object: &Listed) -> Result<Option<Segment>, Failed> {
         let mut end = END.min(object.bytes);
         loop {
-            let bytes = self.target.get_range(&object.key, object.bytes - end..object.bytes).await?;
+            let bytes = self.end_of(object, end).await?;
             match SegmentExtent::of_end(&bytes) {
                 Ok(SegmentExtent { rows, times: (first, last), .. }) => {
                     return Ok(Some(Segment { key, rows, bytes: object.bytes, first, last, target: self.name.clone() }));
@@ -116,6 +117,18 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// The last bytes of an object. They have no checksum of their own, and are believed where they come the same twice.
+    async fn end_of(&self, object: &Listed, bytes: u64) -> Result<Bytes, Failed> {
+        let range = object.bytes - bytes..object.bytes;
+        let first = self.target.get_range(&object.key, range.clone()).await?;
+        if first == self.target.get_range(&object.key, range).await? {
+            return Ok(first);
+        }
+        let (doing, detail) =
+            (format!("reading the end of {:?}", object.key), "it was read twice, and was something else then".to_owned());
+        Err(Trouble { kind: Kind::Unreachable, doing, detail }.into())
     }
 }
 

@@ -313,6 +313,11 @@ impl MemoryCentre {
         })
     }
 
+    /// All segments, as they were told.
+    pub fn told(&self) -> &[Segment] {
+        &self.segments
+    }
+
     /// As [`Centre::segments`].
     pub fn segments(&self, after: i64, most: u32) -> Vec<KnownSegment> {
         let known = |(id, segment): (i64, &Segment)| {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use alluvium::{
     CollectionSpec, Database, FieldType, Partitioning, PutDocument, Query, RowBuilder, Settings, TableSpec, TimeRange,
@@ -11,7 +11,7 @@ use alluvium_sync::objects::Target;
 use alluvium_sync::objects::bucket::{Depth, Findings, prove};
 use alluvium_sync::remote::{Key, SegmentKey};
 use alluvium_sync::restore::{Options, restore};
-use alluvium_sync::worker::{Policy, Worker};
+use alluvium_sync::worker::{MemoryCentre, Policy, Worker};
 use serde_json::json;
 
 use super::carry::carry;
@@ -75,6 +75,14 @@ impl Gateway {
     pub(crate) async fn carry(&self, target: &Target) -> Result<(), String> {
         let scratch = self.dir.path().join("scratch");
         let worker = Worker::new(self.db.clone(), DELIVERY, GATEWAY, target.clone(), Policy::default(), &scratch).unwrap();
+        carry(&worker).await
+    }
+
+    /// The same by one that tells a centre of it.
+    pub(crate) async fn carry_and_tell(&self, target: &Target, centre: &Arc<Mutex<MemoryCentre>>) -> Result<(), String> {
+        let (scratch, centre) = (self.dir.path().join("scratch"), Box::new(Arc::clone(centre)));
+        let (db, policy) = (self.db.clone(), Policy::default());
+        let worker = Worker::with_centre(db, DELIVERY, GATEWAY, target.clone(), policy, &scratch, centre).unwrap();
         carry(&worker).await
     }
 
