@@ -6,7 +6,8 @@ use std::sync::Arc;
 use elsewhere::Elsewhere;
 
 use super::form::{
-    ContentForm, CutForm, DeliveryForm, PendingForm, SentForm, UnitForm, cut_key, decode, encode, erased_key, unit_key,
+    ContentForm, CutForm, DeliveryForm, PendingForm, SentForm, UnitForm, VoidedForm, cut_key, decode, encode, erased_key,
+    unit_key, voided_key,
 };
 use crate::io::MemoryDisk;
 use crate::keyspace::{Direction, prefix, space};
@@ -71,6 +72,12 @@ fn what_is_noted_has_these_bytes() {
     let pending = PendingForm { cut: 7, incarnation: [4; 16], taken_at: 1, unit, sent: None };
     let expected = [&[7][..], &[4; 16], &[2, 3, 1, 1, 0, 5, 9, 2, 1, 1, 0]];
     assert_eq!(*encode(&pending), expected.concat());
+    let of_cut = CutForm { after: 4, through: 10, taken_at: 1, before_at: 0, left: 0, content: None };
+    let voided = VoidedForm { pending: pending.clone(), cut: of_cut };
+    assert_eq!(*encode(&voided), [&expected.concat()[..], &[4, 10, 2, 0, 0, 0]].concat());
+    let of_unit = [&3_u32.to_be_bytes()[..], &9_u64.to_be_bytes(), &5_u64.to_be_bytes(), &[1], &[127], &[255; 7]].concat();
+    let expected = [&[0xc6, 0, 0, 0, 2][..], &8_u64.to_be_bytes(), &of_unit];
+    assert_eq!(*voided_key(2, 8, &unit), expected.concat());
     let sent = SentForm { place: "a/b".to_owned(), hash: [6; 32], bytes: 300 };
     let expected = [&[7][..], &[4; 16], &[2, 3, 1, 1, 0, 5, 9, 2, 1, 1, 1, 3], b"a/b", &[6; 32], &[0xac, 2]];
     assert_eq!(*encode(&PendingForm { sent: Some(sent), ..pending }), expected.concat());

@@ -19,7 +19,7 @@ use crate::model::Model;
 
 /// How notes begin that a delivery keeps when nothing is left to be done: what was offered is forgotten with the next cut, if power was cut
 /// when it was announced. Of the centre it is only noted how far it was told.
-const KEPT: [&str; 7] = ["told", "gateway", "only_once", "offered/", "centre/queued", "centre/told", "centre/forked"];
+const KEPT: [&str; 8] = ["told", "gateway", "only_once", "offered/", "centre/queued", "centre/told", "centre/forked", "sent_as/"];
 
 /// What a bucket proves, and what of it faults have made.
 struct Findings {
