@@ -41,8 +41,6 @@ impl Shared {
         let _sending = delivery.sending(shipment);
         let key = self.key_of(shipment);
         let place = key.to_string();
-        // Before it is there, so that it is found there whatever the table is called then.
-        notes::put_sent_as(&self.db, &self.name, [(key.table, key.name.as_str())].into_iter())?;
         let put = put(self, &place, &Source::File(&shipment.path), Hash(shipment.hash), shipment.bytes).await;
         if let Err(Failed::Object(NotPut::Altered(altered))) = &put
             && let Err(error) = delivery.damaged(shipment, &altered.to_string())
@@ -51,7 +49,8 @@ impl Shared {
             tracing::warn!(place, %error, "a damaged segment is not noted");
         }
         put?;
-        // Before it counts as sent, so that the centre is told of it whatever happens.
+        // Before it counts as sent, so that it is found there whatever the table is called then, and the centre is told of it whatever happens.
+        notes::put_sent_as(&self.db, &self.name, [(key.table, key.name.as_str())].into_iter())?;
         if self.centre.is_some() {
             self.queue_segment(&key, shipment)?;
         }
