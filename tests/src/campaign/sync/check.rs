@@ -18,7 +18,7 @@ use crate::answers;
 use crate::model::Model;
 
 /// How notes begin that a delivery keeps when nothing is left to be done: what was offered is forgotten with the next cut, if power was cut
-/// when it was announced. Of the centre it is only noted how far it was told.
+/// when it was announced. Of the centre it is only noted how far it was told, and of segments what their tables were called.
 const KEPT: [&str; 8] = ["told", "gateway", "only_once", "offered/", "centre/queued", "centre/told", "centre/forked", "sent_as/"];
 
 /// What a bucket proves, and what of it faults have made.
