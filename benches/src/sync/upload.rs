@@ -28,8 +28,8 @@ const OBJECTS: usize = 64;
 const BYTES: usize = 8 << 20;
 /// Objects on their way at the same time, as a worker has them.
 const PARALLEL: usize = 4;
-/// Objects that are put one way before as many are put the other way.
-const TOGETHER: usize = 2 * PARALLEL;
+/// Objects that are put one way before as many are put the other way: enough for the wait for the last of them not to be what is measured.
+const TOGETHER: usize = 4 * PARALLEL;
 /// What has to be reached of plain object_store.
 const REQUIRED: f64 = 0.8;
 

@@ -9,6 +9,9 @@ use parking_lot::Mutex;
 
 use crate::remote::Hash;
 
+mod copy;
+pub(super) use copy::{Copy, NotCopied};
+
 /// Bytes that are read at a time.
 const READ: usize = 256 << 10;
 

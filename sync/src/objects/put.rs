@@ -1,18 +1,22 @@
 //! Puts objects that are named by their hash: again and again, until it is certain that the store has them.
 
-use std::io;
+use std::io::{self, Read};
 
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
+use object_store::{ObjectStoreExt, PutPayload};
 
 use super::digest::{Concluded, Digests, Sum};
 use super::exchange::observed;
+use super::folder::{Copy, NotCopied};
 use super::parts::Unfinished;
-use super::source::{Source, digested};
+use super::source::Source;
 use super::target::Target;
 use super::trouble::{Kind, Trouble, is_unclear};
 use super::verify::{Statement, Verified};
 use crate::remote::Hash;
+
+/// Bytes that are copied into a folder before the throttle is asked.
+const TOGETHER: usize = 1 << 20;
 
 /// How often what came out wrong is put again before it is given up.
 const PUTS: usize = 2;
@@ -161,10 +165,10 @@ impl Target {
 
     async fn send(&self, object: &Object<'_>, upload: &mut Upload<'_>) -> Result<Sent, Failed> {
         self.sweep(object.path);
-        match &self.shared.parts {
-            _ if object.bytes <= self.shared.sizes.in_one => self.in_one(object).await,
-            Some(store) => self.in_parts(&**store, object, upload).await,
-            None => self.as_stream(object).await,
+        match (&self.shared.folder, &self.shared.parts) {
+            (Some(root), _) => self.as_file(root, object).await,
+            (None, Some(store)) if object.bytes > self.shared.sizes.in_one => self.in_parts(&**store, object, upload).await,
+            (None, _) => self.in_one(object).await,
         }
     }
 
@@ -215,41 +219,24 @@ impl Target {
     }
 
     /// Into a folder, where it has no name before it is whole.
-    async fn as_stream(&self, object: &Object<'_>) -> Result<Sent, Failed> {
-        let failed = |error: &object_store::Error| Trouble::of(object.doing(), error, &super::exchange::Exchange::default());
-        let mut upload = self.shared.store.put_multipart(object.path).await.map_err(|error| failed(&error))?;
-        let ours = match self.copy(object, &mut *upload).await {
-            Ok(ours) => ours,
-            Err(error) => {
-                // It has no name yet, so what stays of it does no harm.
-                let _ = upload.abort().await;
-                return Err(Failed::NotPut(error));
-            }
-        };
-        match upload.complete().await {
-            Ok(put) => Ok(Sent { ours, stated: Statement { etag: put.e_tag, is_confirmed: false } }),
-            Err(error) => Err(Failed::NotPut(failed(&error).into())),
-        }
-    }
-
-    async fn copy(&self, object: &Object<'_>, upload: &mut dyn MultipartUpload) -> Result<Concluded, NotPut> {
-        let mut reader = object.source.open().await.map_err(|error| object.unreadable(&error))?;
-        let mut digests = self.digests(object);
+    async fn as_file(&self, root: &std::path::Path, object: &Object<'_>) -> Result<Sent, Failed> {
         // As a whole: it begins anew, so that of one that goes a bit each day nothing would ever arrive.
         let mut admitted = self.admit(object.bytes, &object.doing())?;
+        let (opens, file, most) = (object.source.opens(), root.join(object.path.as_ref()), object.bytes.saturating_add(1));
+        let begin = move || Copy::begin(Box::new(opens().map_err(NotCopied::Source)?.take(most)), &file);
+        let mut copy = object.copying(begin).await?;
         loop {
-            let bytes = reader.next(1 << 20).await.map_err(|error| object.unreadable(&error))?;
-            if bytes.is_empty() {
-                let ours = digests.conclude();
-                object.check(&ours)?;
-                return Ok(ours);
+            let (copied, then) = object.copying(move || Ok((copy.go_on(TOGETHER)?, copy))).await?;
+            copy = then;
+            if copied == 0 {
+                break;
             }
-            let read;
-            (digests, read) = digested(digests, bytes).await.map_err(|error| object.unreadable(&error))?;
-            self.go(read.len(), &mut admitted).await;
-            let put = upload.put_part(PutPayload::from(read)).await;
-            put.map_err(|error| Trouble::of(object.doing(), &error, &super::exchange::Exchange::default()))?;
+            self.go(copied, &mut admitted).await;
         }
+        let (ours, unnamed) = copy.conclude();
+        object.check(&ours)?;
+        object.copying(|| unnamed.name().map_err(NotCopied::Folder)).await?;
+        Ok(Sent { ours, stated: Statement::default() })
     }
 }
 
@@ -268,6 +255,19 @@ impl Object<'_> {
             found_bytes: ours.bytes,
         };
         Err(NotPut::Altered(Box::new(altered)))
+    }
+
+    /// Does some of copying it into a folder, where that keeps no other task waiting.
+    async fn copying<T: Send + 'static>(
+        &self,
+        some: impl FnOnce() -> Result<T, NotCopied> + Send + 'static,
+    ) -> Result<T, Trouble> {
+        match tokio::task::spawn_blocking(some).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(NotCopied::Source(error))) => Err(self.unreadable(&error)),
+            Ok(Err(NotCopied::Folder(error))) => Err(Trouble::of_folder(self.doing(), error)),
+            Err(stopped) => Err(Trouble::of_folder(self.doing(), io::Error::other(stopped))),
+        }
     }
 
     pub(super) fn doing(&self) -> String {

@@ -9,6 +9,12 @@ use tokio::io::AsyncReadExt;
 
 use super::digest::{Concluded, Digests};
 
+/// Bytes that are read and taken into what they come to while the processor still has them at hand.
+const PIECE: u64 = 256 << 10;
+
+/// Begins to read.
+pub(super) type Opens = Box<dyn FnOnce() -> io::Result<Box<dyn Read + Send>> + Send>;
+
 /// What an object is made of.
 #[derive(Debug, Clone)]
 pub enum Source<'a> {
@@ -25,6 +31,20 @@ impl Source<'_> {
             Source::File(path) => Reader::File(File::open(path).await?),
             Source::Bytes(bytes) => Reader::Bytes(bytes.clone()),
         })
+    }
+
+    /// What begins to read where it may keep a thread waiting.
+    pub(super) fn opens(&self) -> Opens {
+        match self {
+            Source::File(path) => {
+                let path = path.to_path_buf();
+                Box::new(move || Ok(Box::new(std::fs::File::open(path)?)))
+            }
+            Source::Bytes(bytes) => {
+                let bytes = bytes.clone();
+                Box::new(move || Ok(Box::new(io::Cursor::new(bytes))))
+            }
+        }
     }
 
     /// Which it is, in words.
@@ -45,11 +65,17 @@ impl Source<'_> {
             Source::File(path) => path.to_path_buf(),
         };
         let read = move || {
-            let file = std::fs::File::open(path)?;
-            let mut bytes = Vec::with_capacity(usize::try_from(most.min(file.metadata()?.len() + 1)).unwrap_or_default());
-            file.take(most).read_to_end(&mut bytes)?;
-            digests.update(&bytes);
-            Ok((digests, bytes.into()))
+            let mut file = std::fs::File::open(path)?.take(most);
+            let mut bytes =
+                Vec::with_capacity(usize::try_from(most.min(file.get_ref().metadata()?.len() + 1)).unwrap_or_default());
+            loop {
+                let before = bytes.len();
+                (&mut file).take(PIECE).read_to_end(&mut bytes)?;
+                match bytes.get(before..).unwrap_or_default() {
+                    [] => return Ok((digests, bytes.into())),
+                    piece => digests.update(piece),
+                }
+            }
         };
         tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
     }

@@ -92,6 +92,12 @@ impl Trouble {
         Trouble { kind, doing: doing.into(), detail: error.to_string() }
     }
 
+    /// Of a target's folder.
+    pub(super) fn of_folder(doing: impl Into<String>, error: io::Error) -> Self {
+        let error = object_store::Error::Generic { store: "folder", source: error.into() };
+        Trouble::of(doing, &error, &Exchange::default())
+    }
+
     /// Of what a store answered, or did not.
     pub(super) fn of(doing: impl Into<String>, error: &object_store::Error, exchange: &Exchange) -> Self {
         let kind = kind(error, exchange);

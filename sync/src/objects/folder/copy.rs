@@ -1,0 +1,158 @@
+//! Copies into a folder: a file has no name before it is whole and synced, and stays once it has one.
+//!
+//! Bytes are hashed and written while the processor still has them at hand; a buffer of the whole file would cost more than the hash.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::super::digest::{Concluded, Digests};
+use super::{READ, make, sync};
+
+/// A copy on its way.
+pub(in super::super) struct Copy {
+    source: Box<dyn Read + Send>,
+    unnamed: Unnamed,
+    digests: Digests,
+    buffer: Vec<u8>,
+}
+
+/// A copy that failed.
+#[derive(Debug)]
+pub(in super::super) enum NotCopied {
+    /// At what was to be copied.
+    Source(io::Error),
+    /// At what it was to become.
+    Folder(io::Error),
+}
+
+impl Copy {
+    /// Begins, in folders that are made where they are not there.
+    pub(in super::super) fn begin(source: Box<dyn Read + Send>, file: &Path) -> Result<Self, NotCopied> {
+        let unnamed = Unnamed::create(file).map_err(NotCopied::Folder)?;
+        Ok(Copy { source, unnamed, digests: Digests::hash_alone(), buffer: vec![0; READ] })
+    }
+
+    /// Copies at most so many bytes, and says how many: none only at the end.
+    pub(in super::super) fn go_on(&mut self, most: usize) -> Result<usize, NotCopied> {
+        let mut copied = 0;
+        while copied < most {
+            let wanted = READ.min(most - copied);
+            let piece = match self.source.read(&mut self.buffer[..wanted]) {
+                Ok(0) => break,
+                Ok(read) => &self.buffer[..read],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(NotCopied::Source(error)),
+            };
+            self.digests.update(piece);
+            self.unnamed.file.write_all(piece).map_err(NotCopied::Folder)?;
+            copied += piece.len();
+        }
+        Ok(copied)
+    }
+
+    /// What was copied, and what it comes to.
+    pub(in super::super) fn conclude(self) -> (Concluded, Unnamed) {
+        (self.digests.conclude(), self.unnamed)
+    }
+}
+
+/// A file that has not got its name. Dropped without, it is removed.
+pub(in super::super) struct Unnamed {
+    file: File,
+    /// Where it is until then: named as `LocalFileSystem` does, by which [`super::sweep`] and [`super::clean`] find what a power cut left.
+    at: PathBuf,
+    name: PathBuf,
+}
+
+impl Unnamed {
+    fn create(name: &Path) -> io::Result<Self> {
+        let folder = name.parent().unwrap_or(Path::new("."));
+        let mut number = 1_u64;
+        loop {
+            let at = PathBuf::from(format!("{}#{number}", name.display()));
+            match File::create_new(&at) {
+                Ok(file) => return Ok(Unnamed { file, at, name: name.to_owned() }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.exists() => make(folder)?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Gives it its name, in place of any other of it, so that it stays.
+    pub(in super::super) fn name(self) -> io::Result<()> {
+        self.file.sync_all()?;
+        fs::rename(&self.at, &self.name)?;
+        self.name.parent().map_or(Ok(()), sync)
+    }
+}
+
+impl Drop for Unnamed {
+    fn drop(&mut self) {
+        // Once it has its name, nothing is there.
+        let _ = fs::remove_file(&self.at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::Hash;
+
+    fn copy(bytes: &[u8], file: &Path) -> Copy {
+        Copy::begin(Box::new(io::Cursor::new(bytes.to_vec())), file).map_err(|_| "not begun").unwrap()
+    }
+
+    #[test]
+    fn a_file_has_its_name_once_it_is_whole() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("a/b/file");
+        let bytes = vec![7; 3 * READ + 1];
+        let mut copying = copy(&bytes, &file);
+        assert_eq!(copying.go_on(READ + 5).unwrap_or_default(), READ + 5);
+        assert_eq!(copying.go_on(usize::MAX).unwrap_or_default(), 2 * READ - 4);
+        assert_eq!(copying.go_on(1).unwrap_or(9), 0);
+        let (concluded, unnamed) = copying.conclude();
+        assert_eq!((concluded.hash, concluded.bytes), (Hash::of(&bytes), bytes.len() as u64));
+        assert!(!file.exists());
+        unnamed.name().unwrap();
+        assert_eq!(fs::read(&file).unwrap(), bytes);
+        assert_eq!(fs::read_dir(root.path().join("a/b")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_copy_that_is_given_up_leaves_nothing_and_what_was_there() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        fs::write(&file, "old").unwrap();
+        fs::write(root.path().join("file#1"), "another's").unwrap();
+        let mut copying = copy(b"new", &file);
+        assert_eq!(copying.go_on(usize::MAX).unwrap_or_default(), 3);
+        assert!(root.path().join("file#2").exists());
+        drop(copying);
+        assert_eq!(fs::read(&file).unwrap(), b"old");
+        assert_eq!(fs::read(root.path().join("file#1")).unwrap(), b"another's");
+        assert!(!root.path().join("file#2").exists());
+        let mut copying = copy(b"new", &file);
+        copying.go_on(usize::MAX).map_err(|_| "not copied").unwrap();
+        copying.conclude().1.name().unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+    }
+
+    #[test]
+    fn which_side_failed_is_told() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("broken"))
+            }
+        }
+        let root = tempfile::tempdir().unwrap();
+        let mut copying = Copy::begin(Box::new(Broken), &root.path().join("file")).map_err(|_| "not begun").unwrap();
+        assert!(matches!(copying.go_on(1), Err(NotCopied::Source(_))));
+        fs::write(root.path().join("file"), "").unwrap();
+        let below = root.path().join("file/below");
+        assert!(matches!(Copy::begin(Box::new(io::empty()), &below), Err(NotCopied::Folder(_))));
+    }
+}
