@@ -3,7 +3,7 @@
 //! Every mutation is one record in one log; columns (memtable, then Parquet segments) and tables (the catalog) are
 //! materialised from it. In the order data flows:
 //!
-//! - `model`, `record`, `format`, `settings`, `error`, `fence`, `io`, `clock`, `counters`, `shared`, `watermark`, `merge`: what everything else
+//! - `model`, `record`, `format`, `settings`, `error`, `fence`, `io`, `clock`, `counters`, `shared`, `watermark`, `merge`, `words`: what everything else
 //!   is made of;
 //! - `wal`, `memtable`, `segment`, `catalog`, `table`: the parts, which do not know each other;
 //! - `keyspace`: the ordered keys and values under all metadata, over the catalog; `kv`, `document`, `queue`, `principal`, `audit`, `writer`, `delivery`: what is made of them;
@@ -48,6 +48,7 @@ mod table;
 mod testing;
 mod wal;
 mod watermark;
+pub mod words;
 mod writer;
 
 pub use audit::{AuditEntry, AuditHead, AuditOutcome, Audited, Trail};

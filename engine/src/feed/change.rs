@@ -212,6 +212,44 @@ impl SealedRows {
 }
 
 impl Event {
+    /// How it is called for programs, as in `document_put`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Event::TableCreated(_) => "table_created",
+            Event::TableChanged(_) => "table_changed",
+            Event::TableDropped(_) => "table_dropped",
+            Event::SeriesAdded { .. } => "series_added",
+            Event::Rows(_) => "rows",
+            Event::Sealed(_) => "sealed_rows",
+            Event::RowsDeleted { .. } => "rows_deleted",
+            Event::Seal { .. } => "seal",
+            Event::Compacted { .. } => "compacted",
+            Event::Evicted { .. } => "evicted",
+            Event::Receipt(_) => "receipt",
+            Event::Pair { value: Some(_), .. } => "pair_put",
+            Event::Pair { value: None, .. } => "pair_removed",
+            Event::Collection { state: Some(_), .. } => "collection",
+            Event::Collection { state: None, .. } => "collection_removed",
+            Event::Schema { schema: Some(_), .. } => "schema",
+            Event::Schema { schema: None, .. } => "schema_removed",
+            Event::Document { state: Some(state), .. } if state.deleted_at.is_some() => "document_deleted",
+            Event::Document { state: Some(_), .. } => "document_put",
+            Event::Document { state: None, .. } => "document_removed",
+            Event::Queue { state: Some(_), .. } => "queue",
+            Event::Queue { state: None, .. } => "queue_removed",
+            Event::Item { content: Some(_), .. } => "item_pushed",
+            Event::Item { content: None, .. } => "item_removed",
+            Event::ItemState { .. } => "item_state",
+            Event::Audited { entry: Some(_), .. } => "audited",
+            Event::Audited { entry: None, .. } => "audit_dropped",
+            Event::Principal { principal: Some(_), .. } => "principal",
+            Event::Principal { principal: None, .. } => "principal_removed",
+            Event::Role { grants: Some(_), .. } => "role",
+            Event::Role { grants: None, .. } => "role_removed",
+            Event::Other { .. } => "other",
+        }
+    }
+
     /// What it is about.
     pub fn kind(&self) -> ChangeKind {
         match self {

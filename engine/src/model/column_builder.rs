@@ -41,15 +41,22 @@ macro_rules! each {
 impl ColumnBuilder {
     /// An empty column.
     pub(crate) fn new(kind: FieldType) -> Self {
+        ColumnBuilder::with_capacity(kind, 0)
+    }
+
+    /// An empty column with room for so many values.
+    pub(crate) fn with_capacity(kind: FieldType, values: usize) -> Self {
         match kind {
-            FieldType::Float64 => ColumnBuilder::Float64(Float64Builder::new()),
-            FieldType::Float32 => ColumnBuilder::Float32(Float32Builder::new()),
-            FieldType::Int64 => ColumnBuilder::Int64(Int64Builder::new()),
-            FieldType::UInt64 => ColumnBuilder::UInt64(UInt64Builder::new()),
-            FieldType::Bool => ColumnBuilder::Bool(BooleanBuilder::new()),
-            FieldType::Utf8 => ColumnBuilder::Utf8(StringBuilder::new()),
-            FieldType::Binary => ColumnBuilder::Binary(BinaryBuilder::new()),
-            FieldType::Decimal { .. } => ColumnBuilder::Decimal(Decimal64Builder::new().with_data_type(kind.arrow())),
+            FieldType::Float64 => ColumnBuilder::Float64(Float64Builder::with_capacity(values)),
+            FieldType::Float32 => ColumnBuilder::Float32(Float32Builder::with_capacity(values)),
+            FieldType::Int64 => ColumnBuilder::Int64(Int64Builder::with_capacity(values)),
+            FieldType::UInt64 => ColumnBuilder::UInt64(UInt64Builder::with_capacity(values)),
+            FieldType::Bool => ColumnBuilder::Bool(BooleanBuilder::with_capacity(values)),
+            FieldType::Utf8 => ColumnBuilder::Utf8(StringBuilder::with_capacity(values, 0)),
+            FieldType::Binary => ColumnBuilder::Binary(BinaryBuilder::with_capacity(values, 0)),
+            FieldType::Decimal { .. } => {
+                ColumnBuilder::Decimal(Decimal64Builder::with_capacity(values).with_data_type(kind.arrow()))
+            }
         }
     }
 
@@ -65,6 +72,24 @@ impl ColumnBuilder {
             (ColumnBuilder::Binary(builder), Value::Binary(value)) => builder.append_value(value),
             (ColumnBuilder::Decimal(builder), Value::Decimal(value)) => builder.append_value(value),
             (_, value) => return Err(value),
+        }
+        Ok(())
+    }
+
+    /// Adds a text; gives it back where the column takes none.
+    pub(crate) fn append_text<'v>(&mut self, value: &'v str) -> Result<(), &'v str> {
+        match self {
+            ColumnBuilder::Utf8(builder) => builder.append_value(value),
+            _ => return Err(value),
+        }
+        Ok(())
+    }
+
+    /// Adds bytes; gives them back where the column takes none.
+    pub(crate) fn append_bytes<'v>(&mut self, value: &'v [u8]) -> Result<(), &'v [u8]> {
+        match self {
+            ColumnBuilder::Binary(builder) => builder.append_value(value),
+            _ => return Err(value),
         }
         Ok(())
     }

@@ -1,168 +1,21 @@
-//! Durations (`90s`, `1h30m`, `1mo`) and the time buckets they name.
+//! Durations and time buckets, as the engine reads them.
 
-use alluvium::Window;
+use alluvium::{Window, words};
 use jiff::tz::TimeZone;
 
-const SECOND: i128 = 1_000_000_000;
-const DAY: i128 = 86_400 * SECOND;
-
-/// The units and their nanoseconds; months and years have no fixed length.
-const UNITS: [(&str, Length); 10] = [
-    ("ms", Length::Nanos(1_000_000)),
-    ("us", Length::Nanos(1_000)),
-    ("µs", Length::Nanos(1_000)),
-    ("s", Length::Nanos(SECOND)),
-    ("m", Length::Nanos(60 * SECOND)),
-    ("h", Length::Nanos(3_600 * SECOND)),
-    ("d", Length::Nanos(DAY)),
-    ("w", Length::Nanos(7 * DAY)),
-    ("mo", Length::Months(1)),
-    ("y", Length::Months(12)),
-];
-
-#[derive(Debug, Clone, Copy)]
-enum Length {
-    Nanos(i128),
-    Months(i64),
-}
-
-/// A length of time: calendar months and a fixed rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Duration {
-    pub(crate) months: i64,
-    pub(crate) nanos: i128,
-}
+pub(crate) use words::Duration;
 
 /// Reads one or more numbers with units, such as `90s` or `1h30m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let mut total = Duration::default();
-    for (count, unit) in terms(text)? {
-        match length(unit) {
-            Some(Length::Nanos(nanos)) => {
-                total.nanos = total.nanos.checked_add(nanos * i128::from(count)).ok_or_else(|| unreadable(text))?;
-            }
-            Some(Length::Months(months)) => {
-                total.months = total.months.checked_add(months.saturating_mul(count)).ok_or_else(|| unreadable(text))?;
-            }
-            None => return Err(unreadable(text)),
-        }
-    }
-    Ok(total)
+    words::duration(text).map_err(|error| error.to_string())
 }
 
 /// Reads the width of time buckets. Days, weeks and months follow the calendar of `zone`; without one, UTC.
 pub(crate) fn window(text: &str, zone: Option<&str>) -> Result<Window, String> {
-    let calendar_zone = zone.unwrap_or("UTC").to_owned();
-    match terms(text)?.as_slice() {
-        [(1, "d")] if zone.is_some() => return Ok(Window::Day { zone: calendar_zone }),
-        [(1, "w")] => return Ok(Window::Week { zone: calendar_zone }),
-        [(1, "mo")] => return Ok(Window::Month { zone: calendar_zone }),
-        terms => {
-            let calendar = |unit: &str| matches!(unit, "w" | "mo" | "y") || (unit == "d" && zone.is_some());
-            if terms.iter().any(|(_, unit)| calendar(unit)) {
-                return Err(format!("buckets of {text:?} have no place in the calendar: use 1d, 1w or 1mo"));
-            }
-        }
-    }
-    let micros = duration(text)?.nanos / 1_000;
-    match i64::try_from(micros) {
-        Ok(micros) if micros > 0 => Ok(Window::Fixed { micros }),
-        Ok(_) => Err(format!("buckets of {text:?} have no width: use 5m, 1h, 1d, …")),
-        Err(_) => Err(format!("buckets of {text:?} are too wide: use 1mo at most, or leave --every out")),
-    }
+    words::window(text, zone).map_err(|error| error.to_string())
 }
 
 /// Finds a time zone by its IANA name.
 pub(crate) fn zone(name: &str) -> Result<TimeZone, String> {
-    TimeZone::get(name).map_err(|_| format!("unknown time zone {name:?}: use an IANA name such as Europe/Berlin or UTC"))
-}
-
-fn length(unit: &str) -> Option<Length> {
-    UNITS.iter().find(|(name, _)| *name == unit).map(|(_, length)| *length)
-}
-
-/// Splits `1h30m` into `(1, "h"), (30, "m")`.
-fn terms(text: &str) -> Result<Vec<(i64, &str)>, String> {
-    let mut found = Vec::new();
-    let mut rest = text.trim();
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        let (number, after) = rest.split_at(digits);
-        let letters = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
-        let (unit, after) = after.split_at(letters);
-        let count = number.parse().map_err(|_| unreadable(text))?;
-        if length(unit).is_none() {
-            return Err(unreadable(text));
-        }
-        found.push((count, unit));
-        rest = after;
-    }
-    if found.is_empty() { Err(unreadable(text)) } else { Ok(found) }
-}
-
-fn unreadable(text: &str) -> String {
-    format!("cannot read the duration {text:?}: use a number and ms, s, m, h, d, w, mo or y, such as 90s, 5m or 1h30m")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn nanos(text: &str) -> i128 {
-        let duration = duration(text).unwrap();
-        assert_eq!(duration.months, 0, "{text}");
-        duration.nanos
-    }
-
-    #[test]
-    fn durations() {
-        assert_eq!(nanos("90s"), 90_000_000_000);
-        assert_eq!(nanos("1h30m"), 5_400_000_000_000);
-        assert_eq!(nanos("250ms"), 250_000_000);
-        assert_eq!(nanos("7us"), 7_000);
-        assert_eq!(nanos("7µs"), 7_000);
-        assert_eq!(nanos("2d"), 172_800_000_000_000);
-        assert_eq!(nanos("1w"), 604_800_000_000_000);
-        assert_eq!(duration("1mo").unwrap(), Duration { months: 1, nanos: 0 });
-        assert_eq!(duration("1y2mo3s").unwrap(), Duration { months: 14, nanos: 3_000_000_000 });
-        for wrong in ["", "h", "5", "5 m", "5x", "-5m", "1.5h", "99999999999999999999s", "5M"] {
-            assert!(duration(wrong).is_err(), "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn fixed_windows() {
-        let fixed = |micros| Ok(Window::Fixed { micros });
-        assert_eq!(window("5m", None), fixed(300_000_000));
-        assert_eq!(window("5m", Some("Europe/Berlin")), fixed(300_000_000));
-        assert_eq!(window("90s", None), fixed(90_000_000));
-        assert_eq!(window("1d", None), fixed(86_400_000_000));
-        assert_eq!(window("2d", None), fixed(172_800_000_000));
-        assert_eq!(window("24h", Some("Europe/Berlin")), fixed(86_400_000_000));
-    }
-
-    #[test]
-    fn calendar_windows() {
-        let zone = || "Europe/Berlin".to_owned();
-        assert_eq!(window("1d", Some("Europe/Berlin")), Ok(Window::Day { zone: zone() }));
-        assert_eq!(window("1w", Some("Europe/Berlin")), Ok(Window::Week { zone: zone() }));
-        assert_eq!(window("1mo", Some("Europe/Berlin")), Ok(Window::Month { zone: zone() }));
-        assert_eq!(window("1w", None), Ok(Window::Week { zone: "UTC".to_owned() }));
-        assert_eq!(window("1mo", None), Ok(Window::Month { zone: "UTC".to_owned() }));
-    }
-
-    #[test]
-    fn impossible_windows() {
-        for wrong in ["0s", "2w", "3mo", "1y", "1mo1d", "500000y", "99999999999d", "", "hour"] {
-            assert!(window(wrong, None).is_err(), "{wrong:?}");
-        }
-        assert!(window("2d", Some("Europe/Berlin")).is_err());
-    }
-
-    #[test]
-    fn zones() {
-        assert!(zone("Europe/Berlin").is_ok());
-        assert!(zone("UTC").is_ok());
-        assert!(zone("Mars/Olympus").unwrap_err().contains("IANA"));
-    }
+    words::zone(name).map_err(|error| error.to_string())
 }

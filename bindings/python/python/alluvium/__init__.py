@@ -1,0 +1,108 @@
+"""Alluvium: an embedded historian for IoT gateways, in process.
+
+    import alluvium
+
+    with alluvium.open("data") as db:
+        air = db.table("air", tags=["room"], fields={"co2": "float64"})
+        air.append([{"time": "2024-01-01T00:00:00Z", "room": "A", "co2": 612.5}])   # on disk when it returns
+        hourly = air.scan().where(room="A").every("1h").mean("co2")
+        hourly.to_polars()                                                           # or to_pandas, to_arrow, to_dicts
+
+``open`` is where it begins; ``Error`` is what everything raises.
+"""
+
+from ._alluvium import (
+    Appended,
+    Batch,
+    Change,
+    Changes,
+    Collection,
+    Cursor,
+    Database,
+    Document,
+    Event,
+    Found,
+    Item,
+    KeyValue,
+    Pair,
+    Pushed,
+    Query,
+    Queue,
+    Stream,
+    Sync,
+    Table,
+    Transaction,
+    __version__,
+    open,
+)
+from ._errors import (
+    BadRowsError,
+    CancelledError,
+    ClosedError,
+    ConflictError,
+    DamagedError,
+    DiskFullError,
+    Error,
+    ExistsError,
+    FatalError,
+    ForkedError,
+    GapError,
+    InputError,
+    InvalidDocumentError,
+    LeaseLostError,
+    LimitError,
+    LockedError,
+    MissingError,
+    NotUniqueError,
+    ReferenceError,
+    StaleError,
+    SyncError,
+    UnavailableError,
+)
+
+__all__ = [
+    "Appended",
+    "BadRowsError",
+    "Batch",
+    "CancelledError",
+    "Change",
+    "Changes",
+    "ClosedError",
+    "Collection",
+    "ConflictError",
+    "Cursor",
+    "DamagedError",
+    "Database",
+    "DiskFullError",
+    "Document",
+    "Error",
+    "Event",
+    "ExistsError",
+    "FatalError",
+    "ForkedError",
+    "Found",
+    "GapError",
+    "InputError",
+    "InvalidDocumentError",
+    "Item",
+    "KeyValue",
+    "LeaseLostError",
+    "LimitError",
+    "LockedError",
+    "MissingError",
+    "NotUniqueError",
+    "Pair",
+    "Pushed",
+    "Query",
+    "Queue",
+    "ReferenceError",
+    "StaleError",
+    "Stream",
+    "Sync",
+    "SyncError",
+    "Table",
+    "Transaction",
+    "UnavailableError",
+    "__version__",
+    "open",
+]

@@ -1,0 +1,188 @@
+//! Rows from Python into a table, a piece at a time.
+//!
+//! What comes from others is copied: their memory may be changed behind our back, as that of NumPy can, and is theirs to free, for which some
+//! need Python. The engine keeps rows for longer than the call that brought them.
+
+use std::sync::Arc;
+
+use alluvium::{Error, TableSchema};
+use arrow::array::{Array, ArrayRef, RecordBatch, make_array};
+use arrow::array::{MutableArrayData, RecordBatchOptions};
+use arrow::ffi_stream::ArrayStreamReader;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyIterator};
+
+use crate::error::{Fault, Outcome};
+use crate::handle::Via;
+use crate::rows::RowReader;
+use crate::{capsule, foreign, pandas};
+
+/// Rows of one piece, which is one record of the log.
+const PIECE_ROWS: usize = 1 << 16;
+
+/// What became of an append.
+///
+/// >>> appended = air.append([{"time": "2024-01-02T00:00:00Z", "room": "A", "co2": 700.0}])
+/// >>> appended.rows
+/// 1
+#[pyclass(frozen, get_all, module = "alluvium")]
+pub(crate) struct Appended {
+    /// How many rows.
+    rows: u64,
+    /// The sequence of the last record that holds them, as the change feed counts; 0 within a transaction.
+    sequence: u64,
+}
+
+#[pymethods]
+impl Appended {
+    fn __repr__(&self) -> String {
+        format!("Appended(rows={}, sequence={})", self.rows, self.sequence)
+    }
+}
+
+/// Takes rows of any kind to a table.
+pub(crate) struct Appender<'a> {
+    pub(crate) via: &'a Via,
+    pub(crate) schema: Arc<TableSchema>,
+    pub(crate) zone: Option<String>,
+    pub(crate) durable: bool,
+}
+
+/// What is on its way, and what has arrived.
+#[derive(Default)]
+struct Progress {
+    waiting: Vec<RecordBatch>,
+    bytes: usize,
+    rows: u64,
+    sequence: u64,
+}
+
+impl Appender<'_> {
+    pub(crate) fn append(&self, data: &Bound<'_, PyAny>) -> Outcome<Appended> {
+        let mut progress = Progress::default();
+        let done = self.take(data, &mut progress).and_then(|()| data.py().detach(|| self.send(&mut progress)));
+        match done {
+            Ok(()) => Ok(Appended { rows: progress.rows, sequence: progress.sequence }),
+            Err(fault) => Err(self.told(data.py(), fault, progress.rows)),
+        }
+    }
+
+    /// Says with an error how many rows were there before it.
+    fn told(&self, py: Python<'_>, fault: Fault, rows: u64) -> Fault {
+        let error = PyErr::from(fault);
+        let appended = if self.via.is_transaction() { 0 } else { rows };
+        // An exception that takes no attributes is as good without.
+        let _ = error.value(py).setattr("appended", appended);
+        error.into()
+    }
+
+    fn take(&self, data: &Bound<'_, PyAny>, progress: &mut Progress) -> Outcome<()> {
+        let (py, reader) = (data.py(), || RowReader::new(data.py(), &self.schema, self.zone.as_deref()));
+        let data = &pandas::with_time(data)?;
+        if let Some(columns) = pandas::columns(data)? {
+            return self.put(py, reader()?.columns(&columns)?, progress);
+        }
+        if let Some(stream) = capsule::take_stream(data)? {
+            let batches = py.detach(|| ArrayStreamReader::try_new(stream)).map_err(Error::from)?;
+            return self.stream(py, batches, progress);
+        }
+        if let Some(array) = capsule::take_array(data)? {
+            return self.put(py, capsule::as_batch(&array)?, progress);
+        }
+        if let Ok(columns) = data.cast::<PyDict>() {
+            return self.put(py, reader()?.columns(columns)?, progress);
+        }
+        match data.try_iter() {
+            Ok(rows) => self.dicts(rows, &reader()?, progress),
+            Err(_) => Err(Fault::wrong_type(format!(
+                "rows are a dict of columns, dicts of rows, or a table of pyarrow, pandas, polars or whatever has Arrow's PyCapsule interface, not a {}",
+                data.get_type().name()?
+            ))),
+        }
+    }
+
+    fn stream(&self, py: Python<'_>, mut batches: ArrayStreamReader, progress: &mut Progress) -> Outcome<()> {
+        while let Some(array) = py.detach(|| batches.next()) {
+            let batch = capsule::as_batch(&array.map_err(Error::from)?)?;
+            self.put(py, batch, progress)?;
+            py.check_signals()?;
+        }
+        Ok(())
+    }
+
+    fn dicts<'py>(&self, mut rows: Bound<'py, PyIterator>, reader: &RowReader<'_, 'py>, progress: &mut Progress) -> Outcome<()> {
+        let py = rows.py();
+        loop {
+            let some: Vec<_> = rows.by_ref().take(PIECE_ROWS).collect::<PyResult<_>>()?;
+            if some.is_empty() {
+                return Ok(());
+            }
+            self.put(py, reader.dicts(&some)?, progress)?;
+        }
+    }
+
+    /// Takes a batch of any size, and sends what is enough for one write.
+    fn put(&self, py: Python<'_>, batch: RecordBatch, progress: &mut Progress) -> Outcome<()> {
+        let mut start = 0;
+        while start < batch.num_rows() {
+            let rows = py.detach(|| self.put_piece(&batch, start, progress))?;
+            start += rows;
+            py.check_signals()?;
+        }
+        Ok(())
+    }
+
+    /// Takes as many rows as a piece may have; answers how many these were.
+    fn put_piece(&self, batch: &RecordBatch, start: usize, progress: &mut Progress) -> Outcome<usize> {
+        let most = self.most_bytes();
+        let mut piece = batch.slice(start, PIECE_ROWS.min(batch.num_rows() - start));
+        let mut bytes = size(&piece)?;
+        while bytes > most && piece.num_rows() > 1 {
+            piece = piece.slice(0, piece.num_rows().div_ceil(2));
+            bytes = size(&piece)?;
+        }
+        if progress.bytes + bytes > most {
+            self.send(progress)?;
+        }
+        let rows = piece.num_rows();
+        progress.waiting.push(foreign::fitted(&self.schema, owned(&piece)?, self.zone.as_deref())?);
+        progress.bytes += bytes;
+        Ok(rows)
+    }
+
+    /// Makes everything that waits durable with one write.
+    fn send(&self, progress: &mut Progress) -> Outcome<()> {
+        let waiting = std::mem::take(&mut progress.waiting);
+        progress.bytes = 0;
+        if !waiting.is_empty() {
+            progress.sequence = self.via.append(&self.schema.name, &waiting, self.durable)?;
+            progress.rows += waiting.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
+        }
+        Ok(())
+    }
+
+    /// Bytes of what is written together. Half of what may be, since buffers are a little larger than what they hold, and texts may become larger
+    /// when they are converted.
+    fn most_bytes(&self) -> usize {
+        self.via.handle().batch_bytes / 2
+    }
+}
+
+fn size(batch: &RecordBatch) -> Outcome<usize> {
+    let sizes = batch.columns().iter().map(|column| column.to_data().get_slice_memory_size());
+    Ok(sizes.sum::<Result<usize, _>>().map_err(Error::from)?)
+}
+
+/// The same rows in memory of our own.
+fn owned(batch: &RecordBatch) -> Outcome<RecordBatch> {
+    let columns: Vec<_> = batch.columns().iter().map(copy).collect::<Outcome<_>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(batch.schema(), columns, &options).map_err(Error::from)?)
+}
+
+fn copy(column: &ArrayRef) -> Outcome<ArrayRef> {
+    let data = column.to_data();
+    let mut copy = MutableArrayData::new(vec![&data], false, data.len());
+    copy.try_extend(0, 0, data.len()).map_err(Error::from)?;
+    Ok(capsule::checked(make_array(copy.freeze()))?)
+}
