@@ -216,7 +216,8 @@ mod tests {
         let target = Settings::new(bucket.to_str().unwrap());
         let sync = Sync::new(Arc::clone(&db), &data, "cloud", "pump-7", &target).unwrap();
         sync.run_once(|| false).unwrap();
-        let [status] = &statuses(&db).unwrap().as_array().unwrap()[..] else { panic!("one delivery") };
+        let found = statuses(&db).unwrap();
+        let [status] = &found.as_array().unwrap()[..] else { panic!("one delivery") };
         assert_eq!((&status["gateway"], &status["units_left"]), (&json!("pump-7"), &json!(0)));
         assert!(status["delivered_through"]["cut"].as_u64().unwrap() > 0);
         assert!(bucket.join("table=air").is_dir());

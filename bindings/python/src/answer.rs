@@ -13,6 +13,7 @@ use arrow::error::ArrowError;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
+use crate::capsule;
 use crate::error::{Fault, Outcome};
 use crate::interrupt;
 use crate::shape::Shape;
@@ -102,31 +103,37 @@ impl Reader {
         Reader { answer, thread: std::thread::current().id(), trouble, ended: false }
     }
 
-    fn pull(&self) -> Outcome<Option<RecordBatch>> {
-        let attached = (std::thread::current().id() == self.thread).then(|| Python::try_attach(|py| self.answer.next(py)));
-        attached.flatten().unwrap_or_else(|| self.answer.next_ever())
+    /// The next batch, in the thread of Python so that signals are seen.
+    fn pull(&self) -> Result<Option<RecordBatch>, ArrowError> {
+        let is_python = std::thread::current().id() == self.thread;
+        let pull = |py: Python<'_>| self.answer.next(py).map_err(|fault| self.failed(py, fault));
+        let pulled = if is_python { capsule::attached(pull) } else { None };
+        pulled.unwrap_or_else(|| self.answer.next_ever().map_err(|fault| self.failed_elsewhere(fault)))
     }
 
-    /// Says it in words, and keeps what it was.
-    fn failed(&self, fault: Fault) -> ArrowError {
-        let (text, is_signal) = match &fault {
-            Fault::Python(error) => (error.to_string(), true),
-            Fault::Engine(error) => (error.to_string(), false),
-            _ => ("the query was begun in another process".to_owned(), false),
-        };
-        match &self.trouble {
-            Some(trouble) => *trouble.lock() = Some(fault),
-            None if is_signal => signal_again(),
-            None => {}
+    /// The reader can say of a signal only that something failed: where nobody looks for what it was, Python is to hear of it all the same.
+    fn failed(&self, py: Python<'_>, fault: Fault) -> ArrowError {
+        if let (Fault::Python(error), None) = (&fault, &self.trouble) {
+            // It failed either way.
+            let _ = py.import("_thread").and_then(|thread| thread.call_method0("interrupt_main"));
+            return said(&error.to_string());
         }
-        // It ends as a text of C.
-        ArrowError::ExternalError(text.replace('\0', "").into())
+        self.failed_elsewhere(fault)
+    }
+
+    /// Says it in words, and keeps what it was for who looks for it.
+    fn failed_elsewhere(&self, fault: Fault) -> ArrowError {
+        let text = fault.text();
+        if let Some(trouble) = &self.trouble {
+            *trouble.lock() = Some(fault);
+        }
+        said(&text)
     }
 }
 
-/// The reader can say of a signal only that something failed: Python is to hear of it all the same.
-fn signal_again() {
-    Python::try_attach(|py| drop(py.import("_thread").and_then(|thread| thread.call_method0("interrupt_main"))));
+/// An error that ends as a text of C.
+fn said(text: &str) -> ArrowError {
+    ArrowError::ExternalError(text.replace('\0', "").into())
 }
 
 impl Iterator for Reader {
@@ -138,7 +145,7 @@ impl Iterator for Reader {
         }
         let pulled = self.pull();
         self.ended = !matches!(pulled, Ok(Some(_)));
-        pulled.map_err(|fault| self.failed(fault)).transpose()
+        pulled.transpose()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The Arrow PyCapsule interface, in both directions: the only place with unsafe code.
+//! The Arrow PyCapsule interface, in both directions, and the way back to Python for who is called through it: the only place with unsafe code.
 //!
 //! <https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html>
 
@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Schema};
 use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi};
 use arrow::ffi_stream::FFI_ArrowArrayStream;
 use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::ffi::{Py_IsInitialized, PyGILState_Ensure, PyGILState_Release, PyGILState_STATE};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyCapsuleMethods, PyTuple};
 
@@ -88,6 +89,33 @@ pub(crate) fn as_batch(array: &ArrayRef) -> PyResult<RecordBatch> {
         return Err(PyValueError::new_err("the Arrow array has rows that are null: leave them out"));
     }
     Ok(RecordBatch::from(rows))
+}
+
+/// Python's lock, as C asks for it.
+struct Lock(PyGILState_STATE);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        #[expect(unsafe_code, reason = "PyO3 has no such function")]
+        // SAFETY: this thread asked for it, and has given it back as often as it asked since.
+        unsafe {
+            PyGILState_Release(self.0);
+        }
+    }
+}
+
+/// Does something with Python's lock; none where Python is not there. Called back by others this is the way to it: they may have let go of the lock,
+/// which PyO3 does not see where they themselves were called by us.
+pub(crate) fn attached<T>(does: impl FnOnce(Python<'_>) -> T) -> Option<T> {
+    #[expect(unsafe_code, reason = "PyO3 has no such function")]
+    // SAFETY: both may be called by any thread, the second one while Python is there.
+    let _lock = unsafe {
+        if Py_IsInitialized() == 0 {
+            return None;
+        }
+        Lock(PyGILState_Ensure())
+    };
+    Python::try_attach(does)
 }
 
 fn refused(error: arrow::error::ArrowError) -> PyErr {

@@ -94,7 +94,7 @@ impl Changes {
         match next {
             // Who follows until the database is closed is done then.
             Err(Fault::Engine(Error::Closed)) if self.follows => Ok(None),
-            next => Ok(next?.map(Change::new)),
+            next => Ok(next?.map(Change::unborn)),
         }
     }
 
@@ -111,7 +111,7 @@ impl Changes {
             let next = changes.lock().next_timeout(glance.min(left))?;
             Ok((next.is_some() || left <= glance && until.is_some()).then_some(next))
         })?;
-        Ok(next.map(Change::new))
+        Ok(next.map(Change::unborn))
     }
 
     /// The last record looked at: what was shown, and what was not asked for. Reading goes on from one more.
@@ -143,7 +143,7 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    fn new(change: alluvium::Change) -> Unborn {
+    fn unborn(change: alluvium::Change) -> Unborn {
         Unborn(change)
     }
 }

@@ -265,7 +265,7 @@ impl Collection {
 }
 
 fn asked(condition: Option<&Bound<'_, PyAny>>) -> Outcome<Where> {
-    Ok(condition.map_or(Ok(Where::all()), |condition| Ok::<_, Fault>(filter(&to_json(condition)?)?))?)
+    condition.map_or(Ok(Where::all()), |condition| Ok(filter(&to_json(condition)?)?))
 }
 
 fn ordered(mut query: DocumentQuery, order: Option<&Bound<'_, PyAny>>) -> Outcome<DocumentQuery> {

@@ -33,7 +33,8 @@ impl Fault {
         Fault::Python(pyo3::exceptions::PyTypeError::new_err(message))
     }
 
-    fn text(&self) -> String {
+    /// In words.
+    pub(crate) fn text(&self) -> String {
         match self {
             Fault::Engine(error) => error.to_string(),
             Fault::Forked => "this process was forked from the one that opened the database: open nothing twice, and open it here once that one has \

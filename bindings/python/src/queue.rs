@@ -265,7 +265,6 @@ impl Queue {
 }
 
 /// A queue to be made, in words.
-#[expect(clippy::too_many_arguments, reason = "they have names in Python")]
 pub(crate) fn spec(
     name: &str,
     lease: Option<&Bound<'_, PyAny>>,

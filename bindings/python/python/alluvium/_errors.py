@@ -4,7 +4,7 @@ The classes that derive from ``Error`` directly say what can be done: mend the i
 database anew. Catch those, or one of the narrower ones below them.
 """
 
-from typing import Any, Dict, List, Optional
+from __future__ import annotations
 
 
 class Error(Exception):
@@ -55,7 +55,7 @@ class BadRowsError(InputError):
     """Rows were refused. ``rows`` names each with ``row``, ``column`` and ``reason``; nothing of the batch they came with was written."""
 
     table: str = ""
-    rows: List[Dict[str, Any]] = []
+    rows: list[dict[str, int | str]] = []
 
 
 class LimitError(InputError):
@@ -108,7 +108,7 @@ class ConflictError(UnavailableError):
 class StaleError(UnavailableError):
     """Something is not in the revision that a write was made for, but in ``found``, or None where there is nothing. Nothing was written."""
 
-    found: Optional[int] = None
+    found: int | None = None
 
 
 class CancelledError(UnavailableError):
