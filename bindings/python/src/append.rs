@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use alluvium::{Error, TableSchema};
-use arrow::array::{Array, ArrayRef, RecordBatch, make_array};
-use arrow::array::{MutableArrayData, RecordBatchOptions};
+use arrow::array::{
+    Array, ArrayReader, ArrayRef, MutableArrayData, RecordBatch, RecordBatchOptions, make_array, new_empty_array,
+};
 use arrow::ffi_stream::ArrayStreamReader;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator};
@@ -57,6 +58,24 @@ struct Progress {
     sequence: u64,
 }
 
+impl Progress {
+    /// How many rows there were before the next one.
+    fn seen(&self) -> u64 {
+        self.rows + self.waiting.iter().map(|batch| batch.num_rows() as u64).sum::<u64>()
+    }
+}
+
+/// What failed, with its bad rows counted from the first of all.
+fn counted_from(before: u64, fault: Fault) -> Fault {
+    match fault {
+        Fault::Engine(Error::BadRows { table, mut rows }) => {
+            rows.iter_mut().for_each(|bad| bad.row = bad.row.saturating_add(usize::try_from(before).unwrap_or(usize::MAX)));
+            Error::BadRows { table, rows }.into()
+        }
+        fault => fault,
+    }
+}
+
 impl Appender<'_> {
     pub(crate) fn append(&self, data: &Bound<'_, PyAny>) -> Outcome<Appended> {
         let mut progress = Progress::default();
@@ -102,10 +121,13 @@ impl Appender<'_> {
     }
 
     fn stream(&self, py: Python<'_>, mut batches: ArrayStreamReader, progress: &mut Progress) -> Outcome<()> {
-        while let Some(array) = py.detach(|| batches.next()) {
+        // A stream without batches has columns all the same.
+        let mut next = Some(Ok(new_empty_array(batches.field().data_type())));
+        while let Some(array) = next {
             let batch = capsule::as_batch(&array.map_err(Error::from)?)?;
             self.put(py, batch, progress)?;
             py.check_signals()?;
+            next = py.detach(|| batches.next());
         }
         Ok(())
     }
@@ -117,25 +139,29 @@ impl Appender<'_> {
             if some.is_empty() {
                 return Ok(());
             }
-            self.put(py, reader.dicts(&some)?, progress)?;
+            let batch = reader.dicts(&some).map_err(|fault| counted_from(progress.seen(), fault))?;
+            self.put(py, batch, progress)?;
         }
     }
 
-    /// Takes a batch of any size, and sends what is enough for one write.
+    /// Takes a batch of any size, and sends what is enough for one write. One without rows is looked at all the same.
     fn put(&self, py: Python<'_>, batch: RecordBatch, progress: &mut Progress) -> Outcome<()> {
         let mut start = 0;
-        while start < batch.num_rows() {
-            let rows = py.detach(|| self.put_piece(&batch, start, progress))?;
-            start += rows;
+        loop {
+            start += py.detach(|| self.put_piece(&batch, start, progress))?;
+            if start >= batch.num_rows() {
+                return Ok(());
+            }
             py.check_signals()?;
         }
-        Ok(())
     }
 
     /// Takes as many rows as a piece may have; answers how many these were.
     fn put_piece(&self, batch: &RecordBatch, start: usize, progress: &mut Progress) -> Outcome<usize> {
         let most = self.most_bytes();
-        let mut piece = batch.slice(start, PIECE_ROWS.min(batch.num_rows() - start));
+        let piece = batch.slice(start, PIECE_ROWS.min(batch.num_rows() - start));
+        let fitted = foreign::fitted(&self.schema, piece, self.zone.as_deref());
+        let mut piece = fitted.map_err(|fault| counted_from(progress.seen(), fault))?;
         let mut bytes = size(&piece)?;
         while bytes > most && piece.num_rows() > 1 {
             piece = piece.slice(0, piece.num_rows().div_ceil(2));
@@ -145,24 +171,34 @@ impl Appender<'_> {
             self.send(progress)?;
         }
         let rows = piece.num_rows();
-        progress.waiting.push(foreign::fitted(&self.schema, owned(&piece)?, self.zone.as_deref())?);
+        progress.waiting.push(owned(&piece)?);
         progress.bytes += bytes;
         Ok(rows)
     }
 
-    /// Makes everything that waits durable with one write.
+    /// Makes everything that waits durable with one write. If rows are bad, what comes before their piece is written all the same.
     fn send(&self, progress: &mut Progress) -> Outcome<()> {
         let waiting = std::mem::take(&mut progress.waiting);
         progress.bytes = 0;
-        if !waiting.is_empty() {
-            progress.sequence = self.via.append(&self.schema.name, &waiting, self.durable)?;
-            progress.rows += waiting.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
+        if waiting.len() > 1 && !self.via.is_transaction() {
+            match self.send_some(&waiting, progress) {
+                // Which of them they are in is not said.
+                Err(Fault::Engine(Error::BadRows { .. })) => {}
+                sent => return sent,
+            }
         }
+        waiting.chunks(1).try_for_each(|one| self.send_some(one, progress))
+    }
+
+    fn send_some(&self, some: &[RecordBatch], progress: &mut Progress) -> Outcome<()> {
+        let sent = self.via.append(&self.schema.name, some, self.durable);
+        let sequence = sent.map_err(|fault| counted_from(progress.rows, fault))?;
+        progress.sequence = progress.sequence.max(sequence);
+        progress.rows += some.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
         Ok(())
     }
 
-    /// Bytes of what is written together. Half of what may be, since buffers are a little larger than what they hold, and texts may become larger
-    /// when they are converted.
+    /// Bytes of what is written together. Half of what may be, since buffers are a little larger than what they hold.
     fn most_bytes(&self) -> usize {
         self.via.handle().batch_bytes / 2
     }

@@ -53,6 +53,11 @@ impl Cursor {
     }
 
     /// The changes it has yet to acknowledge. The arguments are those of `Database.changes`.
+    ///
+    /// >>> mirror = db.cursor("mirror")
+    /// >>> _ = mirror.begin()
+    /// >>> [event.what for change in mirror.changes(kinds=["tables"]) for event in change.events]
+    /// ['table_created']
     #[pyo3(signature = (*, tables = vec![], collections = vec![], queues = vec![], prefixes = vec![], kinds = vec![], limit = None, follow = false))]
     #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
     fn changes(
@@ -77,6 +82,15 @@ impl Cursor {
 
     /// Says that everything up to a sequence was dealt with; returns where it is now. In a transaction, if that is committed: so what a change led to
     /// happens exactly once.
+    ///
+    /// >>> mirror = db.cursor("mirror")
+    /// >>> _ = mirror.begin()
+    /// >>> change = next(mirror.changes())
+    /// >>> with db.transaction() as tx:
+    /// ...     tx.kv["seen"] = str(change.sequence)
+    /// ...     position = tx.cursor("mirror").acknowledge(change.sequence)
+    /// >>> mirror.position == change.sequence
+    /// True
     fn acknowledge(&self, py: Python<'_>, sequence: u64) -> Outcome<u64> {
         let name = &self.name;
         reach!(py, &self.via, |access| access.cursor(name)?.acknowledge(sequence))

@@ -159,6 +159,10 @@ impl Database {
     }
 
     /// The documents of a collection, which is made with `create_collection`.
+    ///
+    /// >>> db.create_collection("devices")
+    /// >>> db.collection("devices").count()
+    /// 0
     fn collection(&self, name: String) -> Collection {
         Collection::new(self.via(), name)
     }
@@ -205,11 +209,18 @@ impl Database {
     }
 
     /// Drops a collection with all its documents.
+    ///
+    /// >>> db.create_collection("devices")
+    /// >>> db.drop_collection("devices")
     fn drop_collection(&self, py: Python<'_>, name: &str) -> Outcome<()> {
         self.does(py, |db| db.collections().drop(name))
     }
 
     /// A queue, which is made with `create_queue`.
+    ///
+    /// >>> db.create_queue("commands")
+    /// >>> db.queue("commands").name
+    /// 'commands'
     fn queue(&self, name: String) -> Queue {
         Queue::new(self.via(), name)
     }
@@ -246,6 +257,9 @@ impl Database {
     }
 
     /// Drops a queue with all its items.
+    ///
+    /// >>> db.create_queue("commands")
+    /// >>> db.drop_queue("commands")
     fn drop_queue(&self, py: Python<'_>, name: &str) -> Outcome<()> {
         self.does(py, |db| db.drop_queue(name))
     }
@@ -279,6 +293,9 @@ impl Database {
     }
 
     /// A named position in the change feed.
+    ///
+    /// >>> db.cursor("mirror").begin()
+    /// 0
     fn cursor(&self, name: String) -> Cursor {
         Cursor::new(self.via(), name)
     }
@@ -296,6 +313,10 @@ impl Database {
     }
 
     /// Begins a transaction, for a `with` block.
+    ///
+    /// >>> with db.transaction() as tx:
+    /// ...     tx.kv["pump/7/state"] = "on"
+    /// ...     appended = tx.append("air", [{"time": "2024-02-01T00:00:00Z", "room": "A", "co2": 400.0}])
     fn transaction(&self, py: Python<'_>) -> Outcome<Transaction> {
         Transaction::begin(py, &self.handle)
     }
@@ -323,6 +344,10 @@ impl Database {
     /// Carries what is here to a target: a folder, `s3://bucket/prefix`, `az://container/prefix` and others. `gateway` is how this database is known
     /// there; deliveries of other targets have other names. Settings are those of a target in `alluvium serve`: endpoint, region, credentials_file,
     /// bytes_per_second, …
+    ///
+    /// >>> with db.sync(str(folder / "bucket"), gateway="pump-house") as sync:   # at work within the block
+    /// ...     sync.status()["running"]
+    /// True
     #[pyo3(signature = (url, *, gateway, name = "default".to_owned(), **settings))]
     fn sync(
         &self,

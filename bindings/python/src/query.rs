@@ -21,7 +21,7 @@ use crate::time::Clock;
 ///
 /// >>> hourly = air.scan().between("2024-01-01T00:00:00Z", "2024-01-02T00:00:00Z").where(room="A").every("1h").mean("co2")
 /// >>> hourly.to_dicts()[0]["mean(co2)"]
-/// 650.0
+/// 600.0
 #[pyclass(frozen, module = "alluvium")]
 #[derive(Clone)]
 pub(crate) struct Query {

@@ -165,6 +165,12 @@ impl Queue {
     }
 
     /// Gives an item back: it may be popped again after the queue's back-off, or after `delay`, or counts as dead when it was tried often enough.
+    ///
+    /// >>> db.create_queue("alarms")
+    /// >>> _ = db.queue("alarms").push("fire")
+    /// >>> db.queue("alarms").nack(db.queue("alarms").pop(), delay="5m")
+    /// >>> db.queue("alarms").sizes()["delayed"]
+    /// 1
     #[pyo3(signature = (item, *, delay = None))]
     fn nack(&self, py: Python<'_>, item: &Item, delay: Option<&Bound<'_, PyAny>>) -> Outcome<()> {
         let (name, lease) = (&self.name, item.lease()?);
@@ -203,6 +209,9 @@ impl Queue {
     }
 
     /// Lets dead items be popped again, by their ids.
+    ///
+    /// >>> db.create_queue("alarms")
+    /// >>> db.queue("alarms").requeue([item.id for item in db.queue("alarms").dead()])
     fn requeue(&self, py: Python<'_>, ids: Vec<u64>) -> Outcome<()> {
         let name = &self.name;
         reach!(py, &self.via, |access| access.queue(name).requeue(&ids))
@@ -401,6 +410,10 @@ impl Item {
     }
 
     /// Keeps it for so long from now.
+    ///
+    /// >>> db.create_queue("commands")
+    /// >>> _ = db.queue("commands").push("stop")
+    /// >>> db.queue("commands").pop().extend("10m")
     fn extend(&self, py: Python<'_>, time: &Bound<'_, PyAny>) -> Outcome<()> {
         let (name, lease, time) = (&self.queue, self.lease()?, time::duration(time)?);
         reach!(py, &self.via, |access| access.queue(name).extend(lease, time))

@@ -59,6 +59,8 @@ impl<'s, 'py> RowReader<'s, 'py> {
             Fault::wrong_type("rows are dictionaries, such as {\"time\": …, \"room\": \"A\", \"co2\": 612.5}".to_owned())
         })?;
         let names = PyDict::new(self.clock.py());
+        // Whose rows have none is told so.
+        names.set_item(TIME, self.clock.py().None())?;
         for row in &rows {
             names.update(row.as_mapping())?;
         }
@@ -249,6 +251,9 @@ fn batch(columns: Vec<(String, ArrayRef)>) -> Outcome<RecordBatch> {
             "column {name:?} has {} values and another has {rows}: each row has one of each",
             column.len()
         )));
+    }
+    if columns.is_empty() {
+        return Ok(RecordBatch::new_empty(Arc::new(Schema::empty())));
     }
     let (fields, columns): (Vec<_>, Vec<_>) =
         columns.into_iter().map(|(name, column)| (Field::new(name, column.data_type().clone(), true), column)).unzip();

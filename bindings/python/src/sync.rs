@@ -87,6 +87,9 @@ impl Sync {
     }
 
     /// Carries everything there is, and returns `status()` when the target has it.
+    ///
+    /// >>> db.sync(str(folder / "bucket"), gateway="pump-house").run_once()["set_aside"]
+    /// []
     fn run_once<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
         let sync = self.slot.here()?;
         let signal = Mutex::new(None);
@@ -119,6 +122,12 @@ impl Sync {
     }
 
     /// Sends nothing until `resume`, after a restart too.
+    ///
+    /// >>> sync = db.sync(str(folder / "bucket"), gateway="pump-house")
+    /// >>> sync.pause()
+    /// >>> db.sync_status()[0]["paused"]
+    /// True
+    /// >>> sync.resume()
     fn pause(&self, py: Python<'_>) -> Outcome<()> {
         let sync = self.slot.here()?;
         Ok(py.detach(|| sync.pause(true))?)
@@ -136,7 +145,7 @@ impl Sync {
         Ok(())
     }
 
-    /// How it stands: whether it is running, paused or sending, and what it has trouble with.
+    /// How it stands, as a dict: whether it is running, paused or sending, and what it has trouble with.
     fn status<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
         let sync = self.slot.here()?;
         let report = py.detach(|| sync.report());

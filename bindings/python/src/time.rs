@@ -162,7 +162,7 @@ impl<'py> Clock<'py> {
     }
 }
 
-/// Nanoseconds in a unit of NumPy's times; none for months and years.
+/// Nanoseconds in a unit of NumPy's times; none for months and years, and for NaT of no unit.
 pub(crate) fn numpy_scale(kind: &Bound<'_, PyAny>) -> PyResult<Option<i128>> {
     let (unit, count): (String, i128) = kind.py().import("numpy")?.call_method1("datetime_data", (kind,))?.extract()?;
     let nanos = match unit.as_str() {
@@ -174,7 +174,7 @@ pub(crate) fn numpy_scale(kind: &Bound<'_, PyAny>) -> PyResult<Option<i128>> {
         "ms" => 1_000_000,
         "us" => 1_000,
         "ns" => 1,
-        "Y" | "M" => return Ok(None),
+        "Y" | "M" | "generic" => return Ok(None),
         other => {
             return Err(pyo3::exceptions::PyValueError::new_err(format!("times in {other} are finer than any table keeps them")));
         }

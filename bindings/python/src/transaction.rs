@@ -100,11 +100,19 @@ impl Transaction {
     }
 
     /// The documents of a collection.
+    ///
+    /// >>> db.create_collection("devices")
+    /// >>> with db.transaction() as tx:
+    /// ...     tx.collection("devices")["pump-7"] = {"room": "cellar"}
     fn collection(&self, name: String) -> Collection {
         Collection::new(self.via(), name)
     }
 
     /// A queue.
+    ///
+    /// >>> db.create_queue("commands")
+    /// >>> with db.transaction() as tx:
+    /// ...     pushed = tx.queue("commands").push("stop")
     fn queue(&self, name: String) -> Queue {
         Queue::new(self.via(), name)
     }
@@ -120,6 +128,10 @@ impl Transaction {
     }
 
     /// Appends rows to a table: the same as `table(name).append(data)`.
+    ///
+    /// >>> with db.transaction() as tx:
+    /// ...     tx.append("air", [{"time": "2024-02-01T00:00:00Z", "room": "A", "co2": 400.0}]).rows
+    /// 1
     #[pyo3(signature = (table, data, *, tz = None))]
     fn append(&self, py: Python<'_>, table: &str, data: &Bound<'_, PyAny>, tz: Option<String>) -> Outcome<Appended> {
         Table::find(py, self.via(), table)?.appended(data, tz, true)

@@ -161,12 +161,10 @@ def test_nothing_is_copied_on_the_way_out(db: alluvium.Database, air: alluvium.T
     db.seal()
     for batch in air.scan():
         first, second = pa.record_batch(batch), pa.record_batch(batch)
-        polars = pl.DataFrame(batch)["co2"]
-        pointer, _, length = polars._get_buffer_info()
-        assert length == batch.num_rows
-        assert {address(first["co2"]), address(second["co2"]), pointer} == {address(first["co2"])}
-        in_numpy = polars.to_numpy(allow_copy=False)
-        assert in_numpy.__array_interface__["data"][0] == address(first["co2"])
+        in_numpy = pl.DataFrame(batch)["co2"].to_numpy(allow_copy=False)
+        assert len(in_numpy) == batch.num_rows
+        places = [address(first["co2"]), address(second["co2"]), in_numpy.__array_interface__["data"][0]]
+        assert len(set(places)) == 1
 
 
 def test_what_is_appended_is_no_longer_the_callers(db: alluvium.Database, air: alluvium.Table) -> None:
@@ -213,6 +211,16 @@ def test_capsules_of_other_things_are_refused(air: alluvium.Table) -> None:
         air.append(Odd())
     with pytest.raises((TypeError, ValueError)):
         air.append(pa.chunked_array([[1.0]]))
+
+
+def test_narrow_columns_become_wide(db: alluvium.Database) -> None:
+    names = [f"f{i}" for i in range(200)]
+    wide = db.table("wide", fields={name: "float64" for name in names})
+    columns = {name: np.zeros(70_000, "i1") for name in names}
+    data = pa.table({"time": pa.array(np.arange(70_000), pa.timestamp("us", "UTC")), **columns})
+    assert wide.append(data).rows == 70_000
+    with pytest.raises(alluvium.MissingError):
+        wide.append(pa.table({"time": pa.array([], pa.timestamp("us", "UTC")), "unknown": pa.array([], pa.int8())}))
 
 
 def test_texts_that_are_none_are_refused(air: alluvium.Table) -> None:

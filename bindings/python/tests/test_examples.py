@@ -47,7 +47,8 @@ def test_documentation(name: str, text: str, db: alluvium.Database, folder: Path
 def test_most_of_it_has_examples() -> None:
     without = [name for name, text in documented() if ">>>" not in text and "." in name]
     properties = [name for name in without if inspect.isgetsetdescriptor(_of(name)) or inspect.isdatadescriptor(_of(name))]
-    assert len(set(without) - set(properties)) < 20, sorted(set(without) - set(properties))
+    plain = {"Collection.name", "Sync.start", "Sync.stop", "Sync.resume", "Sync.retry", "Sync.close", "Sync.status", "Transaction.cursor"}
+    assert set(without) - set(properties) <= plain
 
 
 def _of(name: str) -> object:

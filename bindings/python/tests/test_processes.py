@@ -96,7 +96,8 @@ def refused_in_child(db: alluvium.Database, objects: list[Any]) -> str:
 
 def test_a_forked_child_touches_nothing(db: alluvium.Database, air: alluvium.Table, folder: Path) -> None:
     db.create_queue("jobs")
-    air.append({"time": list(range(50_000)), "co2": [1.0] * 50_000})
+    for room in ("A", "B", "C", "D"):
+        air.append({"time": list(range(50_000)), "room": [room] * 50_000, "co2": [1.0] * 50_000})
     tx = db.transaction()
     tx.kv["a"] = "1"
     stream = air.scan().stream()

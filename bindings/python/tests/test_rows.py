@@ -106,8 +106,11 @@ def test_bad_rows_are_named(air: alluvium.Table, column: str, value: object) -> 
 def test_what_is_no_table(air: alluvium.Table) -> None:
     with pytest.raises(alluvium.MissingError, match="humidity"):
         air.append([{"time": at(0), "humidity": 1.0}])
-    with pytest.raises(alluvium.InputError, match="no column .time"):
-        air.append({"co2": [1.0]})
+    for timeless in ({"co2": [1.0]}, {"co2": []}, {}):
+        with pytest.raises(alluvium.InputError, match="no column .time"):
+            air.append(timeless)
+    with pytest.raises(alluvium.BadRowsError, match="no time"):
+        air.append([{}])
     with pytest.raises(alluvium.InputError, match="values"):
         air.append({"time": [at(0)], "co2": [1.0, 2.0]})
     for wrong in (5, None, ["a"], {"time": "text"}):
@@ -144,7 +147,7 @@ def test_units_of_time(db: alluvium.Database) -> None:
     nanos = db.table("nanos", fields={"v": int}, time_unit="ns")
     nanos.append([{"time": "1970-01-01T00:00:00.000000001Z", "v": 1}])
     assert len(nanos.scan().between(1, 2).to_dicts()) == 1
-    with pytest.raises(alluvium.InputError, match="unit"):
+    with pytest.raises(alluvium.InputError, match="weeks"):
         db.table("millis", fields={"v": int}, time_unit="weeks")
 
 
@@ -165,5 +168,19 @@ def test_larger_than_a_batch(folder: Any) -> None:
         bad[-1]["time"] = None  # type: ignore[assignment]
         with pytest.raises(alluvium.BadRowsError) as refused:
             table.append({"time": [row["time"] for row in bad], "text": [row["text"] for row in bad]})
+        assert [row["row"] for row in refused.value.rows] == [499]
         there = table.scan().since(10_000).count("text").to_dicts()
         assert there == [{"count(text)": refused.value.appended}]
+
+
+def test_bad_rows_are_counted_from_the_first(air: alluvium.Table) -> None:
+    times: list[Any] = list(range(200_000))
+    times[150_000] = -(2**62)
+    with pytest.raises(alluvium.BadRowsError) as refused:
+        air.append({"time": times, "co2": [1.0] * 200_000})
+    assert refused.value.rows[0]["row"] == 150_000 and refused.value.appended == 131_072
+    assert air.scan().count("co2").to_dicts() == [{"count(co2)": 131_072}]
+    rows = ({"time": None if i == 150_000 else i, "co2": 1.0} for i in range(200_000))
+    with pytest.raises(alluvium.BadRowsError) as refused:
+        air.append(rows)
+    assert refused.value.rows[0]["row"] == 150_000
