@@ -196,7 +196,7 @@ typedef struct alluvium_item alluvium_item;
 // Pairs with their keys. Any thread, several at a time.
 typedef struct alluvium_pairs alluvium_pairs;
 
-// A query. One thread at a time, but for `alluvium_query_cancel`.
+// A query. One thread at a time.
 typedef struct alluvium_query alluvium_query;
 
 // Rows of one table on their way. One thread at a time.
@@ -253,7 +253,7 @@ const uint8_t *alluvium_bytes_data(const alluvium_bytes *bytes);
 // How many bytes there are; 0 for what is no such handle.
 //
 // Threads: any.
-uintptr_t alluvium_bytes_size(const alluvium_bytes *bytes);
+size_t alluvium_bytes_size(const alluvium_bytes *bytes);
 
 // Frees bytes. NULL is none.
 alluvium_status alluvium_bytes_free(alluvium_bytes *bytes);
@@ -261,12 +261,12 @@ alluvium_status alluvium_bytes_free(alluvium_bytes *bytes);
 // How many texts there are; 0 for what is no such handle.
 //
 // Threads: any.
-uintptr_t alluvium_strings_count(const alluvium_strings *strings);
+size_t alluvium_strings_count(const alluvium_strings *strings);
 
 // The text at a position from 0 on, which ends in a NUL; NULL where there is none.
 //
 // Ownership: the handle's; it holds until that is freed. Threads: any.
-const char *alluvium_strings_get(const alluvium_strings *strings, uintptr_t position);
+const char *alluvium_strings_get(const alluvium_strings *strings, size_t position);
 
 // Frees a list of texts. NULL is none.
 alluvium_status alluvium_strings_free(alluvium_strings *strings);
@@ -298,12 +298,12 @@ alluvium_status alluvium_open(const char *path,
                               const alluvium_settings *settings,
                               alluvium_db **db);
 
-// Closes a database and frees its handle, when no call of another thread is under way any more; with an error it is open as before, unless that is
-// `ALLUVIUM_FATAL` or `ALLUVIUM_MISUSE`. Everything that was acknowledged is on disk either way. NULL is none.
+// Closes a database and frees its handle, when no call of another thread is under way any more. Everything that was acknowledged is on disk either way.
+// NULL is none.
 //
 // Rows, queries and streams of it may be freed before or after. Not to be called by a callback of this library.
 //
-// Errors: `ALLUVIUM_INPUT` while transactions or sync workers of it are not ended.
+// Errors: `ALLUVIUM_INPUT`, and it stays open, while transactions or sync workers of it are not ended; with any other it is closed, and the handle freed.
 alluvium_status alluvium_close(alluvium_db *db);
 
 // Makes durable what was appended as `ALLUVIUM_BUFFERED`.
@@ -391,13 +391,13 @@ alluvium_status alluvium_rows_column(alluvium_rows *rows,
 alluvium_status alluvium_rows_begin(alluvium_rows *rows, int64_t time);
 
 // Sets a tag of the row that was begun last: `size` bytes of UTF-8, which are copied.
-alluvium_status alluvium_rows_tag(alluvium_rows *rows, uint32_t column, const char *value, uintptr_t size);
+alluvium_status alluvium_rows_tag(alluvium_rows *rows, uint32_t column, const char *value, size_t size);
 
 // Sets a field of the row that was begun last to text: `size` bytes of UTF-8, which are copied.
-alluvium_status alluvium_rows_text(alluvium_rows *rows, uint32_t column, const char *value, uintptr_t size);
+alluvium_status alluvium_rows_text(alluvium_rows *rows, uint32_t column, const char *value, size_t size);
 
 // Sets a field of the row that was begun last to bytes, which are copied.
-alluvium_status alluvium_rows_binary(alluvium_rows *rows, uint32_t column, const uint8_t *value, uintptr_t size);
+alluvium_status alluvium_rows_binary(alluvium_rows *rows, uint32_t column, const uint8_t *value, size_t size);
 
 // Sets a field of the row that was begun last, an `ALLUVIUM_FLOAT64`.
 //
@@ -434,10 +434,10 @@ alluvium_status alluvium_rows_decimal(alluvium_rows *rows, uint32_t column, int6
 alluvium_status alluvium_rows_doubles(alluvium_rows *rows,
                                       uint32_t column,
                                       const double *values,
-                                      uintptr_t count);
+                                      size_t count);
 
 // How many rows were begun; 0 for what is no such handle.
-uintptr_t alluvium_rows_count(alluvium_rows *rows);
+size_t alluvium_rows_count(alluvium_rows *rows);
 
 // Forgets the rows.
 alluvium_status alluvium_rows_clear(alluvium_rows *rows);
@@ -560,7 +560,8 @@ alluvium_status alluvium_query_free(alluvium_query *query);
 // Asks, within a transaction where there is one, and answers by the Arrow C stream interface: batch by batch, in bounded memory, as things stood when
 // it was asked. `cancel` may be NULL, or is a place for what ends the answer from another thread.
 //
-// The stream's own errors are EINTR (4) where it was cancelled, and EIO (5) or EINVAL (22), with words from its `get_last_error`.
+// The stream's own errors are EIO (5) where the disk or what is on it is at fault, and else, as where it was cancelled, EINVAL (22), with words from its
+// `get_last_error`.
 //
 // Ownership: `*answer` is the caller's, to be released through its `release`, also after the database was closed; `*cancel` to be freed with
 // `alluvium_cancel_free`; nothing is copied. Threads: any; the stream one at a time.
@@ -621,7 +622,7 @@ alluvium_status alluvium_kv_put(const alluvium_db *db,
                                 alluvium_tx *tx,
                                 const char *key,
                                 const uint8_t *value,
-                                uintptr_t size,
+                                size_t size,
                                 int64_t ttl_ms,
                                 uint64_t if_revision,
                                 uint64_t *revision);
@@ -647,22 +648,22 @@ alluvium_status alluvium_kv_scan(const alluvium_db *db,
                                  alluvium_tx *tx,
                                  const char *beginning,
                                  const char *after,
-                                 uintptr_t limit,
+                                 size_t limit,
                                  alluvium_pairs **pairs);
 
 // How many pairs there are; 0 for what is no such handle.
 //
 // Threads: any.
-uintptr_t alluvium_pairs_count(const alluvium_pairs *pairs);
+size_t alluvium_pairs_count(const alluvium_pairs *pairs);
 
 // The pair at a position from 0 on: `ALLUVIUM_NONE` where there is none. Places may be NULL; key and value end in a NUL, which does not count.
 //
 // Ownership: key and value are the handle's, until it is freed. Threads: any.
 alluvium_status alluvium_pairs_get(const alluvium_pairs *pairs,
-                                   uintptr_t position,
+                                   size_t position,
                                    const char **key,
                                    const uint8_t **value,
-                                   uintptr_t *size,
+                                   size_t *size,
                                    uint64_t *revision);
 
 // Frees pairs. NULL is none.
@@ -680,7 +681,7 @@ alluvium_status alluvium_collection_set_schema(const alluvium_db *db,
                                                alluvium_tx *tx,
                                                const char *name,
                                                const char *schema,
-                                               uintptr_t size);
+                                               size_t size);
 
 // Drops a collection with all its documents.
 //
@@ -711,7 +712,7 @@ alluvium_status alluvium_document_put(const alluvium_db *db,
                                       const char *collection,
                                       const char *id,
                                       const char *json,
-                                      uintptr_t size,
+                                      size_t size,
                                       int64_t ttl_ms,
                                       uint64_t if_revision,
                                       uint64_t *revision);
@@ -724,7 +725,7 @@ alluvium_status alluvium_document_merge(const alluvium_db *db,
                                         const char *collection,
                                         const char *id,
                                         const char *patch,
-                                        uintptr_t size,
+                                        size_t size,
                                         uint64_t if_revision,
                                         uint64_t *revision);
 
@@ -746,20 +747,20 @@ alluvium_status alluvium_document_find(const alluvium_db *db,
                                        alluvium_tx *tx,
                                        const char *collection,
                                        const char *condition,
-                                       uintptr_t limit,
+                                       size_t limit,
                                        const char *after,
                                        alluvium_documents **documents);
 
 // How many documents a page has; 0 for what is no such handle.
 //
 // Threads: any.
-uintptr_t alluvium_documents_count(const alluvium_documents *documents);
+size_t alluvium_documents_count(const alluvium_documents *documents);
 
 // The document at a position from 0 on: `ALLUVIUM_NONE` where there is none. Places may be NULL.
 //
 // Ownership: id and JSON, which end in a NUL, are the handle's, until it is freed. Threads: any.
 alluvium_status alluvium_documents_get(const alluvium_documents *documents,
-                                       uintptr_t position,
+                                       size_t position,
                                        const char **id,
                                        const char **json,
                                        uint64_t *revision);
@@ -790,7 +791,7 @@ alluvium_status alluvium_queue_push(const alluvium_db *db,
                                     alluvium_tx *tx,
                                     const char *queue,
                                     const uint8_t *payload,
-                                    uintptr_t size,
+                                    size_t size,
                                     uint8_t priority,
                                     const char *key,
                                     uint64_t *item);
@@ -809,7 +810,7 @@ alluvium_status alluvium_queue_pop(const alluvium_db *db,
 //
 // Ownership: the handle's, until it is freed. Threads: any.
 const uint8_t *alluvium_item_payload(const alluvium_item *item,
-                                     uintptr_t *size);
+                                     size_t *size);
 
 // The number of an item, and how often it was popped, this time included; places may be NULL.
 //
@@ -904,7 +905,7 @@ const char *alluvium_event_key(const alluvium_event *event);
 //
 // Ownership: the handle's, until it is freed. Threads: any.
 const uint8_t *alluvium_event_payload(const alluvium_event *event,
-                                      uintptr_t *size);
+                                      size_t *size);
 
 // The rows that were written, by the Arrow C data interface: `ALLUVIUM_NONE` where the event has none, as where they lie in segments by now.
 //

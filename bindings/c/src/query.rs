@@ -6,7 +6,7 @@ use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::ffi_stream::FFI_ArrowArrayStream;
-use engine::{Aggregate, Cancel, Comparison, Filter, Order, Query, QueryStream, TimeRange, Value, words};
+use engine::{Aggregate, Cancel, Comparison, Error, ErrorKind, Filter, Order, Query, QueryStream, TimeRange, Value, words};
 
 use alluvium_bindings::Here;
 
@@ -321,7 +321,8 @@ pub unsafe extern "C" fn alluvium_query_free(query: *mut alluvium_query) -> allu
 /// Asks, within a transaction where there is one, and answers by the Arrow C stream interface: batch by batch, in bounded memory, as things stood when
 /// it was asked. `cancel` may be NULL, or is a place for what ends the answer from another thread.
 ///
-/// The stream's own errors are EINTR (4) where it was cancelled, and EIO (5) or EINVAL (22), with words from its `get_last_error`.
+/// The stream's own errors are EIO (5) where the disk or what is on it is at fault, and else, as where it was cancelled, EINVAL (22), with words from its
+/// `get_last_error`.
 ///
 /// Ownership: `*answer` is the caller's, to be released through its `release`, also after the database was closed; `*cancel` to be freed with
 /// `alluvium_cancel_free`; nothing is copied. Threads: any; the stream one at a time.
@@ -364,7 +365,17 @@ impl Iterator for Answer {
             let forked = "this process was forked from the one that asked";
             return Some(Err(ArrowError::InvalidArgumentError(forked.to_owned())));
         };
-        stream.next().map(|batch| batch.map_err(|error| ArrowError::ExternalError(Box::new(error))))
+        stream.next().map(|batch| batch.map_err(stream_error))
+    }
+}
+
+/// The streams of C tell only these two apart.
+fn stream_error(error: Error) -> ArrowError {
+    match error.kind() {
+        ErrorKind::Input | ErrorKind::Missing => ArrowError::ExternalError(Box::new(error)),
+        ErrorKind::Unavailable | ErrorKind::Damaged | ErrorKind::Fatal => {
+            ArrowError::IoError(error.to_string(), std::io::Error::other(error))
+        }
     }
 }
 

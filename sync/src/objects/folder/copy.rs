@@ -68,13 +68,17 @@ pub(in super::super) struct Unnamed {
 impl Unnamed {
     fn create(name: &Path) -> io::Result<Self> {
         let folder = name.parent().unwrap_or(Path::new("."));
-        let mut number = 1_u64;
+        let (mut number, mut is_made) = (1_u64, false);
         loop {
             let at = PathBuf::from(format!("{}#{number}", name.display()));
             match File::create_new(&at) {
                 Ok(file) => return Ok(Unnamed { file, at, name: name.to_owned() }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
-                Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.exists() => make(folder)?,
+                // It may be there by now: others put files into it, too.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !is_made => {
+                    make(folder)?;
+                    is_made = true;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -138,6 +142,27 @@ mod tests {
         copying.go_on(usize::MAX).map_err(|_| "not copied").unwrap();
         copying.conclude().1.name().unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"new");
+    }
+
+    #[test]
+    fn copies_at_a_time_make_the_same_folder() {
+        const AT_A_TIME: usize = 4;
+        let root = tempfile::tempdir().unwrap();
+        for round in 0..200 {
+            let (folder, start) = (root.path().join(format!("a/{round}")), std::sync::Barrier::new(AT_A_TIME));
+            std::thread::scope(|scope| {
+                for number in 0..AT_A_TIME {
+                    let (folder, start) = (&folder, &start);
+                    scope.spawn(move || {
+                        start.wait();
+                        let mut copying = copy(b"whole", &folder.join(number.to_string()));
+                        copying.go_on(usize::MAX).map_err(|_| "not copied").unwrap();
+                        copying.conclude().1.name().unwrap();
+                    });
+                }
+            });
+            assert_eq!(fs::read_dir(&folder).unwrap().count(), AT_A_TIME);
+        }
     }
 
     #[test]
