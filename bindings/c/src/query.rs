@@ -371,11 +371,11 @@ impl Iterator for Answer {
 
 /// The streams of C tell only these two apart.
 fn stream_error(error: Error) -> ArrowError {
-    match error.kind() {
-        ErrorKind::Input | ErrorKind::Missing => ArrowError::ExternalError(Box::new(error)),
-        ErrorKind::Unavailable | ErrorKind::Damaged | ErrorKind::Fatal => {
-            ArrowError::IoError(error.to_string(), std::io::Error::other(error))
-        }
+    let is_disk = !matches!(error, Error::Cancelled) && !matches!(error.kind(), ErrorKind::Input | ErrorKind::Missing);
+    if is_disk {
+        ArrowError::IoError(error.to_string(), std::io::Error::other(error))
+    } else {
+        ArrowError::ExternalError(Box::new(error))
     }
 }
 

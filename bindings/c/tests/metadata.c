@@ -47,7 +47,7 @@ static void documents_are_put_found_and_merged(void) {
   FAILS(ALLUVIUM_INPUT, alluvium_document_put(db, NULL, "devices", "x", "{}", 2, -1, ALLUVIUM_ANY, NULL));
   FAILS(ALLUVIUM_INPUT, alluvium_document_put(db, NULL, "devices", "x", "{", 1, -1, ALLUVIUM_ANY, NULL));
   for (int number = 0; number < 10; number++) {
-    char id[16], json[64];
+    char id[32], json[64];
     snprintf(id, sizeof id, "pump-%d", number);
     int size = snprintf(json, sizeof json, "{\"room\": \"%s\", \"size\": %d}", number % 2 ? "cellar" : "attic", number);
     OK(alluvium_document_put(db, NULL, "devices", id, json, (size_t)size, -1, ALLUVIUM_ABSENT, NULL));

@@ -47,8 +47,8 @@ import signal
 db = alluvium.open(sys.argv[1])
 table = db.table("air", tags=["room"], fields={{"co2": "float64"}})
 table.append({{"time": list(range(600_000)), "room": [str(i % 7) for i in range(600_000)], "co2": [0.5] * 600_000}})
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     while True:
         {}
 except KeyboardInterrupt:
