@@ -5,7 +5,8 @@
 // Every function returns an alluvium_status, or what it is asked for; alluvium_error_message() has words for the last error of the calling thread. Texts
 // are UTF-8. Handles come from functions that take a place for one, or return one, and are freed by the caller; a handle that was freed, is NULL, is of
 // another kind or is used by two threads at a time where that may not be is ALLUVIUM_MISUSE, and nothing is done. Nothing is thrown, and no signal handled.
-// A child that was forked cannot use what its parent opened.
+// A child that was forked cannot use what its parent has open, nor open anything else unless its parent had nothing open: threads are not forked, and
+// locks are. Start programs (exec), or fork first.
 
 #ifndef ALLUVIUM_H
 #define ALLUVIUM_H
@@ -287,8 +288,8 @@ alluvium_status alluvium_settings_set(alluvium_settings *settings,
 // Frees settings. NULL is none.
 alluvium_status alluvium_settings_free(alluvium_settings *settings);
 
-// Opens the database in a directory, and makes one where there is none. One process at a time has it open, and its children that are forked
-// cannot use it.
+// Opens the database in a directory, and makes one where there is none. One process at a time has it open; children that it forks meanwhile
+// can use neither this one nor others.
 //
 // `settings` may be NULL for the default ones; they stay the caller's. Ownership: `*db` is the caller's, to be closed with `alluvium_close`.
 // Threads: any.

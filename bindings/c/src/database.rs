@@ -77,8 +77,8 @@ pub(crate) unsafe fn open(db: *const alluvium_db) -> Outcome<Arc<Open>> {
     unsafe { read(db, |open| Ok(Arc::clone(open))) }
 }
 
-/// Opens the database in a directory, and makes one where there is none. One process at a time has it open, and its children that are forked
-/// cannot use it.
+/// Opens the database in a directory, and makes one where there is none. One process at a time has it open; children that it forks meanwhile
+/// can use neither this one nor others.
 ///
 /// `settings` may be NULL for the default ones; they stay the caller's. Ownership: `*db` is the caller's, to be closed with `alluvium_close`.
 /// Threads: any.

@@ -72,7 +72,7 @@ pub(crate) fn make<H: Opaque>(value: H::Value) -> *mut H {
     std::ptr::from_ref(slot).cast_mut().cast()
 }
 
-/// Does something with what is behind a handle, which others may use at the same time.
+/// Does something with what is behind a handle, which others may use at the same time. It never waits: who changes it meanwhile should not.
 ///
 /// # Safety
 ///
@@ -80,7 +80,7 @@ pub(crate) fn make<H: Opaque>(value: H::Value) -> *mut H {
 pub(crate) unsafe fn read<H: Opaque, T>(handle: *const H, does: impl FnOnce(&H::Value) -> Outcome<T>) -> Outcome<T> {
     // SAFETY: as the caller promises.
     let slot = unsafe { slot(handle)? };
-    let value = slot.value.read();
+    let value = slot.value.try_read().ok_or_else(shared::<H>)?;
     does(value.as_ref().ok_or_else(freed::<H>)?)
 }
 

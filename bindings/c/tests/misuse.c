@@ -143,7 +143,8 @@ struct waiting {
 static void *waits(void *context) {
   struct waiting *waiting = context;
   alluvium_event *event = NULL;
-  waiting->status = alluvium_changes_next(waiting->changes, 60000, &event);
+  // The other thread may have it now and then, before this one waits.
+  while ((waiting->status = alluvium_changes_next(waiting->changes, 60000, &event)) == ALLUVIUM_MISUSE) {}
   CHECK(alluvium_event_free(event) == ALLUVIUM_OK);
   return NULL;
 }

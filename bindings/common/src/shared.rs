@@ -6,13 +6,19 @@ use std::sync::Arc;
 use alluvium::{Database, Error, Result, Settings};
 use parking_lot::RwLock;
 
-use crate::forked::Here;
+use crate::forked::{Counted, Here};
 
 /// A database, until it is closed.
 #[derive(Debug)]
 pub struct Shared {
-    /// None once it is closed.
-    db: RwLock<Option<Here<Arc<Database>>>>,
+    /// None once it is closed. A child does not even wait for the lock, which a thread of its parent may have held.
+    db: Here<RwLock<Option<Opened>>>,
+}
+
+#[derive(Debug)]
+struct Opened {
+    db: Arc<Database>,
+    counted: Counted,
 }
 
 impl Shared {
@@ -20,10 +26,16 @@ impl Shared {
     ///
     /// # Errors
     ///
-    /// As [`alluvium::Builder::open`].
+    /// As [`alluvium::Builder::open`]; [`Error::Invalid`] in a child of a process that had a database open.
     pub fn open(path: &Path, settings: Settings) -> Result<Self> {
-        let db = Database::builder().settings(settings).open(path)?;
-        Ok(Shared { db: RwLock::new(Some(Here::new(Arc::new(db)))) })
+        let counted = Counted::new().ok_or_else(|| {
+            Error::invalid(
+                "this process was forked from one that had a database open, without the threads of that: open databases in programs that are \
+                 started (exec; Python: the start methods spawn and forkserver), or fork before the first is opened",
+            )
+        })?;
+        let db = Arc::new(Database::builder().settings(settings).open(path)?);
+        Ok(Shared { db: Here::new(RwLock::new(Some(Opened { db, counted }))) })
     }
 
     /// Does something with it, which is not closed meanwhile.
@@ -50,15 +62,15 @@ impl Shared {
     ///
     /// [`Error::Invalid`], and it stays open, while somebody keeps it; as [`Database::close`].
     pub fn close(&self) -> Result<()> {
-        let mut place = self.db.write();
-        let Some(here) = place.take() else { return Ok(()) };
         // What a child inherited is not the child's to close.
-        let Some(db) = here.take() else { return Ok(()) };
+        let Some(place) = self.db.get() else { return Ok(()) };
+        let mut place = place.write();
+        let Some(Opened { db, counted }) = place.take() else { return Ok(()) };
         match Arc::try_unwrap(db) {
             Ok(db) => db.close(),
-            Err(kept) => {
-                let others = Arc::strong_count(&kept) - 1;
-                *place = Some(Here::new(kept));
+            Err(db) => {
+                let others = Arc::strong_count(&db) - 1;
+                *place = Some(Opened { db, counted });
                 Err(Error::invalid(format_args!(
                     "{others} transactions, acknowledgements or sync workers are under way: end them first, then close the database"
                 )))
@@ -67,9 +79,10 @@ impl Shared {
     }
 
     fn held<T>(&self, does: impl FnOnce(&Arc<Database>) -> Result<T>) -> Result<T> {
-        let place = self.db.read();
-        let here = place.as_ref().ok_or(Error::Closed)?;
-        let forked = "this process was forked from the one that opened the database: close nothing, and open it here once that one has closed it";
-        does(here.get().ok_or_else(|| Error::invalid(forked))?)
+        let forked = || {
+            Error::invalid("this process was forked from the one that opened the database: leave here alone what that one has")
+        };
+        let place = self.db.get().ok_or_else(forked)?.read();
+        does(&place.as_ref().ok_or(Error::Closed)?.db)
     }
 }

@@ -37,9 +37,9 @@ impl Fault {
     pub(crate) fn text(&self) -> String {
         match self {
             Fault::Engine(error) => error.to_string(),
-            Fault::Forked => "this process was forked from the one that opened the database: open nothing twice, and open it here once that one has \
-                              closed it"
-                .to_owned(),
+            Fault::Forked => {
+                "this process was forked from the one that opened the database: leave here alone what that one has".to_owned()
+            }
             Fault::Sync(error) => error.to_string(),
             Fault::Python(error) => error.to_string(),
         }

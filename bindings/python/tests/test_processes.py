@@ -95,6 +95,9 @@ def refused_in_child(db: alluvium.Database, objects: list[Any]) -> str:
 
 def test_a_forked_child_touches_nothing(db: alluvium.Database, air: alluvium.Table, folder: Path) -> None:
     db.create_queue("jobs")
+    db.create_collection("devices")
+    db.collection("devices")["a"] = {}
+    found = db.collection("devices").find()
     for room in ("A", "B", "C", "D"):
         air.append({"time": list(range(50_000)), "room": [room] * 50_000, "co2": [1.0] * 50_000})
     tx = db.transaction()
@@ -112,6 +115,7 @@ def test_a_forked_child_touches_nothing(db: alluvium.Database, air: alluvium.Tab
         lambda: tx.kv.get("a"),
         lambda: next(stream),
         lambda: next(changes),
+        lambda: next(found),
         lambda: db.queue("jobs").pop(wait=10),
         lambda: sync.stop(),
         lambda: db.transaction(),
@@ -144,11 +148,18 @@ def other_database(path: str) -> int:
         return table.scan().to_dicts()[0]["v"]
 
 
-def test_a_forked_child_has_databases_of_its_own(db: alluvium.Database, air: alluvium.Table, folder: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    with context.Pool(2) as pool:
-        assert pool.map(other_database, [str(folder / "one"), str(folder / "two")]) == [7, 7]
+def test_children_have_databases_of_their_own(db: alluvium.Database, air: alluvium.Table, folder: Path) -> None:
+    paths = [str(folder / "one"), str(folder / "two")]
+    # Threads that the parent has at work, and no child has, make locks of no use there.
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        with pytest.raises(alluvium.InputError, match="forked"):
+            pool.map(other_database, paths)
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        assert pool.map(other_database, paths) == [7, 7]
     air.append([{"time": 1, "co2": 1.0}])
+    db.close()
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        assert pool.map(other_database, paths) == [7, 7]
 
 
 def inherited(db: alluvium.Database) -> None:
