@@ -25,6 +25,7 @@ const AHEAD: usize = 2;
 pub(crate) struct Answer {
     batches: Here<Mutex<Receiver<Result<RecordBatch, Error>>>>,
     cancel: Cancel,
+    /// Given to batches by whoever reads them, so that meanwhile the next ones are computed.
     shape: Shape,
 }
 
@@ -64,7 +65,7 @@ impl Answer {
     /// The next batch if it comes soon enough.
     fn next_within(&self, time: Duration) -> Outcome<Option<Option<RecordBatch>>> {
         match self.batches.get().ok_or(Fault::Forked)?.lock().recv_timeout(time) {
-            Ok(batch) => Ok(Some(Some(self.shape.of(batch?)?))),
+            Ok(batch) => Ok(Some(Some(self.shape.of(&batch?)?))),
             Err(RecvTimeoutError::Timeout) => Ok(None),
             Err(RecvTimeoutError::Disconnected) => Ok(Some(None)),
         }
@@ -73,7 +74,7 @@ impl Answer {
     /// The next batch, however long that takes.
     fn next_ever(&self) -> Outcome<Option<RecordBatch>> {
         match self.batches.get().ok_or(Fault::Forked)?.lock().recv() {
-            Ok(batch) => Ok(Some(self.shape.of(batch?)?)),
+            Ok(batch) => Ok(Some(self.shape.of(&batch?)?)),
             Err(_) => Ok(None),
         }
     }

@@ -1,14 +1,9 @@
 //! Rows from Python into a table, a piece at a time.
-//!
-//! What comes from others is copied: their memory may be changed behind our back, as that of NumPy can, and is theirs to free, for which some
-//! need Python. The engine keeps rows for longer than the call that brought them.
 
 use std::sync::Arc;
 
 use alluvium::{Error, TableSchema};
-use arrow::array::{
-    Array, ArrayReader, ArrayRef, MutableArrayData, RecordBatch, RecordBatchOptions, make_array, new_empty_array,
-};
+use arrow::array::{ArrayReader, RecordBatch, new_empty_array};
 use arrow::ffi_stream::ArrayStreamReader;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator};
@@ -16,7 +11,7 @@ use pyo3::types::{PyDict, PyIterator};
 use crate::error::{Fault, Outcome};
 use crate::handle::Via;
 use crate::rows::RowReader;
-use crate::{capsule, foreign, pandas};
+use crate::{capsule, foreign, own, pandas};
 
 /// Rows of one piece, which is one record of the log.
 const PIECE_ROWS: usize = 1 << 16;
@@ -159,21 +154,30 @@ impl Appender<'_> {
     /// Takes as many rows as a piece may have; answers how many these were.
     fn put_piece(&self, batch: &RecordBatch, start: usize, progress: &mut Progress) -> Outcome<usize> {
         let most = self.most_bytes();
-        let piece = batch.slice(start, PIECE_ROWS.min(batch.num_rows() - start));
-        let fitted = foreign::fitted(&self.schema, piece, self.zone.as_deref());
-        let mut piece = fitted.map_err(|fault| counted_from(progress.seen(), fault))?;
-        let mut bytes = size(&piece)?;
-        while bytes > most && piece.num_rows() > 1 {
-            piece = piece.slice(0, piece.num_rows().div_ceil(2));
-            bytes = size(&piece)?;
+        let piece = own::first_rows(&batch.slice(start, PIECE_ROWS.min(batch.num_rows() - start)), most)?;
+        let fitted = foreign::fitted(&self.schema, own::copy(&piece)?, self.zone.as_deref());
+        let mut rest = fitted.map_err(|fault| counted_from(progress.seen(), fault))?;
+        // With the table's types they may be larger.
+        loop {
+            let part = own::first_rows(&rest, most)?;
+            let rows = part.num_rows();
+            self.wait(part, progress)?;
+            if rows == rest.num_rows() {
+                return Ok(piece.num_rows());
+            }
+            rest = rest.slice(rows, rest.num_rows() - rows);
         }
-        if progress.bytes + bytes > most {
+    }
+
+    /// Lets rows wait for others that are written together with them.
+    fn wait(&self, part: RecordBatch, progress: &mut Progress) -> Outcome<()> {
+        let bytes = own::size(&part)?;
+        if progress.bytes + bytes > self.most_bytes() {
             self.send(progress)?;
         }
-        let rows = piece.num_rows();
-        progress.waiting.push(owned(&piece)?);
         progress.bytes += bytes;
-        Ok(rows)
+        progress.waiting.push(part);
+        Ok(())
     }
 
     /// Makes everything that waits durable with one write. If rows are bad, what comes before their piece is written all the same.
@@ -202,23 +206,4 @@ impl Appender<'_> {
     fn most_bytes(&self) -> usize {
         self.via.handle().batch_bytes / 2
     }
-}
-
-fn size(batch: &RecordBatch) -> Outcome<usize> {
-    let sizes = batch.columns().iter().map(|column| column.to_data().get_slice_memory_size());
-    Ok(sizes.sum::<Result<usize, _>>().map_err(Error::from)?)
-}
-
-/// The same rows in memory of our own.
-fn owned(batch: &RecordBatch) -> Outcome<RecordBatch> {
-    let columns: Vec<_> = batch.columns().iter().map(copy).collect::<Outcome<_>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Ok(RecordBatch::try_new_with_options(batch.schema(), columns, &options).map_err(Error::from)?)
-}
-
-fn copy(column: &ArrayRef) -> Outcome<ArrayRef> {
-    let data = column.to_data();
-    let mut copy = MutableArrayData::new(vec![&data], false, data.len());
-    copy.try_extend(0, 0, data.len()).map_err(Error::from)?;
-    Ok(capsule::checked(make_array(copy.freeze()))?)
 }

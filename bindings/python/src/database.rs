@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use alluvium::{CollectionSpec, Error};
+use alluvium_bindings::Shared;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -18,7 +19,7 @@ use crate::queue::{self, Queue};
 use crate::sync::Sync;
 use crate::table::{self, Table};
 use crate::transaction::Transaction;
-use crate::{convert, html, interrupt, settings, time};
+use crate::{convert, interrupt, settings, status, time};
 
 /// How often `transact` tries. Whenever it is in vain, another transaction was not.
 const TRIES: usize = 100;
@@ -38,8 +39,10 @@ pub(crate) fn open(py: Python<'_>, path: PathBuf, create: bool, settings: Option
     if !create && !path.join(alluvium::format::names::IDENTITY).exists() {
         return Err(Error::NotADatabase { path, reason: "it has no identity file".to_owned() }.into());
     }
-    let handle = interrupt::run(py, move || Handle::open(&path, settings))??;
-    Ok(Database { handle: Arc::new(handle) })
+    let batch_bytes = settings.batch_bytes;
+    let directory = path.clone();
+    let shared = interrupt::run(py, move || Shared::open(&directory, settings))??;
+    Ok(Database { handle: Arc::new(Handle::new(shared, path, batch_bytes)) })
 }
 
 /// An open database: tables of readings, and documents, key-value pairs and queues beside them.
@@ -67,9 +70,8 @@ impl Database {
         py: Python<'_>,
         does: impl FnOnce(&alluvium::Database) -> Result<T, Error> + Send + 'static,
     ) -> Outcome<T> {
-        self.handle.check()?;
-        let handle = self.handle.clone();
-        interrupt::run(py, move || handle.with(does))?
+        let shared = self.handle.shared()?;
+        Ok(interrupt::run(py, move || shared.with(does))??)
     }
 }
 
@@ -407,37 +409,7 @@ impl Database {
     /// >>> db.status()["tables"]["air"]["rows"]
     /// 3
     fn status<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyDict>> {
-        let status = self.does(py, alluvium::Database::status)?;
-        let (all, tables) = (PyDict::new(py), PyDict::new(py));
-        for table in status.tables {
-            let told = PyDict::new(py);
-            let numbers = [
-                ("rows", table.rows),
-                ("unsealed_rows", table.unsealed_rows),
-                ("series", table.series),
-                ("segments", table.segments),
-                ("bytes_on_disk", table.bytes_on_disk),
-            ];
-            for (name, number) in numbers {
-                told.set_item(name, number)?;
-            }
-            tables.set_item(table.name, told)?;
-        }
-        all.set_item("tables", tables)?;
-        let numbers = [
-            ("bytes_used", status.bytes_used),
-            ("log_bytes", status.log_bytes),
-            ("memtable_bytes", status.memtable_bytes),
-            ("catalog_bytes", status.catalog_bytes),
-            ("bytes_written", status.bytes_written),
-        ];
-        for (name, number) in numbers {
-            all.set_item(name, number)?;
-        }
-        all.set_item("bytes_allowed", status.bytes_allowed)?;
-        all.set_item("free_bytes", status.free_bytes)?;
-        all.set_item("has_room", status.has_room)?;
-        Ok(all)
+        Ok(status::told(py, &self.does(py, alluvium::Database::status)?)?)
     }
 
     /// Makes everything durable and lets go of the directory. Closed twice nothing happens. Transactions have to end before.
@@ -447,9 +419,7 @@ impl Database {
     /// Traceback (most recent call last):
     /// alluvium._errors.ClosedError: ...
     fn close(&self, py: Python<'_>) -> Outcome<()> {
-        self.handle.check()?;
-        let handle = self.handle.clone();
-        interrupt::run(py, move || handle.close())?
+        Ok(interrupt::run(py, self.handle.closing()?)??)
     }
 
     fn __enter__(this: Py<Self>) -> Py<Self> {
@@ -477,30 +447,11 @@ impl Database {
     }
 
     fn _repr_html_(&self, py: Python<'_>) -> Outcome<String> {
-        let status = self.does(py, alluvium::Database::status)?;
-        let row = |table: &alluvium::TableStatus| {
-            let numbers = [table.rows, table.series, table.segments, table.bytes_on_disk];
-            let mut cells = vec![html::escaped(&table.name)];
-            cells.extend(numbers.map(|number| number.to_string()));
-            cells
-        };
-        let rows: Vec<_> = status.tables.iter().map(row).collect();
-        let heads = ["table", "rows", "series", "segments", "bytes"].map(str::to_owned);
-        let path = html::escaped(&self.handle.path.display().to_string());
-        Ok(format!("<p>Alluvium database in {path}, {} bytes</p>{}", status.bytes_used, html::table(&heads, &rows)))
+        Ok(status::shown(&self.handle.path, &self.does(py, alluvium::Database::status)?))
     }
 }
 
 fn is_conflict(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
     let class = py.import("alluvium._errors")?.getattr("ConflictError")?;
     error.value(py).is_instance(&class)
-}
-
-/// Dropped by Python, it is closed without Python's lock, which may take a while, if nobody else has it.
-impl Drop for Database {
-    fn drop(&mut self) {
-        if Arc::strong_count(&self.handle) == 1 {
-            Python::try_attach(|py| py.detach(|| drop(self.handle.close())));
-        }
-    }
 }

@@ -298,6 +298,30 @@ struct Pages {
     is_over: bool,
 }
 
+impl Pages {
+    fn is_to_be_read(&self) -> bool {
+        self.page.is_empty() && !self.is_over && self.left > 0
+    }
+}
+
+impl Found {
+    /// Reads the next page. Not to be called while attached to Python.
+    fn read(&self, pages: &mut Pages) -> Outcome<()> {
+        let query = pages.query.clone().limit(PAGE.min(pages.left));
+        let page = match &self.via {
+            Via::Database(handle) => handle.with(|db| db.collection(&self.name).query(&query)),
+            Via::Transaction(_, tx) => tx.with(|tx| tx.collection(&self.name).query(&query)),
+        }?;
+        pages.left -= page.documents.len();
+        pages.page = page.documents.into();
+        match page.cursor {
+            Some(cursor) => pages.query = query.after(&cursor),
+            None => pages.is_over = true,
+        }
+        Ok(())
+    }
+}
+
 #[pymethods]
 impl Found {
     fn __iter__(this: Py<Self>) -> Py<Self> {
@@ -305,20 +329,12 @@ impl Found {
     }
 
     fn __next__(&self, py: Python<'_>) -> Outcome<Option<Document>> {
+        // In a child nobody may be there to let go of the lock.
+        self.via.handle().check()?;
         let next = py.detach(|| {
             let mut pages = self.pages.lock();
-            while pages.page.is_empty() && !pages.is_over && pages.left > 0 {
-                let query = pages.query.clone().limit(PAGE.min(pages.left));
-                let page = match &self.via {
-                    Via::Database(handle) => handle.with(|db| db.collection(&self.name).query(&query)),
-                    Via::Transaction(_, tx) => tx.with(|tx| tx.collection(&self.name).query(&query)),
-                }?;
-                pages.left -= page.documents.len();
-                pages.page = page.documents.into();
-                match page.cursor {
-                    Some(cursor) => pages.query = query.after(&cursor),
-                    None => pages.is_over = true,
-                }
+            while pages.is_to_be_read() {
+                self.read(&mut pages)?;
             }
             Ok::<_, Fault>(pages.page.pop_front())
         })?;

@@ -1,9 +1,11 @@
 //! Columns and rows that others have as Arrow.
 
+use std::sync::Arc;
+
 use alluvium::{Error, TableSchema, words};
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, make_array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type, TimeUnit};
+use arrow::datatypes::{DataType, Int64Type, Schema, TimeUnit};
 use arrow::ffi_stream::ArrayStreamReader;
 use jiff::tz::TimeZone;
 use pyo3::prelude::*;
@@ -23,39 +25,19 @@ pub(crate) fn column(values: &Bound<'_, PyAny>) -> Outcome<Option<ArrayRef>> {
     rows::joined(&arrays)
 }
 
-/// Whether tags are texts of a kind that the engine does not take as they are.
-fn is_coded_text(kind: &DataType) -> bool {
-    match kind {
-        DataType::Dictionary(_, values) => matches!(**values, DataType::LargeUtf8 | DataType::Utf8View),
-        _ => false,
-    }
-}
-
 /// A batch as the table takes it: with its types where nothing is lost by that, and times without a zone from `zone`.
 pub(crate) fn fitted(schema: &TableSchema, batch: RecordBatch, zone: Option<&str>) -> Outcome<RecordBatch> {
     let batch = alluvium_bindings::fitted(schema, batch)?;
-    let is_coded = |name: &str, column: &ArrayRef| schema.tag_position(name).is_some() && is_coded_text(column.data_type());
-    let is_local = |name: &str, column: &ArrayRef| {
-        name == TIME && zone.is_some() && matches!(column.data_type(), DataType::Timestamp(_, None))
-    };
-    let named = |batch: &RecordBatch| -> Vec<(String, ArrayRef)> {
-        batch.schema_ref().fields().iter().map(|field| field.name().clone()).zip(batch.columns().iter().cloned()).collect()
-    };
-    let columns = named(&batch);
-    if !columns.iter().any(|(name, column)| is_coded(name, column) || is_local(name, column)) {
+    let (Some(zone), Some((at, field))) = (zone, batch.schema_ref().column_with_name(TIME)) else { return Ok(batch) };
+    if !matches!(field.data_type(), DataType::Timestamp(_, None)) {
         return Ok(batch);
     }
-    let zone = words::zone(zone.unwrap_or("UTC"))?;
-    let changed = columns.into_iter().map(|(name, column)| {
-        let column = match () {
-            () if is_coded(&name, &column) => cast(&column, &DataType::Utf8).map_err(Error::from)?,
-            () if is_local(&name, &column) => in_utc(schema, &column, &zone)?,
-            () => column,
-        };
-        Ok((name, column, true))
-    });
-    let changed = changed.collect::<Outcome<Vec<_>>>()?;
-    Ok(RecordBatch::try_from_iter_with_nullable(changed).map_err(Error::from)?)
+    let times = in_utc(schema, batch.column(at), &words::zone(zone)?)?;
+    let mut fields: Vec<_> = batch.schema_ref().fields().iter().cloned().collect();
+    fields[at] = Arc::new(field.clone().with_data_type(times.data_type().clone()));
+    let mut columns = batch.columns().to_vec();
+    columns[at] = times;
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(Error::from)?)
 }
 
 /// What clocks on the wall showed, as times in UTC.

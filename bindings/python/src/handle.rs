@@ -1,9 +1,9 @@
 //! The database that all objects of Python share, and by which way they reach it: directly or through a transaction.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
-use alluvium::{Database, Error, Query, QueryStream, Settings, TableSchema};
+use alluvium::{Database, Error, Query, QueryStream, TableSchema};
 use alluvium_bindings::{Here, Shared};
 use arrow::array::RecordBatch;
 use parking_lot::Mutex;
@@ -13,11 +13,11 @@ use crate::error::{Fault, Outcome};
 use crate::sync::Slot;
 use crate::transaction::Tx;
 
-/// An open database, or one that was closed.
+/// An open database, or one that was closed. Only objects of Python have it, so that the last of them lets go of it attached to Python.
 pub(crate) struct Handle {
     /// In a child no lock is touched: who held it is not there to let go of it.
     here: Here<()>,
-    shared: Shared,
+    shared: Arc<Shared>,
     pub(crate) path: PathBuf,
     pub(crate) batch_bytes: usize,
     /// Those that keep it open, and end when it is closed.
@@ -25,14 +25,18 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    pub(crate) fn open(path: &Path, settings: Settings) -> Result<Self, Error> {
-        let batch_bytes = settings.batch_bytes;
-        let shared = Shared::open(path, settings)?;
-        Ok(Handle { here: Here::new(()), shared, path: path.to_owned(), batch_bytes, syncs: Mutex::default() })
+    pub(crate) fn new(shared: Shared, path: PathBuf, batch_bytes: usize) -> Self {
+        Handle { here: Here::new(()), shared: Arc::new(shared), path, batch_bytes, syncs: Mutex::default() }
     }
 
     pub(crate) fn check(&self) -> Outcome<()> {
         self.here.get().copied().ok_or(Fault::Forked)
+    }
+
+    /// The database for who works on when Python has gone on.
+    pub(crate) fn shared(&self) -> Outcome<Arc<Shared>> {
+        self.check()?;
+        Ok(self.shared.clone())
     }
 
     /// Does something with the database, which is not closed meanwhile. Not to be called while attached to Python.
@@ -54,11 +58,24 @@ impl Handle {
         syncs.push(Arc::downgrade(sync));
     }
 
-    pub(crate) fn close(&self) -> Outcome<()> {
-        self.check()?;
+    /// What closes it, which may take a while. Not to be called while attached to Python.
+    pub(crate) fn closing(&self) -> Outcome<impl FnOnce() -> Result<(), Error> + Send + 'static> {
+        let shared = self.shared()?;
         let syncs = std::mem::take(&mut *self.syncs.lock());
-        syncs.iter().filter_map(Weak::upgrade).for_each(|sync| sync.end());
-        Ok(self.shared.close()?)
+        Ok(move || {
+            syncs.iter().filter_map(Weak::upgrade).for_each(|sync| sync.end());
+            shared.close()
+        })
+    }
+}
+
+/// Whoever had it last, the database is closed without Python's lock.
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if let Ok(close) = self.closing() {
+            // Of what fails nobody can be told; what was acknowledged is on disk.
+            Python::try_attach(|py| py.detach(|| drop(close())));
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! - `database`, `table`, `append`, `query`, `stream`, `kv`, `document`, `queue`, `changes`, `event`, `cursor`, `transaction`, `sync`: the classes that users meet;
 //! - `handle`: the database that they share, reached directly or through a transaction;
-//! - `capsule`, `foreign`, `pandas`, `rows`: rows that come in, as Arrow or as objects of Python; `answer`, `shape`, `cell`, `html`: rows that go out;
+//! - `capsule`, `foreign`, `own`, `pandas`, `rows`: rows that come in, as Arrow or as objects of Python; `answer`, `shape`, `cell`, `html`, `status`: rows and numbers that go out;
 //! - `time`, `convert`, `settings`: what Python says, in the engine's words; `error`: what fails, as Python's exceptions;
 //! - `interrupt`: waiting without Python's lock, and looking for Ctrl-C.
 //!
@@ -24,12 +24,14 @@ mod handle;
 mod html;
 mod interrupt;
 mod kv;
+mod own;
 mod pandas;
 mod query;
 mod queue;
 mod rows;
 mod settings;
 mod shape;
+mod status;
 mod stream;
 mod sync;
 mod table;

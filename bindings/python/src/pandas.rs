@@ -42,7 +42,8 @@ fn plain<'py>(column: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let missing = column.call_method0("isna")?;
     let has_times = kind.getattr_opt("kind")?.map_or(Ok(false), |kind| kind.eq("M"))?;
     let is_whole = !missing.call_method0("any")?.is_truthy()?;
-    if is_whole || has_times { Ok(column.clone()) } else { with_none(column, &missing) }
+    // The column itself would want to say it as Arrow.
+    if is_whole || has_times { column.call_method0("to_numpy") } else { with_none(column, &missing) }
 }
 
 fn with_none<'py>(column: &Bound<'py, PyAny>, missing: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {

@@ -2,8 +2,9 @@
 
 use std::str::FromStr;
 
-use alluvium::{Aggregate, Comparison, Filter, Order, TimeRange, TimeUnit, words};
+use alluvium::{Aggregate, Comparison, Filter, Order, QueryStream, TimeRange, TimeUnit, words};
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList, PySet, PyString, PyTuple};
 
@@ -12,7 +13,7 @@ use crate::convert;
 use crate::error::{Fault, Outcome};
 use crate::handle::Via;
 use crate::html;
-use crate::shape::Shape;
+use crate::shape::{Look, Shape};
 use crate::stream::{self, Stream, add_dicts};
 use crate::time::Clock;
 
@@ -78,9 +79,15 @@ impl Query {
         self.wanted.iter().any(|(wanted, fields)| *wanted == function && asks(fields))
     }
 
-    pub(crate) fn answer(&self, py: Python<'_>, zone: Option<&str>) -> Outcome<Stream> {
+    /// Asks; how the answer looks can be said.
+    fn asks(&self, py: Python<'_>, look: Look<'_>) -> Outcome<(QueryStream, Shape)> {
         let stream = self.via.query(py, &self.asked()?)?;
-        let shape = Shape::new(&stream.schema(), |column| self.is_wanted(column), zone)?;
+        let shape = Shape::new(&stream.schema(), |column| self.is_wanted(column), look)?;
+        Ok((stream, shape))
+    }
+
+    fn answer(&self, py: Python<'_>, look: Look<'_>) -> Outcome<Stream> {
+        let (stream, shape) = self.asks(py, look)?;
         Ok(Stream::new(Answer::new(stream, shape)?))
     }
 
@@ -141,17 +148,16 @@ impl Query {
         &self.query.filters
     }
 
-    /// The first batches, of a little more rows than are shown.
-    fn some(&self, py: Python<'_>, rows: usize) -> Outcome<Vec<RecordBatch>> {
+    /// The answer, of so many rows at most.
+    fn first_rows(&self, py: Python<'_>, rows: usize) -> Outcome<(SchemaRef, Vec<RecordBatch>)> {
         let mut few = self.clone();
-        let limit = few.query.limit.unwrap_or(u64::MAX).min(rows as u64);
-        few.query.limit = Some(limit);
-        let stream = few.answer(py, None)?;
+        few.query.limit = Some(few.query.limit.unwrap_or(u64::MAX).min(rows as u64));
+        let stream = few.answer(py, Look::default())?;
         let mut batches = Vec::new();
         while let Some(batch) = stream.next(py)? {
             batches.push(batch);
         }
-        Ok(batches)
+        Ok((stream.schema(), batches))
     }
 }
 
@@ -405,11 +411,11 @@ impl Query {
     /// <alluvium.Stream of time, room, co2>
     #[pyo3(signature = (*, tz = None))]
     fn stream(&self, py: Python<'_>, tz: Option<&str>) -> Outcome<Stream> {
-        self.answer(py, tz)
+        self.answer(py, Look { zone: tz, ..Look::default() })
     }
 
     fn __iter__(&self, py: Python<'_>) -> Outcome<Stream> {
-        self.answer(py, None)
+        self.answer(py, Look::default())
     }
 
     /// Asks, and gives the answer to whoever reads Arrow streams. `requested_schema` is not looked at.
@@ -420,12 +426,11 @@ impl Query {
         requested_schema: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let _ = requested_schema;
-        Bound::new(py, self.answer(py, None)?)?.call_method0("__arrow_c_stream__")
+        Bound::new(py, self.answer(py, Look::default())?)?.call_method0("__arrow_c_stream__")
     }
 
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
-        let stream = self.via.query(py, &self.asked()?)?;
-        let shape = Shape::new(&stream.schema(), |column| self.is_wanted(column), None)?;
+        let (_, shape) = self.asks(py, Look::default())?;
         crate::capsule::schema(py, &shape.schema())
     }
 
@@ -435,7 +440,7 @@ impl Query {
     /// [{'time': datetime.datetime(2024, 1, 1, 0, 30, tzinfo=datetime.timezone.utc), 'room': 'B', 'co2': 500.0}]
     fn to_dicts<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyList>> {
         let rows = PyList::empty(py);
-        let stream = self.answer(py, None)?;
+        let stream = self.answer(py, Look::default())?;
         while let Some(batch) = stream.next(py)? {
             add_dicts(&rows, &batch)?;
         }
@@ -449,7 +454,9 @@ impl Query {
     #[pyo3(signature = (*, tz = None))]
     fn to_arrow<'py>(&self, py: Python<'py>, tz: Option<&str>) -> Outcome<Bound<'py, PyAny>> {
         let pyarrow = stream::package(py, "pyarrow", "pyarrow")?;
-        stream::read_by(py, self.answer(py, tz)?, |stream| pyarrow.call_method1("table", (stream,)))
+        stream::read_by(py, self.answer(py, Look { zone: tz, ..Look::default() })?, |stream| {
+            pyarrow.call_method1("table", (stream,))
+        })
     }
 
     /// The answer as a DataFrame of pandas, by way of pyarrow. Its times are UTC, or of the zone `tz`.
@@ -469,7 +476,8 @@ impl Query {
     #[pyo3(signature = (*, tz = None))]
     fn to_polars<'py>(&self, py: Python<'py>, tz: Option<&str>) -> Outcome<Bound<'py, PyAny>> {
         let polars = stream::package(py, "polars", "polars")?;
-        stream::read_by(py, self.answer(py, tz)?, |stream| polars.call_method1("DataFrame", (stream,)))
+        let look = Look { zone: tz, has_views: true };
+        stream::read_by(py, self.answer(py, look)?, |stream| polars.call_method1("DataFrame", (stream,)))
     }
 
     fn __repr__(&self) -> String {
@@ -486,8 +494,8 @@ impl Query {
     }
 
     fn _repr_html_(&self, py: Python<'_>) -> PyResult<String> {
-        let stream = self.answer(py, None)?;
-        let batches = self.some(py, html::ROWS + 1)?;
-        html::rows(py, &stream.schema(), &batches, html::ROWS)
+        // One more than are shown tells that there are more.
+        let (schema, batches) = self.first_rows(py, html::ROWS + 1)?;
+        html::rows(py, &schema, &batches, html::ROWS)
     }
 }

@@ -116,8 +116,11 @@ impl<'s, 'py> RowReader<'s, 'py> {
         self.objects(name, &PyList::new(self.clock.py(), values)?)
     }
 
-    /// An array of NumPy whose bytes say it all; none where each object has to be looked at.
+    /// An array of NumPy whose bytes say it all; none where each object has to be looked at, as where a mask says that some are missing.
     fn numpy(&self, name: &str, values: &Bound<'py, PyAny>) -> Outcome<Option<ArrayRef>> {
+        if values.getattr_opt("mask")?.is_some() {
+            return Ok(None);
+        }
         let kind = values.getattr("dtype")?;
         let letter: String = kind.getattr("kind")?.extract()?;
         match (letter.as_str(), self.kind(name)?) {
@@ -227,13 +230,19 @@ impl<'s> Bad<'s> {
         values.iter().enumerate().map(|(row, value)| Ok(self.unless(row, read(&value)?).flatten())).collect()
     }
 
-    /// The same where None is a missing value.
+    /// The same where None is a missing value, and what pandas has for it.
     fn present<'py, T, A: FromIterator<Option<T>>>(
         &mut self,
         values: &Bound<'py, PyList>,
         read: impl Fn(&Bound<'py, PyAny>) -> PyResult<Result<T, Refusal>>,
     ) -> PyResult<A> {
-        self.read(values, |value| if value.is_none() { Ok(Ok(None)) } else { Ok(read(value)?.map(Some)) })
+        self.read(values, |value| match value.is_none() {
+            true => Ok(Ok(None)),
+            false => match read(value)? {
+                Err(_) if value.get_type().name()? == "NAType" => Ok(Ok(None)),
+                read => Ok(read.map(Some)),
+            },
+        })
     }
 
     fn refuse(self) -> Outcome<()> {
@@ -300,7 +309,10 @@ fn double(value: &Bound<'_, PyAny>) -> Read<f64> {
     }
     if value.is_instance_of::<PyInt>() {
         let number = value.extract::<i64>().ok().filter(|number| i128::from(*number) == (*number as f64) as i128);
-        return Ok(number.map(|number| number as f64).ok_or(no(value, "float64 that stays the same")?));
+        return match number {
+            Some(number) => Ok(Ok(number as f64)),
+            None => Ok(Err(no(value, "float64 that stays the same")?)),
+        };
     }
     match value.extract::<f64>() {
         Ok(number) => Ok(Ok(number)),

@@ -46,6 +46,8 @@ impl Slot {
 pub(crate) struct Sync {
     slot: Arc<Slot>,
     name: String,
+    /// Open for as long as this is there, also where nobody else has it.
+    _handle: Arc<Handle>,
 }
 
 impl Sync {
@@ -62,7 +64,7 @@ impl Sync {
         })?;
         let slot = Arc::new(Slot { sync: Here::new(Mutex::new(Some(Arc::new(sync)))) });
         handle.note(&slot);
-        Ok(Sync { slot, name })
+        Ok(Sync { slot, name, _handle: handle.clone() })
     }
 }
 
@@ -110,8 +112,10 @@ impl Sync {
     }
 
     /// Carries what there is and what comes, in a thread of its own, until `stop`.
-    fn start(&self) -> Outcome<()> {
-        Ok(self.slot.here()?.start()?)
+    fn start(&self, py: Python<'_>) -> Outcome<()> {
+        let sync = self.slot.here()?;
+        // A run may be under way, which needs Python now and then.
+        Ok(py.detach(|| sync.start())?)
     }
 
     /// Stops; what was on its way is gone on with the next time.
@@ -157,8 +161,8 @@ impl Sync {
         py.detach(|| self.slot.end());
     }
 
-    fn __enter__(this: Py<Self>) -> Outcome<Py<Self>> {
-        this.get().start()?;
+    fn __enter__(this: Py<Self>, py: Python<'_>) -> Outcome<Py<Self>> {
+        this.get().start(py)?;
         Ok(this)
     }
 

@@ -242,11 +242,9 @@ pub(crate) fn duration(value: &Bound<'_, PyAny>) -> Outcome<Duration> {
     }
     if let Some(days) = value.getattr_opt("days")? {
         let part = |name: &str| value.getattr(name)?.extract::<i64>();
-        let micros = (days.extract::<i64>()? * 86_400 + part("seconds")?)
-            .checked_mul(1_000_000)
-            .map(|micros| (micros, part("microseconds")));
-        let (whole, rest) = micros.ok_or_else(refuse)?;
-        return u64::try_from(whole + rest?).map(Duration::from_micros).map_err(|_| refuse());
+        let seconds = i128::from(days.extract::<i64>()?) * 86_400 + i128::from(part("seconds")?);
+        let micros = seconds * 1_000_000 + i128::from(part("microseconds")?);
+        return u64::try_from(micros).map(Duration::from_micros).map_err(|_| refuse());
     }
     if value.is_instance_of::<PyBool>() || !(value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>()) {
         return Err(refuse());

@@ -57,6 +57,11 @@ impl Tx {
         Ok(cell.with_dependent_mut(open).ok_or_else(ended)??)
     }
 
+    /// Whether it was committed or rolled back. A child never knows.
+    fn is_over(&self) -> bool {
+        self.cell.get().is_some_and(|cell| cell.lock().is_none())
+    }
+
     /// Nothing of it was done. Ended before, it stays as it is.
     fn roll_back(&self) {
         if let Some(cell) = self.cell.get() {
@@ -184,7 +189,7 @@ impl Transaction {
         traceback: &Bound<'_, PyAny>,
     ) -> Outcome<bool> {
         let _ = (error, traceback);
-        let is_over = self.sequence.lock().is_some();
+        let is_over = py.detach(|| self.tx.is_over());
         if kind.is_none() && !is_over {
             self.commit(py)?;
         } else {

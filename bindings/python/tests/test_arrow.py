@@ -57,8 +57,6 @@ class Capsules:
     ],
 )
 def test_all_are_the_same(air: alluvium.Table, data: Any) -> None:
-    if isinstance(data, dict) and getattr(data["co2"], "dtype", None) == np.dtype("int64"):
-        data["co2"] = data["co2"].astype("float64")
     if isinstance(data, pa.RecordBatchReader):
         data = pa.RecordBatchReader.from_batches(table().schema, table().to_batches())
     assert air.append(data).rows == 3
@@ -84,6 +82,23 @@ def test_pandas_without_pyarrow(air: alluvium.Table, monkeypatch: pytest.MonkeyP
     ]
     with pytest.raises(ImportError, match="pip install"):
         air.scan().to_arrow()
+
+
+def test_whole_columns_of_pandas_without_pyarrow(air: alluvium.Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = pd.DataFrame({"time": pd.to_datetime([0, 1], unit="h"), "room": ["A", "B"], "co2": [1.0, 2.0]})
+    import sys
+
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert air.append(frame).rows == 2
+    assert [row["co2"] for row in air.scan().to_dicts()] == [1.0, 2.0]
+
+
+def test_what_is_missing_in_numpy_and_pandas(air: alluvium.Table) -> None:
+    masked = np.ma.masked_array([1.0, 2.0, 3.0], mask=[False, True, False])
+    air.append({"time": [0, 1, 2], "room": ["A"] * 3, "co2": masked})
+    air.append({"time": [3, 4], "room": ["A"] * 2, "co2": np.array([pd.NA, 5.0], dtype=object)})
+    air.append([{"time": 5, "room": "A", "co2": pd.NA}])
+    assert [row["co2"] for row in air.scan().to_dicts()] == [1.0, None, 3.0, None, 5.0, None]
 
 
 def test_nan_and_null(air: alluvium.Table) -> None:
@@ -165,6 +180,43 @@ def test_nothing_is_copied_on_the_way_out(db: alluvium.Database, air: alluvium.T
         assert len(in_numpy) == batch.num_rows
         places = [address(first["co2"]), address(second["co2"]), in_numpy.__array_interface__["data"][0]]
         assert len(set(places)) == 1
+
+
+class Noting:
+    """Hands on what it is given, and notes where its columns are."""
+
+    def __init__(self, query: Any) -> None:
+        self.batches = list(pa.RecordBatchReader.from_stream(query))
+
+    def places(self, column: str) -> list[int]:
+        return [address(batch[column]) for batch in self.batches]
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return pa.RecordBatchReader.from_batches(self.batches[0].schema, self.batches).__arrow_c_stream__(requested_schema)
+
+
+def test_polars_has_numbers_where_they_were(db: alluvium.Database, air: alluvium.Table) -> None:
+    air.append(table(100_000))
+    db.seal()
+    noted = Noting(air.scan())
+    frame = pl.DataFrame(noted)
+    assert frame.height == 100_000 and len(noted.batches) > 1
+    for column in ("co2", "time"):
+        chunks = [chunk.to_physical().to_numpy(allow_copy=False) for chunk in frame[column].get_chunks()]
+        assert [chunk.__array_interface__["data"][0] for chunk in chunks] == noted.places(column)
+    ours = air.scan().to_polars()
+    assert ours.n_chunks() == frame.n_chunks(), "the way is the same"
+
+
+def test_long_texts_are_written_in_large_pieces(db: alluvium.Database) -> None:
+    notes = db.table("notes", tags=["place"], fields={"text": str})
+    texts, places = [f"{i:05} " * 100 for i in range(30_000)], [f"a place with a long name {i % 3}" for i in range(30_000)]
+    times = pl.Series(range(30_000)).cast(pl.Datetime("us", "UTC"))
+    frame = pl.DataFrame({"time": times, "place": places, "text": texts})
+    before = notes.append(frame[:1]).sequence
+    assert notes.append(frame).sequence - before < 30
+    assert notes.append(frame.with_columns(pl.col("place", "text").cast(pl.Categorical))).sequence - before < 60
+    assert notes.scan().order("time").to_polars()["text"].to_list() == texts
 
 
 def test_what_is_appended_is_no_longer_the_callers(db: alluvium.Database, air: alluvium.Table) -> None:

@@ -236,6 +236,10 @@ def test_transactions(db: alluvium.Database, air: alluvium.Table) -> None:
     with pytest.raises(alluvium.InputError, match="ended"):
         tx.kv["b"] = "1"
     with db.transaction() as tx:
+        tx.kv["b"] = "1"
+        tx.rollback()
+    assert "b" not in db.kv and tx.sequence is None
+    with db.transaction() as tx:
         tx.table("air").delete(where={})
         tx.commit()
     assert air.scan().to_dicts() == []
@@ -308,7 +312,7 @@ def test_settings(folder: Path) -> None:
 
 def test_sync(folder: Path, db: alluvium.Database, air: alluvium.Table) -> None:
     air.append([{"time": 1, "room": "A", "co2": 1.0}])
-    sync = db.sync(folder / "bucket" if False else str(folder / "bucket"), gateway="pump-house", bytes_per_second=10_000_000)
+    sync = db.sync(str(folder / "bucket"), gateway="pump-house", bytes_per_second=10_000_000)
     assert sync.run_once()["running"] is False
     assert (folder / "bucket" / "table=air").is_dir()
     [status] = db.sync_status()
@@ -327,6 +331,10 @@ def test_sync(folder: Path, db: alluvium.Database, air: alluvium.Table) -> None:
         db.sync("s3://bucket", gateway="g", endpoint="http://localhost:1")
     with pytest.raises(alluvium.InputError):
         db.sync("/nowhere", gateway="g", colour="red")
+    alone = alluvium.open(folder / "alone").sync(str(folder / "other"), gateway="alone")
+    assert alone.run_once()["set_aside"] == []
+    del alone
+    alluvium.open(folder / "alone").close()
     other = db.sync(str(folder / "bucket"), gateway="pump-house")
     other.start()
     db.close()
