@@ -5,8 +5,9 @@
 
 use std::collections::VecDeque;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
+use crate::guard::{Changing, Guarded};
 use crate::status::{Failure, Outcome};
 
 /// Slots of a kind that are free and left alone.
@@ -16,7 +17,7 @@ const RESTING: usize = 64;
 #[repr(C)]
 pub(crate) struct Slot<T> {
     kind: u64,
-    value: RwLock<Option<T>>,
+    value: Guarded<Option<T>>,
 }
 
 /// Slots of a kind that are free.
@@ -59,17 +60,29 @@ pub(crate) use handle;
 
 /// A new handle.
 pub(crate) fn make<H: Opaque>(value: H::Value) -> *mut H {
-    let mut free = H::pool().0.lock();
-    let slot = if free.len() > RESTING { free.pop_front() } else { None };
-    drop(free);
-    let slot: &'static Slot<H::Value> = match slot {
-        Some(slot) => {
-            *slot.value.write() = Some(value);
+    let slot = match reused::<H>() {
+        Some((slot, mut place)) => {
+            *place = Some(value);
             slot
         }
-        None => Box::leak(Box::new(Slot { kind: H::KIND, value: RwLock::new(Some(value)) })),
+        None => Box::leak(Box::new(Slot { kind: H::KIND, value: Guarded::new(Some(value)) })),
     };
     std::ptr::from_ref(slot).cast_mut().cast()
+}
+
+/// A slot that rested long enough, and its place.
+fn reused<H: Opaque>() -> Option<(&'static Slot<H::Value>, Changing<'static, Option<H::Value>>)> {
+    let mut free = H::pool().0.lock();
+    if free.len() <= RESTING {
+        return None;
+    }
+    let slot = free.pop_front()?;
+    let place = slot.value.try_change();
+    if place.is_none() {
+        // Somebody looks at what was freed just now.
+        free.push_back(slot);
+    }
+    place.map(|place| (slot, place))
 }
 
 /// Does something with what is behind a handle, which others may use at the same time. It never waits: who changes it meanwhile should not.
@@ -92,7 +105,7 @@ pub(crate) unsafe fn read<H: Opaque, T>(handle: *const H, does: impl FnOnce(&H::
 pub(crate) unsafe fn change<H: Opaque, T>(handle: *mut H, does: impl FnOnce(&mut H::Value) -> Outcome<T>) -> Outcome<T> {
     // SAFETY: as the caller promises.
     let slot = unsafe { slot(handle.cast_const())? };
-    let mut value = slot.value.try_write().ok_or_else(shared::<H>)?;
+    let mut value = slot.value.try_change().ok_or_else(shared::<H>)?;
     does(value.as_mut().ok_or_else(freed::<H>)?)
 }
 
@@ -107,7 +120,7 @@ pub(crate) unsafe fn take<H: Opaque>(handle: *mut H) -> Outcome<Option<H::Value>
     }
     // SAFETY: as the caller promises.
     let slot = unsafe { slot(handle.cast_const())? };
-    let value = slot.value.try_write().ok_or_else(shared::<H>)?.take().ok_or_else(freed::<H>)?;
+    let value = slot.value.try_change().ok_or_else(shared::<H>)?.take().ok_or_else(freed::<H>)?;
     H::pool().0.lock().push_back(slot);
     Ok(Some(value))
 }

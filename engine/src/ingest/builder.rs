@@ -38,6 +38,8 @@ struct Room {
     rows: usize,
     /// By tag.
     tag_bytes: Vec<usize>,
+    /// By field; none of numbers.
+    field_bytes: Vec<usize>,
 }
 
 impl RowBuilder {
@@ -92,7 +94,10 @@ impl RowBuilder {
 
     fn note_room(&mut self) {
         self.room.rows = self.times.len();
-        self.room.tag_bytes = self.tags.iter().map(|tag| tag.values_slice().len()).collect();
+        self.room.tag_bytes.clear();
+        self.room.tag_bytes.extend(self.tags.iter().map(|tag| tag.values_slice().len()));
+        self.room.field_bytes.clear();
+        self.room.field_bytes.extend(self.fields.iter().map(ColumnBuilder::value_bytes));
     }
 
     fn make_room(&mut self) {
@@ -101,8 +106,9 @@ impl RowBuilder {
         for (position, tag) in self.tags.iter_mut().enumerate() {
             *tag = StringBuilder::with_capacity(rows, self.room.tag_bytes.get(position).copied().unwrap_or_default());
         }
-        for (field, of) in self.fields.iter_mut().zip(&self.schema.fields) {
-            *field = ColumnBuilder::with_capacity(of.kind, rows);
+        for (position, (field, of)) in self.fields.iter_mut().zip(&self.schema.fields).enumerate() {
+            *field =
+                ColumnBuilder::with_capacity(of.kind, rows, self.room.field_bytes.get(position).copied().unwrap_or_default());
         }
     }
 

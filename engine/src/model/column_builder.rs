@@ -41,19 +41,19 @@ macro_rules! each {
 impl ColumnBuilder {
     /// An empty column.
     pub(crate) fn new(kind: FieldType) -> Self {
-        ColumnBuilder::with_capacity(kind, 0)
+        ColumnBuilder::with_capacity(kind, 0, 0)
     }
 
-    /// An empty column with room for so many values.
-    pub(crate) fn with_capacity(kind: FieldType, values: usize) -> Self {
+    /// An empty column with room for so many values; if these are text or bytes, for so many bytes of them.
+    pub(crate) fn with_capacity(kind: FieldType, values: usize, bytes: usize) -> Self {
         match kind {
             FieldType::Float64 => ColumnBuilder::Float64(Float64Builder::with_capacity(values)),
             FieldType::Float32 => ColumnBuilder::Float32(Float32Builder::with_capacity(values)),
             FieldType::Int64 => ColumnBuilder::Int64(Int64Builder::with_capacity(values)),
             FieldType::UInt64 => ColumnBuilder::UInt64(UInt64Builder::with_capacity(values)),
             FieldType::Bool => ColumnBuilder::Bool(BooleanBuilder::with_capacity(values)),
-            FieldType::Utf8 => ColumnBuilder::Utf8(StringBuilder::with_capacity(values, 0)),
-            FieldType::Binary => ColumnBuilder::Binary(BinaryBuilder::with_capacity(values, 0)),
+            FieldType::Utf8 => ColumnBuilder::Utf8(StringBuilder::with_capacity(values, bytes)),
+            FieldType::Binary => ColumnBuilder::Binary(BinaryBuilder::with_capacity(values, bytes)),
             FieldType::Decimal { .. } => {
                 ColumnBuilder::Decimal(Decimal64Builder::with_capacity(values).with_data_type(kind.arrow()))
             }
@@ -102,6 +102,15 @@ impl ColumnBuilder {
     /// Adds a missing value.
     pub(crate) fn append_null(&mut self) {
         each!(self, builder => builder.append_null());
+    }
+
+    /// The bytes of its texts, or whatever they are; none of numbers.
+    pub(crate) fn value_bytes(&self) -> usize {
+        match self {
+            ColumnBuilder::Utf8(builder) => builder.values_slice().len(),
+            ColumnBuilder::Binary(builder) => builder.values_slice().len(),
+            _ => 0,
+        }
     }
 
     /// The column; the builder is empty again.
