@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 
-use crate::guard::{Changing, Guarded};
+use crate::guard::Guarded;
 use crate::status::{Failure, Outcome};
 
 /// Slots of a kind that are free and left alone.
@@ -60,29 +60,28 @@ pub(crate) use handle;
 
 /// A new handle.
 pub(crate) fn make<H: Opaque>(value: H::Value) -> *mut H {
-    let slot = match reused::<H>() {
-        Some((slot, mut place)) => {
-            *place = Some(value);
-            slot
-        }
-        None => Box::leak(Box::new(Slot { kind: H::KIND, value: Guarded::new(Some(value)) })),
-    };
+    let new =
+        |value| -> &'static Slot<H::Value> { Box::leak(Box::new(Slot { kind: H::KIND, value: Guarded::new(Some(value)) })) };
+    let slot = reuse::<H>(value).unwrap_or_else(new);
     std::ptr::from_ref(slot).cast_mut().cast()
 }
 
-/// A slot that rested long enough, and its place.
-fn reused<H: Opaque>() -> Option<(&'static Slot<H::Value>, Changing<'static, Option<H::Value>>)> {
+/// Puts a value into a slot that rested long enough; gives it back where there is none.
+fn reuse<H: Opaque>(value: H::Value) -> Result<&'static Slot<H::Value>, H::Value> {
     let mut free = H::pool().0.lock();
-    if free.len() <= RESTING {
-        return None;
-    }
-    let slot = free.pop_front()?;
-    let place = slot.value.try_change();
-    if place.is_none() {
+    let rested = if free.len() > RESTING { free.pop_front() } else { None };
+    let Some(slot) = rested else { return Err(value) };
+    match slot.value.try_change() {
+        Some(mut place) => {
+            *place = Some(value);
+            Ok(slot)
+        }
         // Somebody looks at what was freed just now.
-        free.push_back(slot);
+        None => {
+            free.push_back(slot);
+            Err(value)
+        }
     }
-    place.map(|place| (slot, place))
 }
 
 /// Does something with what is behind a handle, which others may use at the same time. It never waits: who changes it meanwhile should not.
@@ -130,22 +129,34 @@ pub(crate) unsafe fn take<H: Opaque>(handle: *mut H) -> Outcome<Option<H::Value>
 /// As of [`read`].
 unsafe fn slot<H: Opaque>(handle: *const H) -> Outcome<&'static Slot<H::Value>> {
     if handle.is_null() {
-        return Err(Failure::misuse(format!("{} is NULL", H::WHAT)));
+        return Err(null::<H>());
     }
     // SAFETY: the caller promises that it is, or was, a handle of ours: the address of a slot of some kind, which all begin with their kind
     // and are there for as long as the process is.
     let kind = unsafe { *handle.cast::<u64>() };
     if kind != H::KIND {
-        return Err(Failure::misuse(format!("{} is expected, and something else was given", H::WHAT)));
+        return Err(other::<H>());
     }
     // SAFETY: it is a slot of this kind.
     Ok(unsafe { &*handle.cast::<Slot<H::Value>>() })
 }
 
+#[cold]
+fn null<H: Opaque>() -> Failure {
+    Failure::misuse(format!("{} is NULL", H::WHAT))
+}
+
+#[cold]
+fn other<H: Opaque>() -> Failure {
+    Failure::misuse(format!("{} is expected, and something else was given", H::WHAT))
+}
+
+#[cold]
 fn freed<H: Opaque>() -> Failure {
     Failure::misuse(format!("{} was freed before", H::WHAT))
 }
 
+#[cold]
 fn shared<H: Opaque>() -> Failure {
     Failure::misuse(format!("{} is used by another thread at the same time: use it from one at a time", H::WHAT))
 }

@@ -32,19 +32,29 @@ impl Rows {
 
     /// Sets something of the row that was begun last.
     fn set(&mut self, set: impl FnOnce(RowWriter<'_>) -> engine::Result<RowWriter<'_>>) -> Outcome {
-        let row = self.builder.last_row().ok_or_else(|| Failure::input("no row was begun: call alluvium_rows_begin"))?;
+        let row = self.builder.last_row().ok_or_else(none_begun)?;
         Ok(set(row).map(drop)?)
     }
 
     /// The position of a field, whose column is counted behind the tags.
     fn field(&self, column: u32) -> Outcome<usize> {
-        (column as usize).checked_sub(self.schema().tags.len()).ok_or_else(|| Failure::input(format!("column {column} is a tag")))
+        (column as usize).checked_sub(self.schema().tags.len()).ok_or_else(|| is_tag(column))
     }
 
     fn value(&mut self, column: u32, value: Value) -> Outcome {
         let position = self.field(column)?;
         self.set(|row| row.value_at(position, value))
     }
+}
+
+#[cold]
+fn is_tag(column: u32) -> Failure {
+    Failure::input(format!("column {column} is a tag"))
+}
+
+#[cold]
+fn none_begun() -> Failure {
+    Failure::input("no row was begun: call alluvium_rows_begin")
 }
 
 /// When rows are acknowledged.

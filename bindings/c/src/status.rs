@@ -48,9 +48,12 @@ pub(crate) use alluvium_status::{
     ALLUVIUM_MISSING, ALLUVIUM_MISUSE, ALLUVIUM_NONE, ALLUVIUM_OK, ALLUVIUM_STALE, ALLUVIUM_TIMEOUT, ALLUVIUM_UNAVAILABLE,
 };
 
-/// Why a call failed.
+/// Why a call failed. Boxed, so that calls which do not, one for each value of a row among them, hand on no more than a pointer.
 #[derive(Debug, Clone)]
-pub(crate) struct Failure {
+pub(crate) struct Failure(Box<Told>);
+
+#[derive(Debug, Clone)]
+struct Told {
     status: alluvium_status,
     message: String,
 }
@@ -58,16 +61,21 @@ pub(crate) struct Failure {
 pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 
 impl Failure {
+    #[cold]
+    fn new(status: alluvium_status, message: impl Into<String>) -> Self {
+        Failure(Box::new(Told { status, message: message.into() }))
+    }
+
     pub(crate) fn misuse(message: impl Into<String>) -> Self {
-        Failure { status: ALLUVIUM_MISUSE, message: message.into() }
+        Failure::new(ALLUVIUM_MISUSE, message)
     }
 
     pub(crate) fn input(message: impl Into<String>) -> Self {
-        Failure { status: ALLUVIUM_INPUT, message: message.into() }
+        Failure::new(ALLUVIUM_INPUT, message)
     }
 
     pub(crate) fn status(&self) -> alluvium_status {
-        self.status
+        self.0.status
     }
 }
 
@@ -87,7 +95,7 @@ impl From<&Error> for Failure {
                 ErrorKind::Fatal => ALLUVIUM_FATAL,
             },
         };
-        Failure { status, message: error.to_string() }
+        Failure::new(status, error.to_string())
     }
 }
 
@@ -101,7 +109,7 @@ impl From<Failed> for Failure {
     fn from(failed: Failed) -> Self {
         match failed {
             Failed::Database(error) => error.into(),
-            other => Failure { status: ALLUVIUM_UNAVAILABLE, message: other.to_string() },
+            other => Failure::new(ALLUVIUM_UNAVAILABLE, other.to_string()),
         }
     }
 }
@@ -113,7 +121,7 @@ impl From<SyncError> for Failure {
             SyncError::Setting(_) => Failure::input(error.to_string()),
             SyncError::Running => Failure::misuse(error.to_string()),
             SyncError::Left { .. } | SyncError::Interrupted | SyncError::NoThread(_) => {
-                Failure { status: ALLUVIUM_UNAVAILABLE, message: error.to_string() }
+                Failure::new(ALLUVIUM_UNAVAILABLE, error.to_string())
             }
         }
     }
@@ -128,10 +136,10 @@ pub(crate) fn call(does: impl FnOnce() -> Outcome<alluvium_status>) -> alluvium_
     let failure = match catch_unwind(AssertUnwindSafe(does)) {
         Ok(Ok(status)) => return status,
         Ok(Err(failure)) => failure,
-        Err(panic) => Failure { status: ALLUVIUM_DEFECT, message: format!("a defect: {}; please report it", words(&*panic)) },
+        Err(panic) => Failure::new(ALLUVIUM_DEFECT, format!("a defect: {}; please report it", words(&*panic))),
     };
     remember(&failure);
-    failure.status
+    failure.status()
 }
 
 /// The same of what answers nothing but whether it was done.
@@ -146,7 +154,7 @@ fn words(panic: &(dyn Any + Send)) -> &str {
 
 /// Keeps a message for this thread. Where that has ended its storage already, nobody is left to ask.
 pub(crate) fn remember(failure: &Failure) {
-    let message = CString::new(failure.message.replace('\0', "\u{fffd}")).unwrap_or_default();
+    let message = CString::new(failure.0.message.replace('\0', "\u{fffd}")).unwrap_or_default();
     let _ = LAST.try_with(|last| last.replace(message));
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import re
 from pathlib import Path
 from typing import Iterator
 
@@ -42,6 +43,16 @@ def test_documentation(name: str, text: str, db: alluvium.Database, folder: Path
     told: list[str] = []
     doctest.DocTestRunner(optionflags=OPTIONS).run(example, out=told.append)
     assert not told, "".join(told)
+
+
+def test_readme(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(folder)
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    exec(compile(example, "README.md", "exec"), {})
+    assert "'mean(co2)': 612.5" in capsys.readouterr().out
+    with alluvium.open("data") as db:
+        assert db.kv["pump/7/state"] == b"on"
 
 
 def test_most_of_it_has_examples() -> None:

@@ -58,6 +58,7 @@ impl RowBuilder {
     }
 
     /// Goes on with the row that was begun last; none before the first.
+    #[inline]
     pub fn last_row(&mut self) -> Option<RowWriter<'_>> {
         (!self.times.is_empty()).then_some(RowWriter { builder: self })
     }
@@ -88,6 +89,7 @@ impl RowBuilder {
     }
 
     /// The table, as it stood when this was made.
+    #[inline]
     pub fn schema(&self) -> &Arc<TableSchema> {
         &self.schema
     }
@@ -191,10 +193,12 @@ impl RowWriter<'_> {
     }
 }
 
+#[cold]
 fn unknown(schema: &TableSchema, what: &'static str, name: &str) -> Error {
     Error::NoSuchColumn { table: schema.name.clone(), what, name: name.to_owned(), known: schema.column_names() }
 }
 
+#[cold]
 fn twice(name: &str) -> Error {
     Error::invalid(format_args!("{name:?} is set twice in one row"))
 }
