@@ -1,9 +1,9 @@
 //! The answer to a query, computed in a thread of its own while its reader is busy or waits for signals.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::ThreadId;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use alluvium::{Cancel, Error, QueryStream};
 use alluvium_bindings::Here;
@@ -18,33 +18,74 @@ use crate::error::{Fault, Outcome};
 use crate::interrupt;
 use crate::shape::Shape;
 
-/// Batches that are there before somebody asks for them.
+/// Groups of batches that are there before somebody asks for them.
 const AHEAD: usize = 2;
+/// Rows of a group: to wake the reader for every batch takes about as long as to compute one.
+const GROUP_ROWS: usize = 1 << 16;
+/// How long a batch waits for the others of its group.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+type Batches = Vec<Result<RecordBatch, Error>>;
 
 /// The batches of an answer, for one reader.
 pub(crate) struct Answer {
-    batches: Here<Mutex<Receiver<Result<RecordBatch, Error>>>>,
+    batches: Here<Mutex<Reading>>,
     cancel: Cancel,
     /// Given to batches by whoever reads them, so that meanwhile the next ones are computed.
     shape: Shape,
 }
 
+/// What was computed and is to be read.
+struct Reading {
+    groups: Receiver<Batches>,
+    at_hand: std::vec::IntoIter<Result<RecordBatch, Error>>,
+}
+
+impl Reading {
+    /// The next batch; none at the end. A group that is to be waited for is `got`.
+    fn next(
+        &mut self,
+        got: impl Fn(&Receiver<Batches>) -> Result<Batches, RecvTimeoutError>,
+    ) -> Result<Option<Result<RecordBatch, Error>>, RecvTimeoutError> {
+        loop {
+            if let Some(batch) = self.at_hand.next() {
+                return Ok(Some(batch));
+            }
+            match got(&self.groups) {
+                Ok(group) => self.at_hand = group.into_iter(),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => return Err(RecvTimeoutError::Timeout),
+            }
+        }
+    }
+}
+
+/// Computes an answer until it is over, or nobody listens any more. The first batch goes at once, the others in groups.
+fn compute(stream: QueryStream, puts: &SyncSender<Batches>) {
+    let (mut group, mut rows, mut enough, mut sent) = (Vec::new(), 0, 0, Instant::now());
+    for batch in stream {
+        rows += batch.as_ref().map_or(0, RecordBatch::num_rows);
+        group.push(batch);
+        if rows >= enough || sent.elapsed() >= PATIENCE {
+            if puts.send(std::mem::take(&mut group)).is_err() {
+                return;
+            }
+            (rows, enough, sent) = (0, GROUP_ROWS, Instant::now());
+        }
+    }
+    // Nobody listens any more once the reader is gone.
+    let _ = puts.send(group);
+}
+
 impl Answer {
     /// Begins to compute it.
     pub(crate) fn new(stream: QueryStream, shape: Shape) -> Outcome<Self> {
-        let (puts, batches) = sync_channel(AHEAD);
+        let (puts, groups) = sync_channel(AHEAD);
         let cancel = stream.cancel();
-        let compute = move || {
-            for batch in stream {
-                // Nobody listens any more once the reader is gone.
-                if puts.send(batch).is_err() {
-                    return;
-                }
-            }
-        };
-        let thread = std::thread::Builder::new().name("alluvium-query".to_owned()).spawn(compute);
+        let thread = std::thread::Builder::new().name("alluvium-query".to_owned()).spawn(move || compute(stream, &puts));
         thread.map_err(|error| Fault::invalid(format_args!("no thread to answer the query can be had: {error}")))?;
-        Ok(Answer { batches: Here::new(Mutex::new(batches)), cancel, shape })
+        let reading = Reading { groups, at_hand: Vec::new().into_iter() };
+        Ok(Answer { batches: Here::new(Mutex::new(reading)), cancel, shape })
     }
 
     /// The columns of every batch.
@@ -64,19 +105,24 @@ impl Answer {
 
     /// The next batch if it comes soon enough.
     fn next_within(&self, time: Duration) -> Outcome<Option<Option<RecordBatch>>> {
-        match self.batches.get().ok_or(Fault::Forked)?.lock().recv_timeout(time) {
-            Ok(batch) => Ok(Some(Some(self.shape.of(&batch?)?))),
-            Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(RecvTimeoutError::Disconnected) => Ok(Some(None)),
+        match self.reading()?.lock().next(|groups| groups.recv_timeout(time)) {
+            Ok(batch) => self.shaped(batch).map(Some),
+            Err(_) => Ok(None),
         }
     }
 
     /// The next batch, however long that takes.
     fn next_ever(&self) -> Outcome<Option<RecordBatch>> {
-        match self.batches.get().ok_or(Fault::Forked)?.lock().recv() {
-            Ok(batch) => Ok(Some(self.shape.of(&batch?)?)),
-            Err(_) => Ok(None),
-        }
+        let next = self.reading()?.lock().next(|groups| groups.recv().map_err(|_| RecvTimeoutError::Disconnected));
+        self.shaped(next.unwrap_or(None))
+    }
+
+    fn reading(&self) -> Outcome<&Mutex<Reading>> {
+        self.batches.get().ok_or(Fault::Forked)
+    }
+
+    fn shaped(&self, batch: Option<Result<RecordBatch, Error>>) -> Outcome<Option<RecordBatch>> {
+        Ok(batch.map(|batch| self.shape.of(&batch?)).transpose()?)
     }
 }
 

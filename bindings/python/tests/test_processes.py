@@ -46,10 +46,14 @@ import signal
 db = alluvium.open(sys.argv[1])
 table = db.table("air", tags=["room"], fields={{"co2": "float64"}})
 table.append({{"time": list(range(600_000)), "room": [str(i % 7) for i in range(600_000)], "co2": [0.5] * 600_000}})
+def works():
+    {}
+# What it imports is there before it is interrupted: within an import Python itself may lose a signal.
+works()
 try:
     print("ready", flush=True)
     while True:
-        {}
+        works()
 except KeyboardInterrupt:
     print("interrupted", flush=True)
     print(table.scan().count("co2").to_dicts()[0]["count(co2)"], flush=True)
