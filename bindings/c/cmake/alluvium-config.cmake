@@ -6,7 +6,6 @@ if(NOT TARGET alluvium::alluvium)
   add_library(alluvium::alluvium SHARED IMPORTED)
   set_target_properties(alluvium::alluvium PROPERTIES
     IMPORTED_LOCATION "${alluvium_prefix}/lib/liballuvium.so"
-    IMPORTED_SONAME "liballuvium.so.1"
     INTERFACE_INCLUDE_DIRECTORIES "${alluvium_prefix}/include")
 
   add_library(alluvium::static STATIC IMPORTED)

@@ -22,7 +22,7 @@ use crate::shape::Shape;
 const AHEAD: usize = 2;
 /// Rows of a group: to wake the reader for every batch takes about as long as to compute one.
 const GROUP_ROWS: usize = 1 << 16;
-/// How long a batch waits for the others of its group.
+/// Where the last group is as long ago as this, a batch waits for no others: an answer that is found slowly is told as it is found.
 const PATIENCE: Duration = Duration::from_millis(5);
 
 type Batches = Vec<Result<RecordBatch, Error>>;

@@ -6,14 +6,13 @@ import datetime as dt
 import math
 from typing import Any
 
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 import alluvium
-
-pa = pytest.importorskip("pyarrow")
-pd = pytest.importorskip("pandas")
-pl = pytest.importorskip("polars")
-np = pytest.importorskip("numpy")
 
 UTC = dt.timezone.utc
 HOUR = 3_600_000_000

@@ -34,8 +34,6 @@ def documented() -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize(("name", "text"), [pytest.param(*each, id=each[0]) for each in documented()])
 def test_documentation(name: str, text: str, db: alluvium.Database, folder: Path) -> None:
     assert text, f"{name} has no documentation"
-    if "to_arrow" in text or "to_pandas(" in text or "to_polars()" in text:
-        pytest.importorskip("pyarrow"), pytest.importorskip("pandas"), pytest.importorskip("polars")
     air = db.table("air", tags=["room"], fields={"co2": "float64"})
     air.append(ROWS)
     names = {"alluvium": alluvium, "db": db, "air": air, "folder": folder}

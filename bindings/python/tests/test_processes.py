@@ -73,9 +73,6 @@ except KeyboardInterrupt:
     ],
 )
 def test_ctrl_c_ends_a_query(folder: Path, child: Any, works: str) -> None:
-    for package in ("pyarrow", "polars"):
-        if package in works.replace("to_arrow", "pyarrow").replace("to_polars", "polars"):
-            pytest.importorskip(package)
     other = child(SLOW.format(works), folder / "data")
     assert other.line() == "ready"
     other.process.send_signal(signal.SIGINT)
