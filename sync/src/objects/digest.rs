@@ -154,6 +154,11 @@ pub(super) struct Concluded {
 }
 
 impl Concluded {
+    /// Where nothing but the hash is known.
+    pub(super) fn hash_alone(hash: crate::remote::Hash, bytes: u64) -> Self {
+        Concluded { hash, bytes, whole: None, in_parts: None }
+    }
+
     /// Whether an ETag says that the store has these bytes.
     pub(super) fn is(&self, etag: &str) -> bool {
         let in_parts = self.in_parts.as_ref().is_some_and(|ours| etag.trim_matches('"').eq_ignore_ascii_case(ours));

@@ -230,7 +230,7 @@ impl Target {
                 // Parts that arrived are not yet the whole.
                 let is_other = put.e_tag.as_deref().is_some_and(|etag| ours.is_not(etag));
                 let is_confirmed = !is_other && done.iter().all(|part| part.confirmed);
-                Ok(Sent { ours, stated: Statement { etag: put.e_tag, is_confirmed } })
+                Ok(Sent { ours, stated: Statement::of_store(put.e_tag, is_confirmed) })
             }
             Err(error) => {
                 let trouble = Trouble::of(object.doing(), &error, &exchange);

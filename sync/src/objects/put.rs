@@ -155,7 +155,7 @@ impl Target {
         }
         let ours = object.source.digest(self.digests(object)).await.map_err(|error| object.unreadable(&error))?;
         object.check(&ours)?;
-        let stated = Statement { etag: found.e_tag, is_confirmed: ours.is_sum(md5) };
+        let stated = Statement::of_store(found.e_tag, ours.is_sum(md5));
         let verified = self.verify(object.key, object.path, &stated, &ours).await?;
         if verified.is_some() {
             self.settle(object.key).await?;
@@ -195,7 +195,7 @@ impl Target {
             Ok(put) => {
                 let md5 = exchange.content_md5.as_deref().and_then(Sum::of_base64);
                 let is_confirmed = exchange.is_confirmed_by_sum() || ours.is_sum(md5);
-                Ok(Sent { ours, stated: Statement { etag: put.e_tag, is_confirmed } })
+                Ok(Sent { ours, stated: Statement::of_store(put.e_tag, is_confirmed) })
             }
             Err(error) => {
                 let trouble = Trouble::of(doing, &error, &exchange);
@@ -233,9 +233,16 @@ impl Target {
             }
             self.go(copied, &mut admitted).await;
         }
-        let (ours, unnamed) = copy.conclude();
+        let copied = object.copying(|| copy.conclude()).await?;
+        self.was_read(copied.bytes);
+        if (copied.hash, copied.bytes as u64) == (object.hash, object.bytes) {
+            let ours = Concluded::hash_alone(copied.hash, object.bytes);
+            object.copying(|| copied.name().map_err(NotCopied::Folder)).await?;
+            return Ok(Sent { ours, stated: Statement::read_back() });
+        }
+        // Either it is not what it should be, or the folder has something else of it, which gets no name.
+        let ours = object.source.digest(self.digests(object)).await.map_err(|error| object.unreadable(&error))?;
         object.check(&ours)?;
-        object.copying(|| unnamed.name().map_err(NotCopied::Folder)).await?;
         Ok(Sent { ours, stated: Statement::default() })
     }
 }

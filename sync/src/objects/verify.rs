@@ -28,8 +28,20 @@ pub enum Verified {
 pub(super) struct Statement {
     /// The store's mark for the object, which some make of its content.
     pub(super) etag: Option<String>,
-    /// Whether it said of everything that it got, as it got it, that it was right.
-    pub(super) is_confirmed: bool,
+    /// How it is known already.
+    pub(super) verified: Option<Verified>,
+}
+
+impl Statement {
+    /// What a store said, and whether it said of everything that it got, as it got it, that it was right.
+    pub(super) fn of_store(etag: Option<String>, is_confirmed: bool) -> Self {
+        Statement { etag, verified: is_confirmed.then_some(Verified::Checksum) }
+    }
+
+    /// It was read back before it had its name.
+    pub(super) fn read_back() -> Self {
+        Statement { etag: None, verified: Some(Verified::ReadBack) }
+    }
 }
 
 impl Target {
@@ -77,7 +89,10 @@ impl Target {
         stated: &Statement,
         ours: &Concluded,
     ) -> Result<Option<Verified>, Trouble> {
-        if stated.is_confirmed || stated.etag.as_deref().is_some_and(|etag| ours.is(etag)) {
+        if stated.verified.is_some() {
+            return Ok(stated.verified);
+        }
+        if stated.etag.as_deref().is_some_and(|etag| ours.is(etag)) {
             return Ok(Some(Verified::Checksum));
         }
         let there = self.hash_of(key, path).await?;

@@ -1,19 +1,18 @@
-//! Copies into a folder: a file has no name before it is whole and synced, and stays once it has one.
+//! Copies into a folder: a file has no name before it is whole, synced and read back, and stays once it has one.
 //!
-//! Bytes are hashed and written while the processor still has them at hand; a buffer of the whole file would cost more than the hash.
+//! What is copied is not hashed on its way: once it is read back, one hash tells of what was read as well as of what was written.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::super::digest::{Concluded, Digests};
-use super::{READ, make, sync};
+use super::{READ, hash, make, sync};
+use crate::remote::Hash;
 
 /// A copy on its way.
 pub(in super::super) struct Copy {
     source: Box<dyn Read + Send>,
     unnamed: Unnamed,
-    digests: Digests,
     buffer: Vec<u8>,
 }
 
@@ -30,7 +29,7 @@ impl Copy {
     /// Begins, in folders that are made where they are not there.
     pub(in super::super) fn begin(source: Box<dyn Read + Send>, file: &Path) -> Result<Self, NotCopied> {
         let unnamed = Unnamed::create(file).map_err(NotCopied::Folder)?;
-        Ok(Copy { source, unnamed, digests: Digests::hash_alone(), buffer: vec![0; READ] })
+        Ok(Copy { source, unnamed, buffer: vec![0; READ] })
     }
 
     /// Copies at most so many bytes, and says how many: none only at the end.
@@ -44,21 +43,39 @@ impl Copy {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(NotCopied::Source(error)),
             };
-            self.digests.update(piece);
             self.unnamed.file.write_all(piece).map_err(NotCopied::Folder)?;
             copied += piece.len();
         }
         Ok(copied)
     }
 
-    /// What was copied, and what it comes to.
-    pub(in super::super) fn conclude(self) -> (Concluded, Unnamed) {
-        (self.digests.conclude(), self.unnamed)
+    /// Syncs what was copied, and reads it back.
+    pub(in super::super) fn conclude(self) -> Result<Copied, NotCopied> {
+        let read_back = self.unnamed.file.sync_all().and_then(|()| hash(&self.unnamed.at));
+        let (hash, bytes) = read_back.map_err(NotCopied::Folder)?;
+        Ok(Copied { unnamed: self.unnamed, hash, bytes })
+    }
+}
+
+/// A copy that stays, and has not got its name.
+pub(in super::super) struct Copied {
+    unnamed: Unnamed,
+    /// What it comes to, read back.
+    pub(in super::super) hash: Hash,
+    /// How many bytes it has, read back.
+    pub(in super::super) bytes: usize,
+}
+
+impl Copied {
+    /// Gives it its name, in place of any other of it, so that it stays.
+    pub(in super::super) fn name(self) -> io::Result<()> {
+        fs::rename(&self.unnamed.at, &self.unnamed.name)?;
+        self.unnamed.name.parent().map_or(Ok(()), sync)
     }
 }
 
 /// A file that has not got its name. Dropped without, it is removed.
-pub(in super::super) struct Unnamed {
+struct Unnamed {
     file: File,
     /// Where it is until then: named as `LocalFileSystem` does, by which [`super::sweep`] and [`super::clean`] find what a power cut left.
     at: PathBuf,
@@ -83,13 +100,6 @@ impl Unnamed {
             }
         }
     }
-
-    /// Gives it its name, in place of any other of it, so that it stays.
-    pub(in super::super) fn name(self) -> io::Result<()> {
-        self.file.sync_all()?;
-        fs::rename(&self.at, &self.name)?;
-        self.name.parent().map_or(Ok(()), sync)
-    }
 }
 
 impl Drop for Unnamed {
@@ -102,10 +112,13 @@ impl Drop for Unnamed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::remote::Hash;
 
     fn copy(bytes: &[u8], file: &Path) -> Copy {
         Copy::begin(Box::new(io::Cursor::new(bytes.to_vec())), file).map_err(|_| "not begun").unwrap()
+    }
+
+    fn concluded(copy: Copy) -> Copied {
+        copy.conclude().map_err(|_| "not concluded").unwrap()
     }
 
     #[test]
@@ -117,10 +130,10 @@ mod tests {
         assert_eq!(copying.go_on(READ + 5).unwrap_or_default(), READ + 5);
         assert_eq!(copying.go_on(usize::MAX).unwrap_or_default(), 2 * READ - 4);
         assert_eq!(copying.go_on(1).unwrap_or(9), 0);
-        let (concluded, unnamed) = copying.conclude();
-        assert_eq!((concluded.hash, concluded.bytes), (Hash::of(&bytes), bytes.len() as u64));
+        let copied = concluded(copying);
+        assert_eq!((copied.hash, copied.bytes), (Hash::of(&bytes), bytes.len()));
         assert!(!file.exists());
-        unnamed.name().unwrap();
+        copied.name().unwrap();
         assert_eq!(fs::read(&file).unwrap(), bytes);
         assert_eq!(fs::read_dir(root.path().join("a/b")).unwrap().count(), 1);
     }
@@ -140,8 +153,19 @@ mod tests {
         assert!(!root.path().join("file#2").exists());
         let mut copying = copy(b"new", &file);
         copying.go_on(usize::MAX).map_err(|_| "not copied").unwrap();
-        copying.conclude().1.name().unwrap();
+        concluded(copying).name().unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"new");
+    }
+
+    #[test]
+    fn what_is_told_of_a_copy_is_read_back() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        let mut copying = copy(b"as it was written", &file);
+        copying.go_on(usize::MAX).map_err(|_| "not copied").unwrap();
+        fs::write(root.path().join("file#1"), "as the disk has it").unwrap();
+        let copied = concluded(copying);
+        assert_eq!((copied.hash, copied.bytes), (Hash::of(b"as the disk has it"), 18));
     }
 
     #[test]
@@ -157,7 +181,7 @@ mod tests {
                         start.wait();
                         let mut copying = copy(b"whole", &folder.join(number.to_string()));
                         copying.go_on(usize::MAX).map_err(|_| "not copied").unwrap();
-                        copying.conclude().1.name().unwrap();
+                        concluded(copying).name().unwrap();
                     });
                 }
             });
