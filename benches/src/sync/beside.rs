@@ -1,6 +1,7 @@
 //! What sync costs beside ingest: the fleet workload with a worker beside it and without, each in a process of its own, in turn.
 //!
-//! The target is in memory: what it costs to keep the objects there is another's, what it costs to read, hash and hand them over is not.
+//! The target is in memory: what it costs to keep the objects there is another's, what it costs to read, hash, hand them over and read them back is not.
+//! What a store over a link wants besides, TLS and a sum that it knows, is not in it.
 //! Time passes a thousand times as fast as for a fleet, so the worker looks for new segments far more often than once a minute.
 
 use std::path::{Path, PathBuf};

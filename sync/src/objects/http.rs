@@ -118,6 +118,7 @@ impl Service {
     ) -> Result<reqwest::Request, HttpError> {
         let (parts, body) = request.into_parts();
         exchange.lock().sum_sent = text(&parts.headers, summed::HEADER);
+        let body = parts.extensions.get::<summed::Instead>().map_or(body, |instead| instead.0.clone().into());
         let url = parts.uri.to_string().parse().map_err(|error| HttpError::new(HttpErrorKind::Unknown, NotAUrl(error)))?;
         let length = body.content_length() as u64;
         // What ends an upload, and what only asks, may always go: nothing would be gained by keeping it.

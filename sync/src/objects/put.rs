@@ -174,10 +174,10 @@ impl Target {
 
     /// What has to be known of an object's bytes to believe what the store says of them.
     fn digests(&self, object: &Object<'_>) -> Digests {
-        match &self.shared.folder {
-            Some(_) => Digests::hash_alone(),
-            None if object.bytes <= self.shared.sizes.in_one => Digests::in_one(),
-            None => Digests::in_parts(object.part_bytes),
+        match self.shared.may_tell {
+            false => Digests::hash_alone(),
+            true if object.bytes <= self.shared.sizes.in_one => Digests::in_one(),
+            true => Digests::in_parts(object.part_bytes),
         }
     }
 

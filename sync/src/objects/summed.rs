@@ -1,13 +1,16 @@
 //! SHA-256, by which newer stores of S3 say what they got.
 //!
-//! It is that with which requests are signed anyway, so that it costs nothing here; MD5, by which all say so, takes longer than everything else that is
-//! done to a segment. Older stores do not know it, and some that speak S3 refuse whoever asks for it: each is tried once. (Amazon S3 User Guide,
-//! "Checking object integrity".)
+//! It takes the place of the sum with which bodies are signed, as the header that it is in is signed itself, so that it costs nothing here nor there; MD5,
+//! by which all say what they got, takes longer than everything else that is done to a segment. Older stores do not know it, some that speak S3 refuse
+//! whoever asks for it, and some repeat what they are told: each is tried once. (Amazon S3 User Guide, "Checking object integrity" and "Authenticating
+//! Requests: unsigned payload option".)
 
 use std::fmt;
 use std::sync::Arc;
 
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use bytes::Bytes;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutOptions, PutPayload};
 use tokio::sync::OnceCell;
 
 use super::exchange::{Exchange, observed};
@@ -17,6 +20,10 @@ use crate::remote::Incarnation;
 
 /// The header in which it is sent, and answered.
 pub(super) const HEADER: &str = "x-amz-checksum-sha256";
+
+/// What a request carries in place of its body, as if it had been altered on the way.
+#[derive(Debug, Clone)]
+pub(super) struct Instead(pub(super) Bytes);
 
 /// A client that sends sums and asks for them.
 pub(super) struct Summed {
@@ -65,14 +72,35 @@ impl Target {
     async fn try_sums(&self, store: &Arc<dyn ObjectStore>, who: Incarnation) -> Result<bool, Trouble> {
         let key = Target::probe_key(who);
         let path = self.path(&key)?;
-        let (put, exchange) = observed(store.put(&path, PutPayload::from_static(b"summed"))).await;
-        let Err(error) = put else {
-            self.delete(&key).await?;
-            return Ok(exchange.is_confirmed_by_sum());
-        };
-        match Trouble::of("probing whether the store knows SHA-256", &error, &exchange) {
-            Trouble { kind: Kind::Poisoned | Kind::Settings, .. } => Ok(false),
-            trouble => Err(trouble),
+        let works = self.probe_sums(store, &path).await;
+        self.delete(&key).await?;
+        works
+    }
+
+    /// Whether it refuses what is not of its sum, and says of what is that it is.
+    async fn probe_sums(&self, store: &Arc<dyn ObjectStore>, path: &Path) -> Result<bool, Trouble> {
+        let mut altered = PutOptions::default();
+        altered.extensions.insert(Instead(Bytes::from_static(b"altered")));
+        match observed(store.put_opts(path, PutPayload::from_static(b"as sent"), altered)).await {
+            (Ok(_), _) => return Ok(false),
+            (Err(_), exchange) if exchange.status == Some(400) => {}
+            (Err(error), exchange) => return self.without_sums(path, &error, &exchange).await,
+        }
+        match observed(store.put(path, PutPayload::from_static(b"as sent"))).await {
+            (Ok(_), exchange) => Ok(exchange.is_confirmed_by_sum()),
+            (Err(error), exchange) => self.without_sums(path, &error, &exchange).await,
+        }
+    }
+
+    /// Where a store refuses, whether it does so for the sum: bodies that are not signed may also be forbidden there.
+    async fn without_sums(&self, path: &Path, error: &object_store::Error, exchange: &Exchange) -> Result<bool, Trouble> {
+        let trouble = Trouble::of("probing whether the store knows SHA-256", error, exchange);
+        if !matches!(trouble.kind, Kind::Refused | Kind::Poisoned | Kind::Settings) {
+            return Err(trouble);
+        }
+        match self.shared.store.put(path, PutPayload::from_static(b"plain")).await {
+            Ok(_) => Ok(false),
+            Err(_) => Err(trouble),
         }
     }
 }

@@ -48,6 +48,8 @@ pub(super) struct Shared {
     pub(super) sizes: Sizes,
     /// The same for who asks for sums, which only S3 knows.
     pub(super) summed: Option<Summed>,
+    /// Whether it may say of an object's content what it got.
+    pub(super) may_tell: bool,
 }
 
 impl Target {
@@ -83,7 +85,9 @@ impl Target {
             Location::S3 { bucket, prefix } => {
                 let builder = connect::s3(settings, &bucket, &throttle, environment)?;
                 let store = Arc::new(connect::s3_client(settings, builder.clone())?);
-                let summed = connect::s3_client(settings, builder.with_checksum_algorithm(Checksum::SHA256))?;
+                // Its sum is signed: to sign the body as well would make the store sum it up twice.
+                let builder = builder.with_checksum_algorithm(Checksum::SHA256).with_unsigned_payload(true);
+                let summed = connect::s3_client(settings, builder)?;
                 let shared = Shared::over_http(settings, Arc::clone(&store) as _, store, prefix, throttle);
                 Shared { summed: Some(Summed::new(Arc::new(summed))), ..shared }
             }
@@ -98,7 +102,8 @@ impl Target {
     /// A target in memory, for tests: it ends with its last clone.
     pub fn in_memory(throttle: Throttle) -> Self {
         let store = Arc::new(InMemory::new());
-        Target::in_store("memory:///", Arc::clone(&store) as _, store, Sizes::default(), throttle)
+        let shared = Shared::in_store("memory:///", Arc::clone(&store) as _, store, Sizes::default(), throttle);
+        Target { shared: Arc::new(Shared { may_tell: false, ..shared }) }
     }
 
     /// A target in a store of the caller's, which marks its objects by ETags as all do, known by a URL that is shown and not used.
@@ -109,8 +114,7 @@ impl Target {
         sizes: Sizes,
         throttle: Throttle,
     ) -> Self {
-        let shared = Shared::over_http(&Settings::new(url), store, parts, Path::default(), Arc::new(throttle));
-        Target { shared: Arc::new(Shared { settings: None, slowed_here: true, sizes, ..shared }) }
+        Target { shared: Arc::new(Shared::in_store(url, store, parts, sizes, throttle)) }
     }
 
     /// The same with connections of its own, so that what it answers is not what somebody on the way remembers. One in memory has none to
@@ -240,6 +244,17 @@ impl Target {
 }
 
 impl Shared {
+    fn in_store(
+        url: &str,
+        store: Arc<dyn ObjectStore>,
+        parts: Arc<dyn MultipartStore>,
+        sizes: Sizes,
+        throttle: Throttle,
+    ) -> Self {
+        let shared = Shared::over_http(&Settings::new(url), store, parts, Path::default(), Arc::new(throttle));
+        Shared { settings: None, slowed_here: true, sizes, ..shared }
+    }
+
     fn over_http(
         settings: &Settings,
         store: Arc<dyn ObjectStore>,
@@ -261,6 +276,7 @@ impl Shared {
             throttle,
             sizes,
             summed: None,
+            may_tell: true,
         }
     }
 
@@ -291,6 +307,7 @@ impl Shared {
             throttle,
             sizes: Sizes::default(),
             summed: None,
+            may_tell: false,
         })
     }
 }
