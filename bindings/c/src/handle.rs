@@ -101,6 +101,7 @@ pub(crate) unsafe fn read<H: Opaque, T>(handle: *const H, does: impl FnOnce(&H::
 /// # Safety
 ///
 /// As of [`read`].
+#[inline]
 pub(crate) unsafe fn change<H: Opaque, T>(handle: *mut H, does: impl FnOnce(&mut H::Value) -> Outcome<T>) -> Outcome<T> {
     // SAFETY: as the caller promises.
     let slot = unsafe { slot(handle.cast_const())? };
@@ -127,6 +128,7 @@ pub(crate) unsafe fn take<H: Opaque>(handle: *mut H) -> Outcome<Option<H::Value>
 /// # Safety
 ///
 /// As of [`read`].
+#[inline]
 unsafe fn slot<H: Opaque>(handle: *const H) -> Outcome<&'static Slot<H::Value>> {
     if handle.is_null() {
         return Err(null::<H>());

@@ -132,19 +132,32 @@ thread_local! {
 }
 
 /// Does what a function is for, and turns whatever becomes of it into a status: nothing unwinds into C.
+#[inline]
 pub(crate) fn call(does: impl FnOnce() -> Outcome<alluvium_status>) -> alluvium_status {
-    let failure = match catch_unwind(AssertUnwindSafe(does)) {
-        Ok(Ok(status)) => return status,
-        Ok(Err(failure)) => failure,
-        Err(panic) => Failure::new(ALLUVIUM_DEFECT, format!("a defect: {}; please report it", words(&*panic))),
-    };
+    match catch_unwind(AssertUnwindSafe(does)) {
+        Ok(Ok(status)) => status,
+        Ok(Err(failure)) => failed(failure),
+        Err(panic) => failed(defect(panic)),
+    }
+}
+
+/// The same of what answers nothing but whether it was done.
+#[inline]
+pub(crate) fn done(does: impl FnOnce() -> Outcome) -> alluvium_status {
+    call(|| does().map(|()| ALLUVIUM_OK))
+}
+
+// What is seldom needed is kept apart from what every value of a row goes through.
+
+#[cold]
+fn failed(failure: Failure) -> alluvium_status {
     remember(&failure);
     failure.status()
 }
 
-/// The same of what answers nothing but whether it was done.
-pub(crate) fn done(does: impl FnOnce() -> Outcome) -> alluvium_status {
-    call(|| does().map(|()| ALLUVIUM_OK))
+#[cold]
+fn defect(panic: Box<dyn Any + Send>) -> Failure {
+    Failure::new(ALLUVIUM_DEFECT, format!("a defect: {}; please report it", words(&*panic)))
 }
 
 fn words(panic: &(dyn Any + Send)) -> &str {
