@@ -102,8 +102,9 @@ impl Target {
     /// A target in memory, for tests: it ends with its last clone.
     pub fn in_memory(throttle: Throttle) -> Self {
         let store = Arc::new(InMemory::new());
-        let shared = Shared::in_store("memory:///", Arc::clone(&store) as _, store, Sizes::default(), throttle);
-        Target { shared: Arc::new(Shared { may_tell: false, ..shared }) }
+        let settings = Settings::new("memory:///");
+        let shared = Shared::over_http(&settings, Arc::clone(&store) as _, store, Path::default(), Arc::new(throttle));
+        Target { shared: Arc::new(Shared { settings: None, slowed_here: true, may_tell: false, ..shared }) }
     }
 
     /// A target in a store of the caller's, which marks its objects by ETags as all do, known by a URL that is shown and not used.
@@ -114,7 +115,8 @@ impl Target {
         sizes: Sizes,
         throttle: Throttle,
     ) -> Self {
-        Target { shared: Arc::new(Shared::in_store(url, store, parts, sizes, throttle)) }
+        let shared = Shared::over_http(&Settings::new(url), store, parts, Path::default(), Arc::new(throttle));
+        Target { shared: Arc::new(Shared { settings: None, slowed_here: true, sizes, ..shared }) }
     }
 
     /// The same with connections of its own, so that what it answers is not what somebody on the way remembers. One in memory has none to
@@ -244,17 +246,6 @@ impl Target {
 }
 
 impl Shared {
-    fn in_store(
-        url: &str,
-        store: Arc<dyn ObjectStore>,
-        parts: Arc<dyn MultipartStore>,
-        sizes: Sizes,
-        throttle: Throttle,
-    ) -> Self {
-        let shared = Shared::over_http(&Settings::new(url), store, parts, Path::default(), Arc::new(throttle));
-        Shared { settings: None, slowed_here: true, sizes, ..shared }
-    }
-
     fn over_http(
         settings: &Settings,
         store: Arc<dyn ObjectStore>,
